@@ -1,0 +1,49 @@
+# kt_library(folder PUBLIC ... PRIVATE ...): the library kt_<folder> from every .cpp under <folder>/.
+# Sources are globbed: a list is where a file is lost.
+
+set(KT_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
+
+# What every target of the project is compiled with.
+function(kt_settings target)
+  target_compile_options(${target} PRIVATE ${KT_WARNINGS})
+  target_compile_definitions(${target} PRIVATE KT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  if(KT_NATIVE AND NOT CMAKE_CROSSCOMPILING)
+    target_compile_options(${target} PRIVATE -march=native)
+  endif()
+  # One rounding rule for every compiler: a*b+c is not silently fused, so that results do not
+  # depend on what the optimiser saw.
+  target_compile_options(${target} PRIVATE -ffp-contract=off)
+  if(KT_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${KT_SANITIZE} -fno-sanitize-recover=all
+                           -fno-omit-frame-pointer)
+    target_link_options(${target} PRIVATE -fsanitize=${KT_SANITIZE})
+  endif()
+endfunction()
+
+function(kt_library folder)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "train/main\\.cpp$|/device/emulation/")
+  add_library(kt_${folder} STATIC ${sources})
+  add_library(ktrain::${folder} ALIAS kt_${folder})
+  set_target_properties(kt_${folder} PROPERTIES EXPORT_NAME ${folder})
+  target_include_directories(kt_${folder} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+                             $<INSTALL_INTERFACE:include/ktrain>)
+  target_compile_features(kt_${folder} PUBLIC cxx_std_20)
+  target_compile_definitions(kt_${folder} PUBLIC KT_CUDA_ENABLED=$<BOOL:${KT_CUDA}>)
+  target_link_libraries(kt_${folder} ${ARGN})
+  kt_settings(kt_${folder})
+endfunction()
+
+# kt_test_program(name folder LIBS ...): one GoogleTest program from every *_test.cpp under
+# tests/<folder>/, each test known to ctest by its own name.
+function(kt_test_program name folder)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${folder}/*_test.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${name} ${sources})
+  target_link_libraries(${name} PRIVATE ${ARGN} GTest::gmock GTest::gtest_main)
+  kt_settings(${name})
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+                       PROPERTIES TIMEOUT 600 SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
+endfunction()

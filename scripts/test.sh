@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# test.sh FOLDER: every test of a built folder; ends with one line of counts, skips included.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+folder=${1:-build/release}
+log=$folder/test.log
+status=0
+ctest --test-dir "$folder" --output-on-failure -j "$(nproc)" 2>&1 | tee "$log" || status=${PIPESTATUS[0]}
+skipped=$(grep -cE '^ *[0-9]+/[0-9]+ Test .*\*\*\*Skipped' "$log" || true)
+failed=$(grep -cE '^ *[0-9]+/[0-9]+ Test .*\*\*\*(Failed|Timeout|Exception|Not Run)' "$log" || true)
+passed=$(grep -cE '^ *[0-9]+/[0-9]+ Test .* Passed ' "$log" || true)
+echo "$passed passed, $failed failed, $skipped skipped"
+if [[ $status -eq 0 && $passed -eq 0 ]]; then
+  echo "no test ran: that is a failure" >&2
+  exit 1
+fi
+exit "$status"
