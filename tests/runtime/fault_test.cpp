@@ -1,9 +1,9 @@
 #include "runtime/fault.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <algorithm>
 
 namespace ktrain {
 namespace {

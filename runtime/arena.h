@@ -1,0 +1,97 @@
+// One address range from which every tensor's memory comes.
+//
+// The range is reserved once and pages become real when they are first written, so that a pass
+// which only plans (Queue::planning) costs nothing and tells the exact peak. A freed block goes
+// back to the range and is used again: a step that repeats the last one's sizes takes no new
+// memory.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string_view>
+#include <utility>
+
+namespace ktrain {
+
+// What memory is for; the rows of the memory plan.
+enum class MemoryUse : std::uint8_t {
+  kParameters,
+  kOptimizer,
+  kBatch,
+  kActivations,
+  kGradients,
+  kWorkspace,
+};
+inline constexpr std::size_t kNumMemoryUses = 6;
+[[nodiscard]] std::string_view name(MemoryUse use);
+
+// New tensors of this thread are accounted to `use` while the scope lives. The default is
+// activations.
+class MemoryUseScope {
+ public:
+  explicit MemoryUseScope(MemoryUse use);
+  ~MemoryUseScope();
+  MemoryUseScope(const MemoryUseScope&) = delete;
+  MemoryUseScope& operator=(const MemoryUseScope&) = delete;
+  [[nodiscard]] static MemoryUse current();
+
+ private:
+  MemoryUse before_;
+};
+
+struct MemoryUsage {
+  std::int64_t live_bytes = 0;
+  std::int64_t peak_bytes = 0;  // largest live_bytes since the last reset
+  std::int64_t high_water_bytes =
+      0;                     // end of the highest block since the last reset: peak plus gaps
+  std::int64_t growths = 0;  // how often the high water rose since the last reset
+  std::array<std::int64_t, kNumMemoryUses> live_by_use{};
+  std::array<std::int64_t, kNumMemoryUses> peak_by_use{};  // at the moment of peak_bytes
+};
+
+// Thread-safe. Blocks are aligned to 64 bytes, from 1 MiB on to 4 KiB.
+class Arena {
+ public:
+  // Reserves addresses only; with 0, four times the machine's memory. Throws Fault KT-SYS-002 when
+  // not even 256 MiB of addresses can be had.
+  explicit Arena(std::int64_t capacity_bytes = 0);
+  ~Arena();
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  // Contents are whatever was there. 0 bytes give a valid pointer. Throws Fault KT-SYS-002 when the
+  // range is full.
+  [[nodiscard]] void* allocate(std::int64_t bytes, MemoryUse use);
+  void release(void* block) noexcept;
+
+  [[nodiscard]] MemoryUsage usage() const;
+  // Forgets peak and high water above what lives now; call between planning and running.
+  void reset_peak();
+  [[nodiscard]] std::int64_t capacity_bytes() const { return capacity_; }
+
+ private:
+  struct Block {
+    std::int64_t bytes;
+    MemoryUse use;
+  };
+  void insert_free(std::int64_t offset, std::int64_t bytes);
+  void erase_free(std::map<std::int64_t, std::int64_t>::iterator range);
+
+  mutable std::mutex mutex_;
+  std::byte* base_ = nullptr;
+  std::int64_t capacity_ = 0;
+  std::int64_t top_ = 0;                                     // everything from here on is free
+  std::map<std::int64_t, std::int64_t> free_;                // offset -> bytes, below top_
+  std::set<std::pair<std::int64_t, std::int64_t>> by_size_;  // (bytes, offset) of free_
+  std::map<std::int64_t, Block> blocks_;                     // offset -> live block
+  MemoryUsage usage_;
+};
+
+// Bytes of memory in the machine, and how many of them a new program may take without swapping.
+[[nodiscard]] std::int64_t physical_memory_bytes();
+[[nodiscard]] std::int64_t available_memory_bytes();
+
+}  // namespace ktrain

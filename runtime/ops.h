@@ -1,0 +1,30 @@
+// Every op on tensors. Differentiable unless it says otherwise. Shapes are checked; a mismatch
+// throws Error with both shapes. Results are new tensors in the context of the first input.
+#pragma once
+
+#include <vector>
+
+#include "runtime/autograd.h"
+#include "runtime/tensor.h"
+
+namespace ktrain {
+
+// ---- elementwise (runtime/ops/elementwise.cpp)
+
+// x + y; same shapes.
+[[nodiscard]] Tensor add(const Tensor& x, const Tensor& y);
+// sum_i weights[i] * terms[i] over tensors of one shape; at least one term. The weights are
+// constants.
+[[nodiscard]] Tensor weighted_sum(const std::vector<Tensor>& terms,
+                                  const std::vector<float>& weights);
+// Every element the same. Not differentiable.
+[[nodiscard]] Tensor filled(const ContextPtr& context, const Shape& shape, float value);
+// y += x, in place, for gradients that nobody else holds. Not differentiable.
+void accumulate_into(Tensor& y, const Tensor& x);
+
+// ---- shape (runtime/ops/reshape.cpp)
+
+// The same elements under another shape; shares memory.
+[[nodiscard]] Tensor reshape(const Tensor& x, const Shape& shape);
+
+}  // namespace ktrain

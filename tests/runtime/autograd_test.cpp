@@ -1,0 +1,171 @@
+#include "runtime/autograd.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "runtime/ops.h"
+
+namespace ktrain {
+namespace {
+
+using testing::ElementsAre;
+
+Tensor leaf(const ContextPtr& context, const std::vector<float>& values) {
+  Tensor t = Tensor::from<float>(context, {static_cast<std::int64_t>(values.size())}, values);
+  t.set_requires_grad(true);
+  return t;
+}
+
+// y = x * x, elementwise, with a counter of backward calls.
+Tensor square(const Tensor& x, int* calls = nullptr) {
+  std::vector<float> values = x.to_vector<float>();
+  for (float& v : values) v *= v;
+  return record("square", {x}, Tensor::from<float>(x.context(), x.shape(), values),
+                [x = x.detached(), calls](const Tensor& dy, const Wanted&) {
+                  if (calls) ++*calls;
+                  std::vector<float> dx = dy.to_vector<float>();
+                  const std::vector<float> saved = x.to_vector<float>();
+                  for (std::size_t i = 0; i < dx.size(); ++i) dx[i] *= 2 * saved[i];
+                  return std::vector{Tensor::from<float>(dy.context(), dy.shape(), dx)};
+                });
+}
+
+std::vector<Tensor> grads(const Tensor& y, const std::vector<float>& dy, std::vector<Tensor> wrt,
+                          Tape tape = Tape::kKeep) {
+  const Tensor cotangent = Tensor::from<float>(y.context(), y.shape(), dy);
+  return gradients({&y, 1}, {&cotangent, 1}, wrt, tape);
+}
+
+TEST(Autograd, SumsOverEveryPathAndLeavesCotangentsAlone) {
+  const ContextPtr context = make_cpu_context();
+  const Tensor x = leaf(context, {1, 2, 3});
+  const Tensor s = square(x);
+  const Tensor y = add(add(s, s), add(x, s));  // 3 x^2 + x
+  const Tensor cotangent = Tensor::from<float>(context, {3}, std::vector<float>{1, 10, 100});
+  const auto got = gradients({&y, 1}, {&cotangent, 1}, {&x, 1});
+  EXPECT_THAT(got[0].to_vector<float>(), ElementsAre(7, 130, 1900));
+  EXPECT_THAT(cotangent.to_vector<float>(), ElementsAre(1, 10, 100));
+}
+
+TEST(Autograd, SameTapeCanBeWalkedOncePerLoss) {
+  const ContextPtr context = make_cpu_context();
+  const Tensor x = leaf(context, {3});
+  const Tensor shared = square(x);
+  const Tensor a = square(shared), b = add(shared, x);
+  EXPECT_FLOAT_EQ(grads(a, {1}, {x})[0].item(), 4 * 27);
+  EXPECT_FLOAT_EQ(grads(b, {1}, {x})[0].item(), 7);
+  EXPECT_FLOAT_EQ(grads(a, {1}, {x})[0].item(), 4 * 27);
+}
+
+TEST(Autograd, ConsumedTapeGivesMemoryBackAndRefusesASecondWalk) {
+  const ContextPtr context = make_cpu_context();
+  const Tensor x = leaf(context, std::vector<float>(1 << 20, 2.0f));
+  Tensor y = square(square(square(x)));
+  const std::vector<float> ones(1 << 20, 1.0f);
+  const std::int64_t with_tape = context->memory.usage().live_bytes;
+  const auto first = grads(y, ones, {x}, Tape::kConsume);
+  EXPECT_FLOAT_EQ(first[0].to_vector<float>()[0], 8 * 128);
+  // Two saved squares are gone, one gradient has come.
+  EXPECT_EQ(context->memory.usage().live_bytes, with_tape - (4 << 20));
+  EXPECT_THROW((void)grads(y, ones, {x}), Error);
+}
+
+TEST(Autograd, OnlyPathsToWhatIsAskedAreWalked) {
+  const ContextPtr context = make_cpu_context();
+  const Tensor x = leaf(context, {2}), z = leaf(context, {5});
+  int calls_x = 0, calls_z = 0;
+  const Tensor y = add(square(x, &calls_x), square(z, &calls_z));
+  EXPECT_FLOAT_EQ(grads(y, {1}, {z})[0].item(), 10);
+  EXPECT_EQ(calls_x, 0);
+  EXPECT_EQ(calls_z, 1);
+}
+
+TEST(Autograd, GradientsOfResultsInsideTheTape) {
+  const ContextPtr context = make_cpu_context();
+  const Tensor x = leaf(context, {2});
+  const Tensor middle = square(x);
+  const Tensor y = square(middle);
+  const auto got = grads(y, {1}, {middle, x});
+  EXPECT_FLOAT_EQ(got[0].item(), 8);
+  EXPECT_FLOAT_EQ(got[1].item(), 32);
+}
+
+TEST(Autograd, NothingIsRecordedWithoutNeed) {
+  const ContextPtr context = make_cpu_context();
+  const Tensor constant = Tensor::from<float>(context, {1}, std::vector<float>{2});
+  EXPECT_FALSE(square(constant).requires_grad());
+  const Tensor x = leaf(context, {2});
+  {
+    const NoGradScope no_grad;
+    EXPECT_FALSE(square(x).requires_grad());
+  }
+  EXPECT_TRUE(square(x).requires_grad());
+  EXPECT_FALSE(grads(add(square(x), constant), {1}, {constant})[0].defined());
+}
+
+TEST(Autograd, BackwardNeedsAScalarThatDependsOnSomething) {
+  const ContextPtr context = make_cpu_context();
+  ParameterSet parameters;
+  const Tensor x = parameters.add("w", Tensor::from<float>(context, {2}, std::vector<float>{1, 2}),
+                                  ParameterKind::kWeight);
+  parameters.add("mean", Tensor::zeros(context, {1}), ParameterKind::kBuffer);
+  EXPECT_THROW((void)backward(square(x), parameters), Error);
+  EXPECT_THROW((void)backward(filled(context, {1}, 0), parameters), Error);
+  const Tensor loss = reshape(square(x.slice(0, 1)), {1});
+  EXPECT_FALSE(loss.requires_grad()) << "a slice has no history";
+}
+
+TEST(Autograd, DeepTapesAreTakenApartWithoutRecursion) {
+  const ContextPtr context = make_cpu_context();
+  Tensor y = leaf(context, {1});
+  const Tensor x = y;
+  for (int i = 0; i < 200000; ++i) y = reshape(y, {1});
+  EXPECT_FLOAT_EQ(grads(y, {3}, {x})[0].item(), 3);
+  y = Tensor();
+}
+
+TEST(Autograd, WeightedSumWeighsValueAndGradientAlike) {
+  const ContextPtr context = make_cpu_context();
+  const Tensor a = leaf(context, {2}), b = leaf(context, {3});
+  const Tensor total = weighted_sum({a, b}, {0.5f, -2.0f});
+  EXPECT_FLOAT_EQ(total.item(), -5);
+  const auto got = grads(total, {2}, {a, b});
+  EXPECT_FLOAT_EQ(got[0].item(), 1);
+  EXPECT_FLOAT_EQ(got[1].item(), -4);
+}
+
+TEST(Tensor, ViewsCheckTypeAndRank) {
+  const ContextPtr context = make_cpu_context();
+  Tensor t = Tensor::zeros(context, {2, 3, 4, 5});
+  EXPECT_EQ(t.nhwc<float>().channels, 5);
+  EXPECT_EQ(t.rows<float>().rows, 24);
+  EXPECT_THROW((void)t.span<std::int32_t>(), Error);
+  EXPECT_THROW((void)t.viewed({7}), Error);
+  EXPECT_THROW((void)Tensor().size(0), Error);
+  EXPECT_EQ(t.slice(1, 2).shape(), (Shape{1, 3, 4, 5}));
+  EXPECT_EQ(t.slice(1, 2).span<float>().data, t.span<float>().data + 60);
+}
+
+TEST(Tensor, PoisonShowsWhatNobodyWrote) {
+  const ContextPtr context = make_cpu_context();
+  context->poison = true;
+  EXPECT_TRUE(std::isnan(Tensor::empty(context, {1}).item()));
+}
+
+TEST(Parameters, NamesAreUniqueAndCounted) {
+  const ContextPtr context = make_cpu_context();
+  ParameterSet set;
+  (void)set.add("a.weight", Tensor::zeros(context, {2, 3}), ParameterKind::kWeight);
+  (void)set.add("a.mean", Tensor::zeros(context, {4}), ParameterKind::kBuffer);
+  (void)set.add("b.weight", Tensor::zeros(context, {5}), ParameterKind::kWeight, false);
+  EXPECT_EQ(set.count(), 11);
+  EXPECT_EQ(set.count("a."), 6);
+  EXPECT_EQ(set.count("", true), 6);
+  EXPECT_FALSE(set.find("b.weight")->value.requires_grad());
+  EXPECT_EQ(set.find("c"), nullptr);
+  EXPECT_THROW((void)set.add("a.weight", Tensor::zeros(context, {1}), ParameterKind::kWeight),
+               Error);
+}
+
+}  // namespace
+}  // namespace ktrain
