@@ -1,0 +1,160 @@
+// What a training run is asked to do. train/plan_keys.cpp names every key with its unit, limits and
+// meaning; docs/plan_reference.md is generated from there. Choices are strings that the parser has
+// checked against the listed ones; positions and epochs are 1-based where a user sees them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "train/weight_schedule.h"
+
+namespace ktrain {
+
+using Strings = std::vector<std::string>;
+
+struct PlanSize {
+  std::int64_t width = 640, height = 512;
+  bool operator==(const PlanSize&) const = default;
+};
+
+// The built-in data set, made once under data.root when data.preset is "synth".
+struct SynthPlan {
+  std::int64_t train_pairs = 200, val_pairs = 60;
+  PlanSize size;
+  double quality = 1.0;   // visible images: 1 good light, 0 next to nothing
+  double night = 0.3;     // share of night scenes
+  double empty = 0.2;     // share of scenes with nobody in them
+  double crowding = 1.0;  // factor on the number of people
+  double shift = 0.0;     // largest shift between the modalities, pixels
+  std::int64_t seed = 1;
+};
+
+struct DataPlan {
+  std::string preset = "kaist";
+  std::string root;
+  std::string train, val, test;  // lists; empty: the preset's own
+  PlanSize size;
+  Strings positive = {"person"}, ignore = {"people", "person?", "cyclist"};
+  std::string boxes = "auto";   // auto, visible, thermal
+  std::string origin = "auto";  // auto, 0, 1: the first pixel's coordinate in the annotations
+  double flip = 0.5;
+  bool skip_empty = false;
+  std::int64_t cache_mb = 1024, workers = 1, max_boxes = 64;
+  SynthPlan synth;
+};
+
+struct RpnPlan {
+  std::int64_t nms_pre = 2000, nms_pre_test = 1000, max_proposals = 1000;
+  double nms = 0.7;
+  std::int64_t samples = 256;
+  double positive_share = 0.5, positive_iou = 0.7, negative_iou = 0.3;
+};
+
+struct RoiPlan {
+  std::int64_t samples = 512, fc_channels = 1024, pool = 7;
+  double positive_share = 0.25, positive_iou = 0.5;
+};
+
+struct ModelPlan {
+  std::int64_t depth = 50;
+  double width = 1.0;
+  std::int64_t fpn_channels = 256;
+  std::string streams = "both";   // both, visible, thermal
+  std::string fusion = "concat";  // concat, add, gated
+  bool shared = false;            // one backbone and neck for both streams
+  std::int64_t frozen_stages = 1;
+  std::string norm = "frozen";  // frozen, batch
+  double anchor_scale = 8.0;
+  std::vector<double> anchor_ratios = {0.5, 1.0, 2.0};
+  double ignore_iof = 0.5;
+  RpnPlan rpn;
+  RoiPlan roi;
+};
+
+// Factors on lr and weight decay for every parameter whose full name contains `prefix`; the longest
+// match wins, and norm_decay and bias_decay then do not apply.
+struct Multiplier {
+  std::string prefix;
+  double lr = 1.0, decay = 1.0;
+  bool operator==(const Multiplier&) const = default;
+};
+
+struct OptimizerPlan {
+  std::string kind = "adamw";  // adamw, sgd
+  double lr = 1e-3, weight_decay = 5e-4;
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+  double momentum = 0.9;
+  double clip = 0.0;  // largest global gradient norm; 0: no clipping
+  double norm_decay = 1.0, bias_decay = 1.0;
+  std::vector<Multiplier> multipliers;
+};
+
+struct SchedulePlan {
+  std::string kind = "cosine";  // constant, cosine, multistep
+  std::string unit = "epoch";   // epoch, step: how often the main schedule moves
+  std::int64_t warmup_steps = 0;
+  double warmup_factor = 0.001;
+  std::int64_t begin = 0, end = 0;  // cosine; end 0: the end of training
+  double min_lr = 0.0;
+  std::vector<std::int64_t> milestones;
+  double gamma = 0.1;
+};
+
+struct TrainPlan {
+  std::int64_t epochs = 12, batch = 2, steps = 0;  // steps 0: no limit
+  std::int64_t eval_every = 1, checkpoint_every = 0, keep = 2;
+  double average = 0.0;  // momentum of the weights' average; 0: off
+};
+
+struct LossTermPlan {
+  WeightSchedule weight;
+};
+
+struct LossPlan {
+  LossTermPlan rpn_cls, rpn_bbox, roi_cls, roi_bbox;
+};
+
+struct StopPlan {
+  std::string metric = "map";
+  std::string mode = "max";  // max, min
+  double threshold = 0.0;
+  std::int64_t patience = 0, begin = 1;  // patience 0: never stop early
+};
+
+struct EvalPlan {
+  std::string protocol = "voc";
+  double score_threshold = 0.05, nms = 0.5;
+  std::int64_t max_detections = 100;
+};
+
+struct OutputPlan {
+  std::string dir;  // empty: runs/<name of the plan>
+  std::int64_t log_every = 50;
+};
+
+// Where the weights start. At most one of `plan` and `checkpoint`.
+struct InitPlan {
+  std::string plan;                         // a prerequisite plan, relative to this plan's folder
+  std::string take = "best";                // best, last, epoch_N: which of its checkpoints
+  std::string checkpoint;                   // a file, relative to the working folder
+  Strings allow_missing, allow_unexpected;  // prefixes of tensors that may be missing, be left over
+};
+
+struct Plan {
+  std::int64_t seed = 1;
+  std::string device = "auto";  // auto, cpu, cuda
+  std::int64_t threads = 0;     // 0: every core
+  DataPlan data;
+  ModelPlan model;
+  OptimizerPlan optimizer;
+  SchedulePlan schedule;
+  TrainPlan train;
+  LossPlan loss;
+  StopPlan stop;
+  EvalPlan eval;
+  OutputPlan output;
+  InitPlan init;
+};
+
+}  // namespace ktrain
