@@ -13,6 +13,8 @@ function(kt_settings target)
   # One rounding rule for every compiler: a*b+c is not silently fused, so that results do not
   # depend on what the optimiser saw.
   target_compile_options(${target} PRIVATE -ffp-contract=off)
+  # std::sqrt need not set errno: with it no loop that takes a root runs in vector registers.
+  target_compile_options(${target} PRIVATE -fno-math-errno)
   if(KT_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${KT_SANITIZE} -fno-sanitize-recover=all
                            -fno-omit-frame-pointer)

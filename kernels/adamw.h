@@ -1,0 +1,56 @@
+// Adam with decoupled weight decay: Loshchilov and Hutter 2019, the arithmetic of
+// torch.optim.AdamW.
+//   g = gradient_scale[0] * gradient[i]
+//   w = w * (1 - lr * weight_decay)
+//   m = m + (1 - beta1) * (g - m)
+//   v = beta2 * v + (1 - beta2) * g * g
+//   w = w - lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
+// Everything that changes between steps is read from memory: the numbers below, and the factor that
+// a gradient clip has found, 1 for none. Sizes must agree, or Error is thrown; empty is a no-op.
+// No two of gradient, weight, m and v may overlap. m and v start as zeros.
+#pragma once
+
+#include <array>
+
+#include "kernels/queue.h"
+#include "kernels/view.h"
+
+namespace ktrain {
+
+struct AdamwOptions {
+  double learning_rate = 1e-3;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double eps = 1e-8;
+  double weight_decay = 1e-2;
+};
+
+// Where each number of a step stands in memory.
+enum AdamwNumber : int {
+  kAdamwDecay,      // 1 - lr * weight_decay
+  kAdamwRate,       // lr / (1 - beta1^t)
+  kAdamwMixM,       // 1 - beta1
+  kAdamwKeepV,      // beta2
+  kAdamwMixV,       // 1 - beta2
+  kAdamwRootScale,  // sqrt(1 - beta2^t)
+  kAdamwEps,
+  kAdamwNumbers,  // how many there are
+};
+
+// The numbers of step `step`, the first being 1. Worked out in double, so that 1 - beta2 keeps its
+// digits.
+template <class T>
+[[nodiscard]] std::array<T, kAdamwNumbers> adamw_numbers(const AdamwOptions& options,
+                                                         std::int64_t step);
+
+namespace cpu {
+template <class T>
+void adamw(Span<const T> gradient, Span<const T> numbers, Span<const T> gradient_scale,
+           Span<T> weight, Span<T> m, Span<T> v);
+}
+namespace cuda {
+void adamw(CudaStream stream, Span<const float> gradient, Span<const float> numbers,
+           Span<const float> gradient_scale, Span<float> weight, Span<float> m, Span<float> v);
+}
+
+}  // namespace ktrain

@@ -1,0 +1,122 @@
+#include "kernels/elementwise.h"
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kernels/check.h"
+#include "tests/support/close.h"
+#include "tests/support/gradcheck.h"
+
+namespace ktrain {
+namespace {
+
+using test::random_vec;
+using test::Vec;
+
+template <class T>
+Span<const T> in(const std::vector<T>& v) {
+  return {v.data(), static_cast<std::int64_t>(v.size())};
+}
+template <class T>
+Span<T> out(std::vector<T>& v) {
+  return {v.data(), static_cast<std::int64_t>(v.size())};
+}
+
+// One element, around a vector register, around a chunk of 32768, several chunks.
+class Elementwise : public testing::TestWithParam<std::size_t> {};
+INSTANTIATE_TEST_SUITE_P(Sizes, Elementwise,
+                         testing::Values(0, 1, 15, 16, 17, 33, 32768, 32769, 100001));
+
+TEST_P(Elementwise, FollowsItsFormulas) {
+  const std::size_t n = GetParam();
+  const Vec a = random_vec(n, 1), b = random_vec(n, 2);
+  Vec y(n, 7.0), want(n);
+  const auto expect = [&](const char* op, auto&& formula) {
+    for (std::size_t i = 0; i < n; ++i) want[i] = formula(i);
+    // The same operations in the same order: equal to the last bit.
+    EXPECT_TRUE(test::all_close(y, want, 0, 0)) << op;
+  };
+  cpu::add(in(a), in(b), out(y));
+  expect("add", [&](std::size_t i) { return a[i] + b[i]; });
+  cpu::multiply(in(a), in(b), out(y));
+  expect("multiply", [&](std::size_t i) { return a[i] * b[i]; });
+  cpu::scale(in(a), out(y), 2.5);
+  expect("scale", [&](std::size_t i) { return a[i] * 2.5; });
+  const Vec factor = {-0.75};
+  cpu::scale_by(in(a), in(factor), out(y));
+  expect("scale_by", [&](std::size_t i) { return a[i] * -0.75; });
+  cpu::copy(in(a), out(y));
+  cpu::accumulate(in(b), out(y));
+  expect("accumulate", [&](std::size_t i) { return a[i] + b[i]; });
+  cpu::copy(in(a), out(y));
+  cpu::accumulate_scaled(in(b), out(y), -3.0);
+  expect("accumulate_scaled", [&](std::size_t i) { return a[i] + -3.0 * b[i]; });
+  cpu::copy(in(a), out(y));
+  cpu::blend(in(b), out(y), 0.75);
+  expect("blend", [&](std::size_t i) { return 0.75 * a[i] + 0.25 * b[i]; });
+  cpu::relu_forward(in(a), out(y));
+  expect("relu_forward", [&](std::size_t i) { return a[i] > 0 ? a[i] : 0.0; });
+  Vec dx(n);
+  cpu::relu_backward(in(y), in(b), out(dx));
+  y = dx;
+  expect("relu_backward", [&](std::size_t i) { return a[i] > 0 ? b[i] : 0.0; });
+  cpu::fill(out(y), 0.125);
+  expect("fill", [&](std::size_t) { return 0.125; });
+}
+
+TEST_P(Elementwise, WeightedSumMayWriteIntoATerm) {
+  const std::size_t n = GetParam();
+  const Vec a = random_vec(n, 1), b = random_vec(n, 2), c = random_vec(n, 3);
+  const Vec weights = {1.0, -0.5, 0.05};
+  Vec y = b, want(n);
+  Terms<double> terms;
+  terms.count = 3;
+  terms.terms = {in(a), in(y), in(c)};
+  cpu::weighted_sum(terms, in(weights), out(y));
+  for (std::size_t i = 0; i < n; ++i) want[i] = a[i] * 1.0 + b[i] * -0.5 + c[i] * 0.05;
+  EXPECT_TRUE(test::all_close(y, want, 0, 0));
+}
+
+TEST(ElementwiseValues, NanStaysNanThroughRelu) {
+  const float inf = std::numeric_limits<float>::infinity();
+  const std::vector<float> x = {NAN, inf, -inf, -0.0f, 3};
+  std::vector<float> y(5);
+  cpu::relu_forward(in(x), out(y));
+  EXPECT_TRUE(std::isnan(y[0]));
+  EXPECT_EQ(y[1], inf);
+  EXPECT_EQ(y[2], 0);
+  EXPECT_EQ(y[3], 0);
+  EXPECT_EQ(y[4], 3);
+}
+
+TEST(ElementwiseValues, NoTermsGiveZero) {
+  std::vector<float> y(3, 5);
+  cpu::weighted_sum(Terms<float>{}, {nullptr, 0}, out(y));
+  EXPECT_THAT(y, testing::Each(0.0f));
+}
+
+TEST(ElementwiseErrors, NameTheOpAndTheSizes) {
+  const std::vector<float> x(3);
+  std::vector<float> y(2);
+  const auto message = [](auto&& call) -> std::string {
+    try {
+      call();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  EXPECT_THAT(message([&] { cpu::copy(in(x), out(y)); }),
+              testing::HasSubstr("copy: an input has 3 elements, the output 2"));
+  EXPECT_THAT(message([&] { cpu::scale_by(in(x), in(x), out(y)); }),
+              testing::HasSubstr("scale_by: the factor has 3 elements, wanted 1"));
+  EXPECT_THAT(message([&] { cpu::weighted_sum(Terms<float>{}, in(x), out(y)); }),
+              testing::HasSubstr("weighted_sum: 3 weights for 0 terms"));
+}
+
+}  // namespace
+}  // namespace ktrain
