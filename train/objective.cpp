@@ -1,0 +1,50 @@
+#include "train/objective.h"
+
+#include <cmath>
+
+#include <fmt/ranges.h>
+
+#include "runtime/fault.h"
+#include "runtime/ops.h"
+
+namespace ktrain {
+
+Tensor form_total(const std::vector<LossTerm>& terms) {
+  std::vector<Tensor> values;
+  std::vector<float> weights;
+  for (const LossTerm& term : terms) {
+    if (term.weight != 0 && !term.value.requires_grad())
+      throw_fault("KT-NUM-002",
+                  "loss term '{}' has the weight {} but depends on no trainable parameter; set its "
+                  "weight to 0 or unfreeze what it should train",
+                  term.name, term.weight);
+    values.push_back(term.value);
+    weights.push_back(static_cast<float>(term.weight));
+  }
+  return weighted_sum(values, weights);
+}
+
+ObjectiveValues read_values(const std::vector<LossTerm>& terms, const Tensor& total,
+                            std::int64_t step, const std::vector<std::string>& pair_ids) {
+  ObjectiveValues values;
+  values.total = total.item();
+  const auto check = [&](std::string_view what, double value) {
+    if (std::isfinite(value)) return;
+    std::vector<std::string> ids;
+    for (const std::string& id : pair_ids) ids.push_back(printable(id));
+    throw_fault(
+        "KT-NUM-001",
+        "step {}: {} is {}; pairs of the batch: {}; lower optimizer.lr, set optimizer.clip, "
+        "or look at these pairs",
+        step, what, value, fmt::join(ids, ", "));
+  };
+  for (const LossTerm& term : terms) {
+    values.terms.push_back(term.value.item());
+    values.weights.push_back(static_cast<float>(term.weight));
+    check(term.name, values.terms.back());
+  }
+  check("the total", values.total);
+  return values;
+}
+
+}  // namespace ktrain
