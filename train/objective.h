@@ -1,0 +1,35 @@
+// The one place where the loss that is trained is formed: total = sum_k weight_k * term_k.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runtime/tensor.h"
+
+namespace ktrain {
+
+struct LossTerm {
+  std::string name;  // rpn_cls, rpn_bbox, roi_cls, roi_bbox
+  Tensor value;      // unweighted scalar with its history
+  double weight = 1.0;
+};
+
+// What a step reports: the numbers that were really used, read back from memory.
+struct ObjectiveValues {
+  double total = 0;             // the scalar that backward starts from
+  std::vector<double> terms;    // unweighted, in the order of the terms
+  std::vector<double> weights;  // as applied
+};
+
+// The scalar that backward starts from. Throws Fault KT-NUM-002 for a term that is enabled (weight
+// not 0) but depends on no trainable parameter: such a term would be logged and train nothing.
+[[nodiscard]] Tensor form_total(const std::vector<LossTerm>& terms);
+
+// Reads all values. Throws Fault KT-NUM-001 when a term or the total is not finite, naming term,
+// step and the pairs of the batch.
+[[nodiscard]] ObjectiveValues read_values(const std::vector<LossTerm>& terms, const Tensor& total,
+                                          std::int64_t step,
+                                          const std::vector<std::string>& pair_ids);
+
+}  // namespace ktrain
