@@ -9,7 +9,10 @@
 namespace ktrain::cpu {
 namespace {
 
-constexpr std::int64_t kRowGrain = 256;
+// Rows of one task: about 16k exponentials, since less is done before a second thread has woken up.
+std::int64_t row_grain(std::int64_t cols) {
+  return std::max<std::int64_t>(1, 16384 / std::max<std::int64_t>(1, cols));
+}
 
 template <class T>
 void check_shapes(const char* who, Rows<const T> x, Span<const std::int32_t> labels,
@@ -34,7 +37,7 @@ void cross_entropy_forward(Rows<const T> x, Span<const std::int32_t> labels,
   KT_CHECK(row_loss.size == x.rows, "cross_entropy_forward: row_loss has {} elements for {} rows",
            row_loss.size, x.rows);
   KT_CHECK(loss.size == 1, "cross_entropy_forward: loss has {} elements, wanted 1", loss.size);
-  parallel_for(x.rows, kRowGrain, [&](std::int64_t r) {
+  parallel_for(x.rows, row_grain(x.cols), [&](std::int64_t r) {
     const std::int32_t label = labels.data[r];
     check_label(label, r, x.cols);
     const T* const in = x.data + r * x.cols;
@@ -62,7 +65,7 @@ void cross_entropy_backward(Rows<const T> p, Span<const std::int32_t> labels,
   check_shapes("cross_entropy_backward", p, labels, avg_factor, dx);
   KT_CHECK(dloss.size == 1, "cross_entropy_backward: dloss has {} elements, wanted 1", dloss.size);
   const T factor = dloss.data[0] / std::max(avg_factor.data[0], T{1});
-  parallel_for(p.rows, kRowGrain, [&](std::int64_t r) {
+  parallel_for(p.rows, row_grain(p.cols), [&](std::int64_t r) {
     const std::int32_t label = labels.data[r];
     check_label(label, r, p.cols);
     const T* const in = p.data + r * p.cols;

@@ -17,7 +17,7 @@ constexpr std::int64_t kMaxChunks = 1024;
 static_assert(kMaxChunks <= kReduceScratch);
 // Independent partial sums of the inner loop: what lets it run in vector registers although the
 // order of a floating point sum may not be changed by the compiler.
-constexpr int kLanes = 16;
+constexpr int kLanes = 32;
 constexpr std::int64_t kColumnBlock = 128;
 
 std::int64_t grain_for(std::int64_t size) {
@@ -34,7 +34,7 @@ void check_one(const char* who, Span<T> y) {
   KT_CHECK(y.size == 1, "{}: the output has {} elements, wanted 1", who, y.size);
 }
 
-// total of term(i) over [begin, end): lane l takes every 16th index, lanes are added in pairs.
+// total of term(i) over [begin, end): lane l takes every kLanes-th index, lanes are added in pairs.
 template <class Term>
 double lane_sum(std::int64_t begin, std::int64_t end, Term&& term) {
   double lanes[kLanes] = {};
