@@ -15,6 +15,9 @@ function(kt_settings target)
   target_compile_options(${target} PRIVATE -ffp-contract=off)
   # std::sqrt need not set errno: with it no loop that takes a root runs in vector registers.
   target_compile_options(${target} PRIVATE -fno-math-errno)
+  if(KT_FUZZ)
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
   if(KT_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${KT_SANITIZE} -fno-sanitize-recover=all
                            -fno-omit-frame-pointer)
