@@ -1,0 +1,90 @@
+// Two-dimensional convolution (cross-correlation, square stride and padding) with an epilogue.
+//   a[n,p,q,k] = sum_{r,s,c} x[n, p*stride-pad+r, q*stride-pad+s, c] * w[k,r,s,c], x zero outside
+//   forward:   y = act(scale[k] * a + shift[k] + residual), act(v) = max(v, 0) with relu, else v
+//   backward:  g = dy * (y > 0) with relu, else dy: see bias_relu.h, which also gives dshift;
+//              dresidual = g
+//              dx[n,h,w,c] = sum of scale[k] * w[k,r,s,c] * g[n,p,q,k] over all taps onto (h,w)
+//              G[k,r,s,c]  = sum_{n,p,q} x[n, p*stride-pad+r, q*stride-pad+s, c] * g[n,p,q,k]
+//              dw = scale[k] * G,  dscale[k] = <w[k], G[k]>: the convolution's own output a is
+//              not needed, so nothing but x, y and w has to be kept for the backward pass.
+// Of scale, shift and residual each may be absent: an empty view. y's size is the output size
+// below. Outputs alias nothing. Empty x, w or y: outputs of backward are zero, forward without
+// channels still runs its epilogue. Throws Error on shapes that do not fit or a workspace too
+// small.
+//
+// Engines: `kReference` plain loops in T; `kOneDnn` (float only); `kAuto` the fastest for T and
+// shape. Same engine, same shape, same thread count: same bits. Engines differ by rounding.
+// Workspace: `*_workspace` takes the arguments of the call it serves and reads no memory. Contents
+// are scratch: nothing is kept from call to call. Thread-safe; calls of one shape take turns.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/view.h"
+
+namespace ktrain {
+
+enum class ConvEngine : std::uint8_t { kAuto, kReference, kOneDnn };
+
+struct Conv2dOptions {
+  std::int64_t stride = 1;
+  std::int64_t pad = 0;
+  bool relu = false;  // read by forward only
+  ConvEngine engine = ConvEngine::kAuto;
+};
+
+template <class T>
+struct Conv2dEpilogue {
+  Span<const T> scale;     // filters, or empty
+  Span<const T> shift;     // filters, or empty
+  Nhwc<const T> residual;  // y's shape, or empty
+};
+
+// Rows or columns of the output: floor((size + 2 pad - taps) / stride) + 1, at least 0.
+[[nodiscard]] std::int64_t conv2d_out_size(std::int64_t size, std::int64_t taps,
+                                           const Conv2dOptions& options);
+
+// Multiply-adds of one pass over y, counted as 2 operations each, whatever the engine does.
+template <class T>
+[[nodiscard]] double conv2d_flops(Nhwc<const T> y, Krsc<const T> w) {
+  return 2.0 * static_cast<double>(y.pixels()) * static_cast<double>(w.size());
+}
+
+namespace cpu {
+
+template <class T>
+void conv2d_forward(Nhwc<const T> x, Krsc<const T> w, Conv2dEpilogue<T> epilogue, Span<T> workspace,
+                    Nhwc<T> y, const Conv2dOptions& options);
+template <class T>
+[[nodiscard]] std::int64_t conv2d_forward_workspace(Nhwc<const T> x, Krsc<const T> w,
+                                                    Conv2dEpilogue<T> epilogue, Nhwc<const T> y,
+                                                    const Conv2dOptions& options);
+
+// `scale` as in forward, or empty.
+template <class T>
+void conv2d_backward_data(Nhwc<const T> g, Krsc<const T> w, Span<const T> scale, Span<T> workspace,
+                          Nhwc<T> dx, const Conv2dOptions& options);
+template <class T>
+[[nodiscard]] std::int64_t conv2d_backward_data_workspace(Nhwc<const T> g, Krsc<const T> w,
+                                                          Span<const T> scale, Nhwc<const T> dx,
+                                                          const Conv2dOptions& options);
+
+// What backward_weights reads beside x and g: only when `scale` is not empty is w read and may
+// dscale be asked for (not empty).
+template <class T>
+struct Conv2dScaled {
+  Krsc<const T> w;
+  Span<const T> scale;
+};
+
+template <class T>
+void conv2d_backward_weights(Nhwc<const T> x, Nhwc<const T> g, Conv2dScaled<T> forward,
+                             Span<T> workspace, Krsc<T> dw, Span<T> dscale,
+                             const Conv2dOptions& options);
+template <class T>
+[[nodiscard]] std::int64_t conv2d_backward_weights_workspace(Nhwc<const T> x, Nhwc<const T> g,
+                                                             Krsc<const T> dw,
+                                                             const Conv2dOptions& options);
+
+}  // namespace cpu
+}  // namespace ktrain

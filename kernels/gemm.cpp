@@ -1,0 +1,123 @@
+#include "kernels/gemm.h"
+
+#include <array>
+#include <type_traits>
+
+#include "kernels/check.h"
+#include "kernels/cpu/onednn.h"
+#include "kernels/parallel.h"
+
+namespace ktrain::cpu {
+namespace {
+
+struct Extent {
+  std::int64_t m, n, k;
+};
+
+template <class T>
+Extent check_shapes(Rows<const T> a, Rows<const T> b, Span<const T> bias, Rows<const T> c,
+                    const GemmOptions& options) {
+  const std::int64_t m = options.transpose_a ? a.cols : a.rows;
+  const std::int64_t k = options.transpose_a ? a.rows : a.cols;
+  const std::int64_t b_k = options.transpose_b ? b.cols : b.rows;
+  const std::int64_t n = options.transpose_b ? b.rows : b.cols;
+  KT_CHECK(k == b_k && c.rows == m && c.cols == n,
+           "gemm: op(a) is {}x{}, op(b) {}x{}, c {}x{}, wanted m x k, k x n, m x n", m, k, b_k, n,
+           c.rows, c.cols);
+  KT_CHECK(bias.empty() || bias.size == n, "gemm: bias has {} elements, wanted {} or none",
+           bias.size, n);
+  KT_CHECK((std::is_same_v<T, float> || options.engine != GemmEngine::kOneDnn),
+           "gemm: engine onednn computes in float only");
+  return {m, n, k};
+}
+
+template <class T>
+bool use_onednn(const Extent& extent, const GemmOptions& options) {
+  return std::is_same_v<T, float> && options.engine != GemmEngine::kReference && extent.m > 0 &&
+         extent.n > 0 && extent.k > 0;
+}
+
+template <class T>
+void reference_gemm(Rows<const T> a, Rows<const T> b, Span<const T> bias, Rows<T> c,
+                    const Extent& extent, const GemmOptions& options) {
+  const std::int64_t grain = 65536 / (extent.n * extent.k + 1) + 1;
+  parallel_for(extent.m, grain, [&](std::int64_t i) {
+    for (std::int64_t j = 0; j < extent.n; ++j) {
+      T sum = 0;
+      for (std::int64_t l = 0; l < extent.k; ++l)
+        sum +=
+            (options.transpose_a ? a(l, i) : a(i, l)) * (options.transpose_b ? b(j, l) : b(l, j));
+      if (!bias.empty()) sum += bias[j];
+      c(i, j) = options.relu && sum < 0 ? T{0} : sum;
+    }
+  });
+}
+
+using Key = std::array<std::int64_t, 6>;
+
+std::unique_ptr<onednn::Primitive> make_matmul(const Extent& e, bool with_bias,
+                                               const GemmOptions& options) {
+  using onednn::Tag;
+  const auto a = onednn::desc({e.m, e.k}, options.transpose_a ? Tag::ba : Tag::ab);
+  const auto b = onednn::desc({e.k, e.n}, options.transpose_b ? Tag::ba : Tag::ab);
+  const auto c = onednn::desc({e.m, e.n}, Tag::ab);
+  const auto bias = with_bias ? onednn::desc({1, e.n}, Tag::ab) : onednn::Desc();
+  dnnl::primitive_attr attr = onednn::attributes();
+  dnnl::post_ops ops;
+  if (options.relu) onednn::append_relu(ops);
+  attr.set_post_ops(ops);
+  const auto pd = onednn::matmul_desc({a, b, c}, bias, attr);
+  onednn::Primitive::Arguments arguments = {
+      {DNNL_ARG_SRC, a}, {DNNL_ARG_WEIGHTS, b}, {DNNL_ARG_DST, c}};
+  if (with_bias) arguments.emplace_back(DNNL_ARG_BIAS, bias);
+  return std::make_unique<onednn::Primitive>(dnnl::matmul(pd), arguments, pd.scratchpad_desc());
+}
+
+const onednn::Primitive& matmul(const Extent& e, bool with_bias, const GemmOptions& options) {
+  static onednn::Cache<Key, onednn::Primitive> cache;
+  const int flags =
+      options.transpose_a | options.transpose_b << 1 | options.relu << 2 | with_bias << 3;
+  return cache.get({e.m, e.n, e.k, flags, num_threads()},
+                   [&] { return make_matmul(e, with_bias, options); });
+}
+
+}  // namespace
+
+template <class T>
+std::int64_t gemm_workspace(Rows<const T> a, Rows<const T> b, Span<const T> bias, Rows<const T> c,
+                            const GemmOptions& options) {
+  const Extent extent = check_shapes(a, b, bias, c, options);
+  return use_onednn<T>(extent, options) ? matmul(extent, !bias.empty(), options).scratch_floats()
+                                        : 0;
+}
+
+template <class T>
+void gemm(Rows<const T> a, Rows<const T> b, Span<const T> bias, Span<T> workspace, Rows<T> c,
+          const GemmOptions& options) {
+  const Extent extent = check_shapes<T>(a, b, bias, c, options);
+  const std::int64_t wanted = gemm_workspace<T>(a, b, bias, c, options);
+  KT_CHECK(workspace.size >= wanted, "gemm: workspace has {} elements, wanted {}", workspace.size,
+           wanted);
+  if constexpr (std::is_same_v<T, float>)
+    if (use_onednn<T>(extent, options)) {
+      matmul(extent, !bias.empty(), options)
+          .run({{DNNL_ARG_SRC, a.data},
+                {DNNL_ARG_WEIGHTS, b.data},
+                {DNNL_ARG_BIAS, bias.data},
+                {DNNL_ARG_DST, c.data}},
+               workspace.data);
+      return;
+    }
+  reference_gemm(a, b, bias, c, extent, options);
+}
+
+#define KT_INSTANTIATE(T)                                                              \
+  template std::int64_t gemm_workspace<T>(Rows<const T>, Rows<const T>, Span<const T>, \
+                                          Rows<const T>, const GemmOptions&);          \
+  template void gemm<T>(Rows<const T>, Rows<const T>, Span<const T>, Span<T>, Rows<T>, \
+                        const GemmOptions&);
+KT_INSTANTIATE(float)
+KT_INSTANTIATE(double)
+#undef KT_INSTANTIATE
+
+}  // namespace ktrain::cpu
