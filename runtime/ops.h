@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "kernels/image_normalize.h"
 #include "runtime/autograd.h"
 #include "runtime/tensor.h"
 
@@ -21,6 +22,16 @@ namespace ktrain {
 [[nodiscard]] Tensor filled(const ContextPtr& context, const Shape& shape, float value);
 // y += x, in place, for gradients that nobody else holds. Not differentiable.
 void accumulate_into(Tensor& y, const Tensor& x);
+
+// g * a + (1 - g) * b with g = 1 / (1 + exp(-z)); same shapes (runtime/ops/gate.cpp).
+[[nodiscard]] Tensor gate(const Tensor& z, const Tensor& a, const Tensor& b);
+
+// ---- images (runtime/ops/image.cpp)
+
+// Bytes (uint8, NHWC, 3 channels) to numbers: (x - mean) / std within each image's size, 0 in the
+// padding. sizes: int32, batch x (height, width). Not differentiable. kernels/image_normalize.h.
+[[nodiscard]] Tensor image_normalize(const Tensor& x, const Tensor& sizes,
+                                     const ImageStatistics& statistics);
 
 // ---- shape (runtime/ops/reshape.cpp)
 

@@ -1,0 +1,32 @@
+#include "kernels/gate.h"
+
+#include "runtime/ops.h"
+
+namespace ktrain {
+
+Tensor gate(const Tensor& z, const Tensor& a, const Tensor& b) {
+  KT_CHECK(z.shape() == a.shape() && z.shape() == b.shape(), "gate: z is {}, a is {}, b is {}",
+           z.shape().text(), a.shape().text(), b.shape().text());
+  Tensor y = Tensor::empty_like(z);
+  run_on_cpu(z.queue(), "gate_forward", [&] {
+    cpu::gate_forward(z.span<float>(), a.span<float>(), b.span<float>(), y.mutable_span<float>());
+  });
+  return record("gate", {z, a, b}, y,
+                [z = z.detached(), a = a.detached(), b = b.detached()](const Tensor& dy,
+                                                                       const Wanted& wanted) {
+                  std::vector<Tensor> d(3);
+                  std::array<Span<float>, 3> out;
+                  for (std::size_t i = 0; i < 3; ++i) {
+                    if (!wanted[i]) continue;
+                    d[i] = Tensor::empty_like(dy);
+                    out[i] = d[i].mutable_span<float>();
+                  }
+                  run_on_cpu(dy.queue(), "gate_backward", [&] {
+                    cpu::gate_backward(z.span<float>(), a.span<float>(), b.span<float>(),
+                                       dy.span<float>(), out[0], out[1], out[2]);
+                  });
+                  return d;
+                });
+}
+
+}  // namespace ktrain
