@@ -1,0 +1,40 @@
+// Anchors of a feature pyramid, as mmdetection's AnchorGenerator with scale 8, ratios 0.5, 1, 2 and
+// centre offset 0. A level of stride s has squares of side 8s; ratio r = height / width keeps the
+// area: w = 8s / sqrt(r), h = 8s * sqrt(r). The three anchors of cell (i, j) are centred at
+// (j * s, i * s). Order: level, row, column, ratio; 81,840 for 640x512 and strides 4 to 64.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/view.h"
+
+namespace ktrain {
+
+inline constexpr std::int64_t kAnchorsPerCell = 3;
+
+struct PyramidLevel {
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+  std::int64_t stride = 0;
+
+  [[nodiscard]] constexpr std::int64_t num_anchors() const {
+    return height * width * kAnchorsPerCell;
+  }
+};
+
+[[nodiscard]] std::int64_t num_anchors(Span<const PyramidLevel> levels);
+
+namespace cpu {
+
+// anchors: num_anchors(levels) x 4. Throws Error on another shape or a stride below 1.
+template <class T>
+void make_anchors(Span<const PyramidLevel> levels, Rows<T> anchors);
+
+// valid[n, a] is 1 when the cell of anchor a starts within image n: row < ceil(height / stride) and
+// column < ceil(width / stride). sizes: images x (height, width) in pixels. A batch is padded to
+// one size; anchors of the padding take no part in training.
+void anchor_validity(Span<const PyramidLevel> levels, Rows<const std::int32_t> sizes,
+                     Rows<std::uint8_t> valid);
+
+}  // namespace cpu
+}  // namespace ktrain

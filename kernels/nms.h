@@ -1,0 +1,25 @@
+// Greedy non-maximum suppression of many independent lists. In the order of score (ties: the lower
+// index first) a box is kept unless its IoU with a kept one is above the threshold:
+//   IoU(a, b) = |a and b| / (|a| + |b| - |a and b|) > threshold, strictly
+// A list is one (image, level) or (image, class): boxes of different lists never meet, which is
+// what mmdetection's batched_nms achieves by moving classes apart. A 0/0 IoU suppresses nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/view.h"
+
+namespace ktrain::cpu {
+
+// boxes: one list per batch entry; a null boxes.counts means that all are real. scores: batch x
+// capacity. kept: batch x the most to keep, indices into the list, best first, then -1.
+// kept_counts: batch. The search of a list ends when `kept` is full. Throws Error on other shapes.
+template <class T>
+void nms(BoxList<const T> boxes, Rows<const T> scores, Rows<std::int32_t> kept,
+         Span<std::int32_t> kept_counts, Span<std::byte> scratch, T iou_threshold);
+
+template <class T>
+[[nodiscard]] std::int64_t nms_scratch_bytes(std::int64_t batch, std::int64_t capacity);
+
+}  // namespace ktrain::cpu
