@@ -1,0 +1,141 @@
+#include "train/plan_check.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <set>
+
+#include "runtime/fault.h"
+
+namespace ktrain {
+namespace {
+
+// "optimizer.lr (configs/plan_a.cfg:3:1)"
+std::string named(const ResolvedPlan& resolved, std::string_view key) {
+  return fmt::format("{} ({})", key, resolved.origin_of(key));
+}
+
+void refuse(const ResolvedPlan& resolved, std::string_view key, const std::string& why) {
+  throw_fault("KT-CFG-008", "{}: {}", named(resolved, key), why);
+}
+
+void check_model(const ResolvedPlan& resolved) {
+  const ModelPlan& model = resolved.plan.model;
+  if (model.depth != 18 && model.depth != 34 && model.depth != 50 && model.depth != 101)
+    refuse(resolved, "model.depth", fmt::format("{}; wanted 18, 34, 50 or 101", model.depth));
+  if (model.rpn.negative_iou > model.rpn.positive_iou)
+    refuse(resolved, "model.rpn.negative_iou",
+           fmt::format("{} is above {} = {}; between them an anchor takes no part",
+                       model.rpn.negative_iou, named(resolved, "model.rpn.positive_iou"),
+                       model.rpn.positive_iou));
+  const std::vector<double>& ratios = model.anchor_ratios;
+  if (std::set<double>(ratios.begin(), ratios.end()).size() != ratios.size())
+    refuse(resolved, "model.anchor_ratios", "a ratio stands there twice");
+}
+
+void check_optimizer(const ResolvedPlan& resolved) {
+  const OptimizerPlan& optimizer = resolved.plan.optimizer;
+  std::set<std::string> prefixes;
+  for (const Multiplier& m : optimizer.multipliers)
+    if (!prefixes.insert(m.prefix).second)
+      refuse(resolved, "optimizer.multipliers",
+             fmt::format("prefix '{}' stands there twice", printable(m.prefix)));
+}
+
+void check_schedule(const ResolvedPlan& resolved) {
+  const SchedulePlan& schedule = resolved.plan.schedule;
+  const bool epochs = schedule.unit == "epoch";
+  if (schedule.kind == "multistep" && schedule.milestones.empty())
+    refuse(resolved, "schedule.kind",
+           "multistep without schedule.milestones never moves; set them "
+           "or take constant");
+  if (schedule.kind != "cosine") return;
+  const std::int64_t end = schedule.end > 0 ? schedule.end
+                           : epochs         ? resolved.plan.train.epochs
+                                            : 0;
+  if (end == 0) return;  // steps, to the end of training: known when the data is
+  if (schedule.begin >= end)
+    refuse(resolved, "schedule.begin",
+           fmt::format("{}; wanted less than the end, {}", schedule.begin, end));
+  if (schedule.min_lr > resolved.plan.optimizer.lr)
+    refuse(resolved, "schedule.min_lr",
+           fmt::format("{} is above {} = {}", schedule.min_lr, named(resolved, "optimizer.lr"),
+                       resolved.plan.optimizer.lr));
+}
+
+void check_losses(const ResolvedPlan& resolved) {
+  const LossPlan& loss = resolved.plan.loss;
+  for (const LossTermPlan* term : {&loss.rpn_cls, &loss.rpn_bbox, &loss.roi_cls, &loss.roi_bbox})
+    for (const double value : term->weight.value)
+      if (value > 0) return;
+  refuse(resolved, "loss.rpn_cls.weight", "every loss weight is 0; nothing would be learned");
+}
+
+void check_outcome(const ResolvedPlan& resolved) {
+  const Plan& plan = resolved.plan;
+  if (plan.train.eval_every > plan.train.epochs)
+    refuse(resolved, "train.eval_every",
+           fmt::format("{}; the run has {} epochs and would never be validated",
+                       plan.train.eval_every, plan.train.epochs));
+  if (plan.stop.patience > 0 && resolved.origin_of("stop.threshold") == "default")
+    refuse(resolved, "stop.patience", "early stop needs stop.threshold");
+  if (plan.stop.patience > 0 && plan.stop.begin > plan.train.epochs)
+    refuse(resolved, "stop.begin",
+           fmt::format("{}; the run has {} epochs", plan.stop.begin, plan.train.epochs));
+}
+
+void check_init(const ResolvedPlan& resolved) {
+  const InitPlan& init = resolved.plan.init;
+  if (!init.plan.empty() && !init.checkpoint.empty())
+    refuse(resolved, "init.checkpoint",
+           fmt::format("{} is set as well; the weights start from one of them",
+                       named(resolved, "init.plan")));
+  const std::filesystem::path plan = std::filesystem::path(init.plan).lexically_normal();
+  const bool above = std::count(plan.begin(), plan.end(), std::filesystem::path("..")) > 1;
+  if (!init.plan.empty() && (plan.is_absolute() || plan.extension() != ".cfg" || above))
+    refuse(
+        resolved, "init.plan",
+        fmt::format("'{}'; wanted a relative path to a .cfg file in this plan's folder or beside "
+                    "it",
+                    printable(init.plan)));
+  if (init.take != "best" && init.take != "last" && epoch_to_take(init.take) == 0)
+    refuse(resolved, "init.take",
+           fmt::format("'{}'; wanted best, last or epoch_N with N from 1", printable(init.take)));
+}
+
+void check_labels(const ResolvedPlan& resolved) {
+  const DataPlan& data = resolved.plan.data;
+  if (data.positive.empty())
+    refuse(resolved, "data.labels.positive", "empty; nothing would count as a pedestrian");
+  for (const std::string& name : data.positive)
+    for (const std::string& other : data.ignore)
+      if (name == other)
+        refuse(resolved, "data.labels.ignore",
+               fmt::format("'{}' is in {} as well", printable(name),
+                           named(resolved, "data.labels.positive")));
+}
+
+}  // namespace
+
+void check_plan(const ResolvedPlan& resolved) {
+  check_labels(resolved);
+  check_model(resolved);
+  check_optimizer(resolved);
+  check_schedule(resolved);
+  check_losses(resolved);
+  check_outcome(resolved);
+  check_init(resolved);
+}
+
+bool lower_is_better(std::string_view metric) { return metric == "miss_rate"; }
+
+std::int64_t epoch_to_take(std::string_view take) {
+  constexpr std::string_view kStart = "epoch_";
+  if (!take.starts_with(kStart)) return 0;
+  std::int64_t epoch = 0;
+  const auto [end, error] =
+      std::from_chars(take.data() + kStart.size(), take.data() + take.size(), epoch);
+  return error == std::errc{} && end == take.data() + take.size() && epoch > 0 ? epoch : 0;
+}
+
+}  // namespace ktrain
