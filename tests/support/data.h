@@ -16,6 +16,7 @@
 
 #include "data/image_io.h"
 #include "runtime/fault.h"
+#include "tests/support/shared_data.h"
 
 namespace ktrain::test {
 
@@ -65,14 +66,6 @@ class TempFolder {
 inline Bytes read_bytes(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   return Bytes(std::istreambuf_iterator<char>(file), {});
-}
-
-// The folder of real data beside the project, "" when it is not there.
-inline std::filesystem::path shared_data() {
-  const char* shared = std::getenv("KT_SHARED");
-  const std::filesystem::path folder =
-      (shared ? std::filesystem::path(shared) : KT_SOURCE_DIR "/../shared") / "data";
-  return std::filesystem::is_directory(folder) ? folder : std::filesystem::path();
 }
 
 inline Image gradient_image(int height, int width, int seed = 0) {

@@ -6,15 +6,12 @@
 
 namespace ktrain::test {
 
-// The folder `name` of the shared data: $KT_SHARED/data, or ../shared/data beside the project.
-// Empty when it is absent; a test then skips and says so.
-inline std::filesystem::path shared_data(const char* name) {
-  const char* root = std::getenv("KT_SHARED");
-  const std::filesystem::path path =
-      (root != nullptr ? std::filesystem::path(root)
-                       : std::filesystem::path(KT_SOURCE_DIR) / ".." / "shared") /
-      "data" / name;
-  return std::filesystem::exists(path) ? path : std::filesystem::path();
+// The folder of real data beside the project, "" when it is not there: a test then skips, in sight.
+inline std::filesystem::path shared_data() {
+  const char* shared = std::getenv("KT_SHARED");
+  const std::filesystem::path folder =
+      (shared ? std::filesystem::path(shared) : KT_SOURCE_DIR "/../shared") / "data";
+  return std::filesystem::is_directory(folder) ? folder : std::filesystem::path();
 }
 
 }  // namespace ktrain::test
