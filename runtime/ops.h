@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "kernels/conv2d.h"
 #include "kernels/image_normalize.h"
 #include "runtime/autograd.h"
 #include "runtime/tensor.h"
@@ -32,6 +33,22 @@ void accumulate_into(Tensor& y, const Tensor& x);
 // padding. sizes: int32, batch x (height, width). Not differentiable. kernels/image_normalize.h.
 [[nodiscard]] Tensor image_normalize(const Tensor& x, const Tensor& sizes,
                                      const ImageStatistics& statistics);
+
+// ---- convolution and linear layers (runtime/ops/conv2d.cpp, linear.cpp)
+
+// The optional inputs of a convolution's epilogue.
+struct Conv2dInputs {
+  Tensor scale = {};     // per filter
+  Tensor shift = {};     // per filter
+  Tensor residual = {};  // as the output
+};
+// act(scale * conv(x, w) + shift + residual); x NHWC, w KRSC. kernels/conv2d.h. Keeps x, w, scale
+// and, with ReLU, y for the backward pass, which computes only what is wanted.
+[[nodiscard]] Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dInputs& inputs,
+                            const Conv2dOptions& options);
+// act(x w^T + bias); x rows x inputs, w outputs x inputs, bias outputs or undefined.
+[[nodiscard]] Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias,
+                            bool relu = false);
 
 // ---- shape (runtime/ops/reshape.cpp)
 
