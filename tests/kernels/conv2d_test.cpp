@@ -7,15 +7,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "kernels/check.h"
 #include "kernels/parallel.h"
 #include "tests/support/close.h"
 #include "tests/support/gradcheck.h"
+#include "tests/support/message.h"
 
 namespace ktrain {
 namespace {
 
 using test::all_close;
+using test::message_of;
 using test::random_vec;
 using test::Vec;
 
@@ -252,16 +253,6 @@ TEST(Conv2d, ANaNInTheInputReachesTheOutput) {
     p.x[0] = NAN;
     EXPECT_TRUE(std::isnan(forward(p)[0])) << static_cast<int>(engine);
   }
-}
-
-template <class Call>
-std::string message_of(Call&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
 }
 
 TEST(Conv2d, WrongCallsSayWhatWasWanted) {

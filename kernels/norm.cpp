@@ -1,0 +1,181 @@
+#include "kernels/norm.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/check.h"
+#include "kernels/parallel.h"
+
+namespace ktrain::cpu {
+namespace {
+
+// Rows whose sums are kept in T; chunks are summed in double.
+constexpr std::int64_t kGrain = 256;
+
+template <class T>
+void check_size(const char* who, const char* what, Span<T> vector, std::int64_t wanted) {
+  KT_CHECK(vector.size == wanted, "{}: {} has {} elements, wanted {}", who, what, vector.size,
+           wanted);
+}
+
+// totals[c] = sum over rows of term(row, c), from partial sums of each chunk kept in `partial`.
+template <class T, class Term>
+void sum_columns(std::int64_t rows, std::int64_t cols, T* partial, Term&& term, Span<T> totals,
+                 double factor) {
+  parallel_chunks(rows, kGrain, [&](std::int64_t chunk, std::int64_t begin, std::int64_t end) {
+    T* sum = partial + chunk * cols;
+    std::fill_n(sum, cols, T{0});
+    for (std::int64_t r = begin; r < end; ++r)
+      for (std::int64_t c = 0; c < cols; ++c) sum[c] += term(r, c);
+  });
+  const std::int64_t chunks = num_chunks(rows, kGrain);
+  parallel_for(cols, 64, [&](std::int64_t c) {
+    double sum = 0;
+    for (std::int64_t chunk = 0; chunk < chunks; ++chunk)
+      sum += static_cast<double>(partial[chunk * cols + c]);
+    totals[c] = static_cast<T>(factor * sum);
+  });
+}
+
+template <class T>
+T inverse_deviation(T var, double eps) {
+  return static_cast<T>(1.0 / std::sqrt(static_cast<double>(var) + eps));
+}
+
+}  // namespace
+
+template <class T>
+void norm_scale_forward(Span<const T> gamma, Span<const T> var, Span<T> scale, double eps) {
+  check_size("norm_scale_forward", "var", var, gamma.size);
+  check_size("norm_scale_forward", "scale", scale, gamma.size);
+  for (std::int64_t c = 0; c < scale.size; ++c)
+    scale[c] = gamma[c] * inverse_deviation(var[c], eps);
+}
+
+template <class T>
+void norm_scale_backward(Span<const T> dscale, Span<const T> var, Span<T> dgamma, double eps) {
+  check_size("norm_scale_backward", "var", var, dscale.size);
+  check_size("norm_scale_backward", "dgamma", dgamma, dscale.size);
+  for (std::int64_t c = 0; c < dgamma.size; ++c)
+    dgamma[c] = dscale[c] * inverse_deviation(var[c], eps);
+}
+
+template <class T>
+void norm_shift_forward(Span<const T> beta, Span<const T> mean, Span<const T> scale,
+                        Span<T> shift) {
+  check_size("norm_shift_forward", "mean", mean, beta.size);
+  check_size("norm_shift_forward", "scale", scale, beta.size);
+  check_size("norm_shift_forward", "shift", shift, beta.size);
+  for (std::int64_t c = 0; c < shift.size; ++c) shift[c] = beta[c] - mean[c] * scale[c];
+}
+
+template <class T>
+void norm_shift_backward(Span<const T> dshift, Span<const T> mean, Span<T> dscale) {
+  check_size("norm_shift_backward", "mean", mean, dshift.size);
+  check_size("norm_shift_backward", "dscale", dscale, dshift.size);
+  for (std::int64_t c = 0; c < dscale.size; ++c) dscale[c] = -mean[c] * dshift[c];
+}
+
+std::int64_t norm_train_workspace(std::int64_t rows, std::int64_t cols) {
+  return num_chunks(rows, kGrain) * cols;
+}
+
+template <class T>
+void norm_train_forward(Rows<const T> x, NormAffine<T> affine, Span<T> workspace,
+                        NormStatistics<T> statistics, Rows<T> y, double eps, double momentum) {
+  constexpr auto kWho = "norm_train_forward";
+  KT_CHECK(same_shape(x, y), "{}: x is {}x{}, y is {}x{}", kWho, x.rows, x.cols, y.rows, y.cols);
+  check_size(kWho, "gamma", affine.gamma, x.cols);
+  check_size(kWho, "beta", affine.beta, x.cols);
+  check_size(kWho, "mean", statistics.mean, x.cols);
+  check_size(kWho, "inv", statistics.inv, x.cols);
+  check_size(kWho, "running_mean", statistics.running_mean, x.cols);
+  check_size(kWho, "running_var", statistics.running_var, x.cols);
+  const std::int64_t wanted = norm_train_workspace(x.rows, x.cols);
+  KT_CHECK(workspace.size >= wanted, "{}: workspace has {} elements, wanted {}", kWho,
+           workspace.size, wanted);
+  if (x.empty()) return;
+
+  const T* mean = statistics.mean.data;
+  const double factor = 1.0 / static_cast<double>(x.rows);
+  sum_columns(
+      x.rows, x.cols, workspace.data, [&](std::int64_t r, std::int64_t c) { return x(r, c); },
+      statistics.mean, factor);
+  // The variance around the mean, not E[x^2] - mean^2, which cancels.
+  sum_columns(
+      x.rows, x.cols, workspace.data,
+      [&](std::int64_t r, std::int64_t c) {
+        const T centred = x(r, c) - mean[c];
+        return centred * centred;
+      },
+      statistics.inv, factor);
+
+  const auto rows = static_cast<double>(x.rows);
+  for (std::int64_t c = 0; c < x.cols; ++c) {
+    const auto blend = [momentum](T& running, double value) {
+      running = static_cast<T>((1.0 - momentum) * static_cast<double>(running) + momentum * value);
+    };
+    const T var = statistics.inv[c];
+    blend(statistics.running_mean[c], static_cast<double>(mean[c]));
+    if (x.rows > 1)
+      blend(statistics.running_var[c], static_cast<double>(var) * rows / (rows - 1.0));
+    statistics.inv[c] = inverse_deviation(var, eps);
+  }
+  parallel_for(x.rows, kGrain, [&](std::int64_t r) {
+    for (std::int64_t c = 0; c < x.cols; ++c)
+      y(r, c) = affine.gamma[c] * ((x(r, c) - mean[c]) * statistics.inv[c]) + affine.beta[c];
+  });
+}
+
+template <class T>
+void norm_train_backward(Rows<const T> dy, NormSaved<T> saved, Span<const T> gamma,
+                         Span<T> workspace, NormGradients<T> gradients) {
+  constexpr auto kWho = "norm_train_backward";
+  const Rows<const T> x = saved.x;
+  const Rows<T> dx = gradients.dx;
+  KT_CHECK(same_shape(x, dy) && (dx.empty() || same_shape(dx, dy)),
+           "{}: x is {}x{}, dy {}x{}, dx {}x{}", kWho, x.rows, x.cols, dy.rows, dy.cols, dx.rows,
+           dx.cols);
+  check_size(kWho, "mean", saved.mean, x.cols);
+  check_size(kWho, "inv", saved.inv, x.cols);
+  check_size(kWho, "gamma", gamma, x.cols);
+  check_size(kWho, "dgamma", gradients.dgamma, x.cols);
+  check_size(kWho, "dbeta", gradients.dbeta, x.cols);
+  const std::int64_t wanted = norm_train_workspace(x.rows, x.cols);
+  KT_CHECK(workspace.size >= wanted, "{}: workspace has {} elements, wanted {}", kWho,
+           workspace.size, wanted);
+
+  const auto normal = [&](std::int64_t r, std::int64_t c) {
+    return (x(r, c) - saved.mean[c]) * saved.inv[c];
+  };
+  sum_columns(
+      x.rows, x.cols, workspace.data, [&](std::int64_t r, std::int64_t c) { return dy(r, c); },
+      gradients.dbeta, 1.0);
+  sum_columns(
+      x.rows, x.cols, workspace.data,
+      [&](std::int64_t r, std::int64_t c) { return dy(r, c) * normal(r, c); }, gradients.dgamma,
+      1.0);
+  if (dx.empty()) return;
+  const T inverse_rows = T{1} / static_cast<T>(x.rows);
+  parallel_for(x.rows, kGrain, [&](std::int64_t r) {
+    for (std::int64_t c = 0; c < x.cols; ++c) {
+      const T mean_part = (gradients.dbeta[c] + normal(r, c) * gradients.dgamma[c]) * inverse_rows;
+      dx(r, c) = gamma[c] * saved.inv[c] * (dy(r, c) - mean_part);
+    }
+  });
+}
+
+#define KT_INSTANTIATE(T)                                                                       \
+  template void norm_scale_forward<T>(Span<const T>, Span<const T>, Span<T>, double);           \
+  template void norm_scale_backward<T>(Span<const T>, Span<const T>, Span<T>, double);          \
+  template void norm_shift_forward<T>(Span<const T>, Span<const T>, Span<const T>, Span<T>);    \
+  template void norm_shift_backward<T>(Span<const T>, Span<const T>, Span<T>);                  \
+  template void norm_train_forward<T>(Rows<const T>, NormAffine<T>, Span<T>, NormStatistics<T>, \
+                                      Rows<T>, double, double);                                 \
+  template void norm_train_backward<T>(Rows<const T>, NormSaved<T>, Span<const T>, Span<T>,     \
+                                       NormGradients<T>);
+KT_INSTANTIATE(float)
+KT_INSTANTIATE(double)
+#undef KT_INSTANTIATE
+
+}  // namespace ktrain::cpu

@@ -1,0 +1,71 @@
+// Batch normalisation over the rows (pixels) of each column (channel).
+// Frozen: statistics are constants, and the whole is a scale and a shift for a convolution's
+// epilogue (conv2d.h):
+//   norm_scale:  scale[c] = gamma[c] * inv[c],  inv[c] = 1 / sqrt(var[c] + eps)
+//                dgamma[c] = dscale[c] * inv[c]
+//   norm_shift:  shift[c] = beta[c] - mean[c] * scale[c]
+//                dbeta = dshift,  dscale[c] = -mean[c] * dshift[c]
+// Training: statistics of the batch.
+//   forward:   mean[c] = sum_r x[r,c] / rows, var[c] = sum_r (x[r,c] - mean[c])^2 / rows
+//              y[r,c] = gamma[c] * (x[r,c] - mean[c]) * inv[c] + beta[c], mean and inv are kept
+//              running = (1 - momentum) * running + momentum * statistic, with the variance times
+//              rows / (rows - 1); one row leaves the running variance as it is
+//   backward:  n[r,c] = (x[r,c] - mean[c]) * inv[c]
+//              dbeta[c] = sum_r dy[r,c],  dgamma[c] = sum_r dy[r,c] * n[r,c]
+//              dx[r,c] = gamma[c] * inv[c] * (dy[r,c] - (dbeta[c] + n[r,c] * dgamma[c]) / rows)
+// Per-channel vectors have x.cols elements. y may alias x, dx may alias dy. No rows: y and the
+// running statistics stay as they are, gradients are zero. Sums run in a fixed order that does not
+// depend on the number of threads. `workspace` holds norm_train_workspace elements. Throws Error
+// on sizes that do not fit.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/view.h"
+
+namespace ktrain::cpu {
+
+template <class T>
+void norm_scale_forward(Span<const T> gamma, Span<const T> var, Span<T> scale, double eps);
+template <class T>
+void norm_scale_backward(Span<const T> dscale, Span<const T> var, Span<T> dgamma, double eps);
+template <class T>
+void norm_shift_forward(Span<const T> beta, Span<const T> mean, Span<const T> scale, Span<T> shift);
+template <class T>
+void norm_shift_backward(Span<const T> dshift, Span<const T> mean, Span<T> dscale);
+
+// gamma and beta for forward; backward reads gamma only.
+template <class T>
+struct NormAffine {
+  Span<const T> gamma, beta;
+};
+
+// What forward writes: the batch's mean and inv for backward, and the running statistics.
+template <class T>
+struct NormStatistics {
+  Span<T> mean, inv, running_mean, running_var;
+};
+
+template <class T>
+void norm_train_forward(Rows<const T> x, NormAffine<T> affine, Span<T> workspace,
+                        NormStatistics<T> statistics, Rows<T> y, double eps, double momentum);
+
+// What backward reads beside dy: the forward's input and its batch statistics.
+template <class T>
+struct NormSaved {
+  Rows<const T> x;
+  Span<const T> mean, inv;
+};
+
+template <class T>
+struct NormGradients {
+  Rows<T> dx;  // may be empty: not wanted
+  Span<T> dgamma, dbeta;
+};
+
+template <class T>
+void norm_train_backward(Rows<const T> dy, NormSaved<T> saved, Span<const T> gamma,
+                         Span<T> workspace, NormGradients<T> gradients);
+[[nodiscard]] std::int64_t norm_train_workspace(std::int64_t rows, std::int64_t cols);
+
+}  // namespace ktrain::cpu
