@@ -24,6 +24,13 @@ constexpr auto kMessages = std::to_array<Message>({
      "Programs disagree on whether to turn such an image, so its boxes fit in one program and not "
      "in another, and the two modalities of a pair may be turned differently. Rewrite the file "
      "upright (jpegtran), or remove the tag when the boxes fit the pixels as stored."},
+    {"KT-DATA-006", Exit::kData, "a path leads out of the data root",
+     "Names in lists, JSON files and links must stay beneath data.root: no absolute names, no "
+     "'..', no link to elsewhere. Otherwise a data set could read any file of yours. data.root "
+     "itself may be a link."},
+    {"KT-DATA-007", Exit::kData, "a data file cannot be read",
+     "The file is there but is not a regular file, may not be read by this user, or became "
+     "shorter while it was read."},
 });
 
 }  // namespace
