@@ -32,6 +32,10 @@ Tensor initial_tensor(const ContextPtr& context, const Shape& shape, const Initi
   const std::uint32_t sample = crc32c(name.data(), name.size());
   std::vector<float> values(static_cast<std::size_t>(shape.size()),
                             static_cast<float>(initial.scale));
+  if (initial.kind == Initial::Kind::kIdentity)
+    for (std::int64_t i = 0; i < shape.size(); ++i)
+      if (i / (shape.size() / shape[0]) != i % shape[-1] % shape[0])
+        values[static_cast<std::size_t>(i)] = 0;
   const Span<float> out{values.data(), shape.size()};
   if (initial.kind == Initial::Kind::kUniform)
     cpu::fill_uniform(key, sample, out, -initial.scale, initial.scale);

@@ -24,9 +24,11 @@ enum class RandomStream : std::uint32_t {
 
 // The distribution from which a parameter's elements are drawn.
 struct Initial {
-  enum class Kind : std::uint8_t { kConstant, kUniform, kNormal };
+  enum class Kind : std::uint8_t { kConstant, kUniform, kNormal, kIdentity };
   Kind kind = Kind::kConstant;
-  double scale = 0;  // the constant, the half width around 0, or the standard deviation around 0
+  // The constant, the half width around 0, the standard deviation around 0, or what stands on the
+  // diagonal of every square block along the last axis, with 0 elsewhere.
+  double scale = 0;
 };
 
 // Even within +-sqrt(6 / (fan_in + fan_out)); fans as PyTorch counts them: axis 0 is the output,
@@ -36,6 +38,9 @@ struct Initial {
 [[nodiscard]] Initial kaiming_normal(const Shape& shape);
 [[nodiscard]] constexpr Initial normal(double std) { return {Initial::Kind::kNormal, std}; }
 [[nodiscard]] constexpr Initial constant(double value) { return {Initial::Kind::kConstant, value}; }
+
+// Of a 1x1 filter over several maps of `outputs` channels each: scale times their sum.
+[[nodiscard]] constexpr Initial identity(double scale) { return {Initial::Kind::kIdentity, scale}; }
 
 // A float tensor whose elements are a function of seed, name and shape alone: adding a parameter to
 // a model changes no other's start. In a planning context the elements stay unwritten.

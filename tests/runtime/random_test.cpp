@@ -53,6 +53,13 @@ TEST(InitialTensor, HasTheSpreadThatWasAskedFor) {
               testing::Each(0.5f));
 }
 
+TEST(InitialTensor, IdentityRepeatsAlongTheLastAxis) {
+  const ContextPtr context = make_cpu_context();
+  EXPECT_THAT(
+      initial_tensor(context, {2, 1, 1, 4}, identity(0.5), 7, "identity").to_vector<float>(),
+      testing::ElementsAre(0.5f, 0, 0.5f, 0, 0, 0.5f, 0, 0.5f));
+}
+
 TEST(InitialTensor, FansOfAMatrixAreItsSides) {
   EXPECT_DOUBLE_EQ(xavier_uniform({1024, 12544}).scale, std::sqrt(6.0 / (1024 + 12544)));
 }

@@ -1,0 +1,68 @@
+#include "models/layers.h"
+
+namespace ktrain {
+namespace {
+
+constexpr double kNormEps = 1e-5;
+constexpr double kNormMomentum = 0.1;
+
+Conv2dOptions options(const ConvShape& shape, Activation activation) {
+  return {.stride = shape.stride,
+          .pad = (shape.taps - 1) / 2,
+          .relu = activation == Activation::kRelu};
+}
+
+Shape filters(const ConvShape& shape) {
+  return {shape.outputs, shape.taps, shape.taps, shape.inputs};
+}
+
+}  // namespace
+
+Conv::Conv(const Maker& maker, const ConvShape& shape, const Initial& initial,
+           Activation activation)
+    : weight_(maker.weight("weight", filters(shape), initial)),
+      bias_(maker.vector("bias", shape.outputs, 0, ParameterKind::kBias)),
+      shape_(shape),
+      activation_(activation) {}
+
+Tensor Conv::operator()(const Tensor& x) const {
+  return conv2d(x, weight_, {.shift = bias_}, options(shape_, activation_));
+}
+
+Linear::Linear(const Maker& maker, std::int64_t inputs, std::int64_t outputs,
+               const Initial& initial, Activation activation)
+    : weight_(maker.weight("weight", {outputs, inputs}, initial)),
+      bias_(maker.vector("bias", outputs, 0, ParameterKind::kBias)),
+      activation_(activation) {}
+
+Tensor Linear::operator()(const Tensor& x) const {
+  return linear(x, weight_, bias_, activation_ == Activation::kRelu);
+}
+
+ConvNorm::ConvNorm(const Maker& maker, std::string_view conv, std::string_view norm,
+                   const ConvShape& shape, Norm kind, Activation activation, double gain)
+    : weight_((maker / conv).weight("weight", filters(shape), kaiming_normal(filters(shape)))),
+      shape_(shape),
+      kind_(maker.is_frozen() ? Norm::kFrozen : kind),
+      activation_(activation) {
+  const Maker here = maker / norm;
+  gamma_ = here.vector("weight", shape.outputs, gain, ParameterKind::kNormScale);
+  beta_ = here.vector("bias", shape.outputs, 0, ParameterKind::kNormShift);
+  running_mean_ = here.vector("running_mean", shape.outputs, 0, ParameterKind::kBuffer);
+  running_var_ = here.vector("running_var", shape.outputs, 1, ParameterKind::kBuffer);
+}
+
+Tensor ConvNorm::operator()(const Tensor& x, const Tensor& residual, Mode mode) const {
+  if (kind_ == Norm::kBatch && mode == Mode::kTrain) {
+    Tensor y = conv2d(x, weight_, {}, options(shape_, Activation::kNone));
+    y = batch_norm(y, gamma_, beta_, running_mean_, running_var_, kNormEps, kNormMomentum);
+    if (residual.defined()) y = add(y, residual);
+    return activation_ == Activation::kRelu ? relu(y) : y;
+  }
+  const Tensor scale = norm_scale(gamma_, running_var_, kNormEps);
+  const Tensor shift = norm_shift(beta_, running_mean_, scale);
+  return conv2d(x, weight_, {.scale = scale, .shift = shift, .residual = residual},
+                options(shape_, activation_));
+}
+
+}  // namespace ktrain

@@ -1,0 +1,72 @@
+// The layers that a detector is made of. Every layer is a value that holds handles of its
+// parameters; calling one records ops and changes nothing but the running statistics named below.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "models/module.h"
+#include "runtime/ops.h"
+
+namespace ktrain {
+
+// Size and stride of a square convolution; padding keeps the centre: (taps - 1) / 2.
+struct ConvShape {
+  std::int64_t inputs = 0;
+  std::int64_t outputs = 0;
+  std::int64_t taps = 1;
+  std::int64_t stride = 1;
+};
+
+enum class Activation : std::uint8_t { kNone, kRelu };
+
+// act(w * x + bias): parameters `weight` (KRSC) and `bias`.
+class Conv {
+ public:
+  // `initial` for the weight; the bias starts at 0.
+  Conv(const Maker& maker, const ConvShape& shape, const Initial& initial,
+       Activation activation = Activation::kNone);
+  [[nodiscard]] Tensor operator()(const Tensor& x) const;
+
+ private:
+  Tensor weight_, bias_;
+  ConvShape shape_;
+  Activation activation_;
+};
+
+// act(x W^T + bias) over the last axis: parameters `weight` (outputs x inputs) and `bias`.
+class Linear {
+ public:
+  Linear(const Maker& maker, std::int64_t inputs, std::int64_t outputs, const Initial& initial,
+         Activation activation = Activation::kNone);
+  [[nodiscard]] Tensor operator()(const Tensor& x) const;
+
+ private:
+  Tensor weight_, bias_;
+  Activation activation_;
+};
+
+// kFrozen: statistics are constants (0 and 1 until something is loaded) and fold into the
+// convolution; weight and bias still train. kBatch: the statistics of the batch while training,
+// with running means of momentum 0.1 for evaluation.
+enum class Norm : std::uint8_t { kFrozen, kBatch };
+
+// act(norm(conv(x)) + residual), with convolution parameters under `conv` and those of the
+// normalisation under `norm`: weight, bias, running_mean, running_var.
+class ConvNorm {
+ public:
+  // `gain` is the start of the normalisation's weight. A frozen maker gives frozen statistics too,
+  // whatever `norm` says.
+  ConvNorm(const Maker& maker, std::string_view conv, std::string_view norm, const ConvShape& shape,
+           Norm kind, Activation activation, double gain = 1);
+  // `residual` may be undefined. Mode::kTrain moves the running statistics of Norm::kBatch.
+  [[nodiscard]] Tensor operator()(const Tensor& x, const Tensor& residual, Mode mode) const;
+
+ private:
+  Tensor weight_, gamma_, beta_, running_mean_, running_var_;
+  ConvShape shape_;
+  Norm kind_;
+  Activation activation_;
+};
+
+}  // namespace ktrain

@@ -1,0 +1,85 @@
+#include "models/resnet.h"
+
+#include <cmath>
+
+namespace ktrain {
+namespace {
+
+std::array<int, ResNet::kStages> num_blocks(int depth) {
+  switch (depth) {
+    case 18:
+      return {2, 2, 2, 2};
+    case 34:
+    case 50:
+      return {3, 4, 6, 3};
+    case 101:
+      return {3, 4, 23, 3};
+  }
+  KT_CHECK(false, "ResNet: depth is {}, wanted 18, 34, 50 or 101", depth);
+  return {};
+}
+
+}  // namespace
+
+ResNet::ResNet(const Maker& maker, const ResNetOptions& options) {
+  const auto blocks = num_blocks(options.depth);
+  const bool bottleneck = options.depth >= 50;
+  const std::int64_t base = std::lround(64 * options.width);
+  KT_CHECK(base >= 1, "ResNet: width is {}, which leaves no channel", options.width);
+  KT_CHECK(options.frozen_stages >= -1 && options.frozen_stages <= kStages,
+           "ResNet: frozen_stages is {}, wanted -1 to {}", options.frozen_stages, kStages);
+
+  stem_.emplace_back(maker.frozen(options.frozen_stages >= 0), "conv1", "bn1",
+                     ConvShape{3, base, 7, 2}, options.norm, Activation::kRelu);
+  std::int64_t inputs = base;
+  for (std::size_t s = 0; s < kStages; ++s) {
+    const auto stage = static_cast<int>(s) + 1;
+    const Maker below = maker.frozen(options.frozen_stages >= stage) / fmt::format("layer{}", stage);
+    const std::int64_t planes = base << s, outputs = planes * (bottleneck ? 4 : 1);
+    for (int i = 0; i < blocks[s]; ++i) {
+      const Maker here = below / std::to_string(i);
+      const std::int64_t stride = s > 0 && i == 0 ? 2 : 1;
+      const auto conv = [&](int number, const ConvShape& shape, bool last) {
+        // The last normalisation starts at 0 (Goyal et al. 2017, mmdetection's zero_init_residual):
+        // a block starts as its shortcut, so that depth costs nothing at the first step.
+        return ConvNorm(here, fmt::format("conv{}", number), fmt::format("bn{}", number), shape,
+                        options.norm, Activation::kRelu, last ? 0 : 1);
+      };
+      Block block;
+      if (bottleneck) {
+        block.body.push_back(conv(1, {inputs, planes, 1, 1}, false));
+        block.body.push_back(conv(2, {planes, planes, 3, stride}, false));
+        block.body.push_back(conv(3, {planes, outputs, 1, 1}, true));
+      } else {
+        block.body.push_back(conv(1, {inputs, planes, 3, stride}, false));
+        block.body.push_back(conv(2, {planes, planes, 3, 1}, true));
+      }
+      if (stride != 1 || inputs != outputs)
+        block.shortcut.emplace_back(here / "downsample", "0", "1",
+                                    ConvShape{inputs, outputs, 1, stride}, options.norm,
+                                    Activation::kNone);
+      stages_[s].push_back(std::move(block));
+      inputs = outputs;
+    }
+    channels_[s] = inputs;
+  }
+}
+
+Tensor ResNet::run(const Block& block, const Tensor& x, Mode mode) const {
+  const Tensor shortcut = block.shortcut.empty() ? x : block.shortcut[0](x, Tensor(), mode);
+  Tensor y = x;
+  for (std::size_t i = 0; i + 1 < block.body.size(); ++i) y = block.body[i](y, Tensor(), mode);
+  return block.body.back()(y, shortcut, mode);
+}
+
+ResNet::Stages ResNet::operator()(const Tensor& image, Mode mode) const {
+  Tensor x = max_pool(stem_[0](image, Tensor(), mode), {.taps = 3, .stride = 2, .pad = 1});
+  Stages outputs;
+  for (std::size_t s = 0; s < kStages; ++s) {
+    for (const Block& block : stages_[s]) x = run(block, x, mode);
+    outputs[s] = x;
+  }
+  return outputs;
+}
+
+}  // namespace ktrain
