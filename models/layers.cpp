@@ -7,9 +7,8 @@ constexpr double kNormEps = 1e-5;
 constexpr double kNormMomentum = 0.1;
 
 Conv2dOptions options(const ConvShape& shape, Activation activation) {
-  return {.stride = shape.stride,
-          .pad = (shape.taps - 1) / 2,
-          .relu = activation == Activation::kRelu};
+  return {
+      .stride = shape.stride, .pad = (shape.taps - 1) / 2, .relu = activation == Activation::kRelu};
 }
 
 Shape filters(const ConvShape& shape) {
@@ -55,7 +54,7 @@ ConvNorm::ConvNorm(const Maker& maker, std::string_view conv, std::string_view n
 Tensor ConvNorm::operator()(const Tensor& x, const Tensor& residual, Mode mode) const {
   if (kind_ == Norm::kBatch && mode == Mode::kTrain) {
     Tensor y = conv2d(x, weight_, {}, options(shape_, Activation::kNone));
-    y = batch_norm(y, gamma_, beta_, running_mean_, running_var_, kNormEps, kNormMomentum);
+    y = batch_norm(y, {gamma_, beta_, running_mean_, running_var_}, kNormEps, kNormMomentum);
     if (residual.defined()) y = add(y, residual);
     return activation_ == Activation::kRelu ? relu(y) : y;
   }

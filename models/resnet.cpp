@@ -34,7 +34,8 @@ ResNet::ResNet(const Maker& maker, const ResNetOptions& options) {
   std::int64_t inputs = base;
   for (std::size_t s = 0; s < kStages; ++s) {
     const auto stage = static_cast<int>(s) + 1;
-    const Maker below = maker.frozen(options.frozen_stages >= stage) / fmt::format("layer{}", stage);
+    const Maker below =
+        maker.frozen(options.frozen_stages >= stage) / fmt::format("layer{}", stage);
     const std::int64_t planes = base << s, outputs = planes * (bottleneck ? 4 : 1);
     for (int i = 0; i < blocks[s]; ++i) {
       const Maker here = below / std::to_string(i);

@@ -2,10 +2,13 @@
 // throws Error with both shapes. Results are new tensors in the context of the first input.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "kernels/conv2d.h"
 #include "kernels/image_normalize.h"
+#include "kernels/pool2d.h"
+#include "kernels/roi_align.h"
 #include "runtime/autograd.h"
 #include "runtime/tensor.h"
 
@@ -23,6 +26,9 @@ namespace ktrain {
 [[nodiscard]] Tensor filled(const ContextPtr& context, const Shape& shape, float value);
 // y += x, in place, for gradients that nobody else holds. Not differentiable.
 void accumulate_into(Tensor& y, const Tensor& x);
+
+// x where x > 0, else 0.
+[[nodiscard]] Tensor relu(const Tensor& x);
 
 // g * a + (1 - g) * b with g = 1 / (1 + exp(-z)); same shapes (runtime/ops/gate.cpp).
 [[nodiscard]] Tensor gate(const Tensor& z, const Tensor& a, const Tensor& b);
@@ -49,6 +55,38 @@ struct Conv2dInputs {
 // act(x w^T + bias); x rows x inputs, w outputs x inputs, bias outputs or undefined.
 [[nodiscard]] Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias,
                             bool relu = false);
+
+// ---- normalisation (runtime/ops/norm.cpp, kernels/norm.h)
+
+// The scale and the shift that a normalisation with fixed statistics is, for conv2d's epilogue. The
+// statistics get no gradient.
+[[nodiscard]] Tensor norm_scale(const Tensor& gamma, const Tensor& var, double eps);
+[[nodiscard]] Tensor norm_shift(const Tensor& beta, const Tensor& mean, const Tensor& scale);
+struct NormTensors {
+  Tensor gamma, beta, running_mean, running_var;  // per channel
+};
+// Normalisation over the batch's own statistics; moves the running ones in place.
+[[nodiscard]] Tensor batch_norm(const Tensor& x, const NormTensors& norm, double eps,
+                                double momentum);
+
+// ---- feature maps (runtime/ops/maps.cpp)
+
+// Maximum over windows; taps = 1 is subsampling. kernels/pool2d.h.
+[[nodiscard]] Tensor max_pool(const Tensor& x, const PoolOptions& options);
+// fine + coarse enlarged to fine's size. kernels/upsample_add.h.
+[[nodiscard]] Tensor upsample_add(const Tensor& coarse, const Tensor& fine);
+// The channels of a, then those of b.
+[[nodiscard]] Tensor concat(const Tensor& a, const Tensor& b);
+// rois: R x 4 in image pixels; image: int32, R, -1 for a padded row. Result R x bins x bins x C.
+// Regions get no gradient. kernels/roi_align.h.
+[[nodiscard]] Tensor roi_align(const std::array<Tensor, kRoiLevels>& levels, const Tensor& rois,
+                               const Tensor& image, std::int64_t bins);
+
+// ---- losses: scalars of shape {1}, divided by a number in memory (one float, at least 1 counts)
+
+// Softmax cross-entropy; labels: int32, a row each, -1 for a row that does not count.
+[[nodiscard]] Tensor cross_entropy(const Tensor& logits, const Tensor& labels,
+                                   const Tensor& avg_factor);
 
 // ---- shape (runtime/ops/reshape.cpp)
 

@@ -1,11 +1,10 @@
+#include "kernels/elementwise.h"
+
 #include "kernels/check.h"
-#include "kernels/parallel.h"
 #include "runtime/ops.h"
 
 namespace ktrain {
 namespace {
-
-constexpr std::int64_t kGrain = 1 << 14;
 
 void check_same(const char* op, const Tensor& x, const Tensor& y) {
   KT_CHECK(x.shape() == y.shape(), "{}: x is {}, y is {}", op, x.shape().text(), y.shape().text());
@@ -15,57 +14,52 @@ void check_same(const char* op, const Tensor& x, const Tensor& y) {
 
 void accumulate_into(Tensor& y, const Tensor& x) {
   check_same("accumulate_into", x, y);
-  const Span<const float> from = x.span<float>();
-  const Span<float> to = y.mutable_span<float>();
-  run_on_cpu(y.queue(), "accumulate",
-             [&] { parallel_for(to.size, kGrain, [&](std::int64_t i) { to[i] += from[i]; }); });
+  KT_RUN(y.queue(), accumulate, x.span<float>(), y.mutable_span<float>());
 }
 
 Tensor filled(const ContextPtr& context, const Shape& shape, float value) {
   Tensor y = Tensor::empty(context, shape);
-  const Span<float> out = y.mutable_span<float>();
-  run_on_cpu(y.queue(), "fill", [&] { std::fill(out.data, out.data + out.size, value); });
+  KT_RUN(y.queue(), fill, y.mutable_span<float>(), value);
   return y;
 }
 
 Tensor add(const Tensor& x, const Tensor& y) {
   check_same("add", x, y);
   Tensor sum = Tensor::empty_like(x);
-  const Span<const float> a = x.span<float>(), b = y.span<float>();
-  const Span<float> out = sum.mutable_span<float>();
-  run_on_cpu(x.queue(), "add", [&] {
-    parallel_for(out.size, kGrain, [&](std::int64_t i) { out[i] = a[i] + b[i]; });
-  });
+  KT_RUN(x.queue(), add, x.span<float>(), y.span<float>(), sum.mutable_span<float>());
   return record("add", {x, y}, sum, [](const Tensor& dy, const Wanted&) {
     return std::vector{dy, dy};
+  });
+}
+
+Tensor relu(const Tensor& x) {
+  Tensor y = Tensor::empty_like(x);
+  KT_RUN(x.queue(), relu_forward, x.span<float>(), y.mutable_span<float>());
+  return record("relu", {x}, y, [y](const Tensor& dy, const Wanted&) {
+    Tensor dx = Tensor::empty_like(dy);
+    KT_RUN(dy.queue(), relu_backward, y.span<float>(), dy.span<float>(), dx.mutable_span<float>());
+    return std::vector{dx};
   });
 }
 
 Tensor weighted_sum(const std::vector<Tensor>& terms, const std::vector<float>& weights) {
   KT_CHECK(!terms.empty() && terms.size() == weights.size(), "weighted_sum: {} terms, {} weights",
            terms.size(), weights.size());
-  Tensor total = Tensor::zeros(terms[0].context(), terms[0].shape());
-  const auto axpy = [](float weight, const Tensor& x, Tensor& y) {
-    const Span<const float> from = x.span<float>();
-    const Span<float> to = y.mutable_span<float>();
-    run_on_cpu(y.queue(), "axpy", [&] {
-      parallel_for(to.size, kGrain, [&](std::int64_t i) { to[i] += weight * from[i]; });
-    });
-  };
+  Tensor total = filled(terms[0].context(), terms[0].shape(), 0);
   for (std::size_t i = 0; i < terms.size(); ++i) {
     check_same("weighted_sum", terms[i], total);
-    axpy(weights[i], terms[i], total);
+    KT_RUN(total.queue(), accumulate_scaled, terms[i].span<float>(), total.mutable_span<float>(),
+           weights[i]);
   }
-  return record("weighted_sum", terms, total,
-                [weights, axpy](const Tensor& dy, const Wanted& wanted) {
-                  std::vector<Tensor> results(weights.size());
-                  for (std::size_t i = 0; i < weights.size(); ++i) {
-                    if (!wanted[i]) continue;
-                    results[i] = Tensor::zeros(dy.context(), dy.shape());
-                    axpy(weights[i], dy, results[i]);
-                  }
-                  return results;
-                });
+  return record("weighted_sum", terms, total, [weights](const Tensor& dy, const Wanted& wanted) {
+    std::vector<Tensor> results(weights.size());
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      if (!wanted[i]) continue;
+      results[i] = Tensor::empty_like(dy);
+      KT_RUN(dy.queue(), scale, dy.span<float>(), results[i].mutable_span<float>(), weights[i]);
+    }
+    return results;
+  });
 }
 
 }  // namespace ktrain
