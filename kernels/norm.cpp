@@ -98,9 +98,11 @@ void norm_train_forward(Rows<const T> x, NormAffine<T> affine, Span<T> workspace
 
   const T* mean = statistics.mean.data;
   const double factor = 1.0 / static_cast<double>(x.rows);
+  // Around the first row: sums of large numbers with a small spread would lose the spread.
   sum_columns(
-      x.rows, x.cols, workspace.data, [&](std::int64_t r, std::int64_t c) { return x(r, c); },
-      statistics.mean, factor);
+      x.rows, x.cols, workspace.data,
+      [&](std::int64_t r, std::int64_t c) { return x(r, c) - x(0, c); }, statistics.mean, factor);
+  for (std::int64_t c = 0; c < x.cols; ++c) statistics.mean[c] += x(0, c);
   // The variance around the mean, not E[x^2] - mean^2, which cancels.
   sum_columns(
       x.rows, x.cols, workspace.data,
