@@ -92,5 +92,8 @@ struct NormTensors {
 
 // The same elements under another shape; shares memory.
 [[nodiscard]] Tensor reshape(const Tensor& x, const Shape& shape);
+// Side by side: the parts, each seen as its first axis by everything else
+// (runtime/ops/columns.cpp).
+[[nodiscard]] Tensor concat_columns(const std::vector<Tensor>& parts);
 
 }  // namespace ktrain
