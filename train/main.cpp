@@ -1,6 +1,7 @@
-#include <cstdio>
+#include <iostream>
 
-int main() {
-  std::fputs("ktrain: no command yet\n", stderr);
-  return 64;
+#include "train/cli.h"
+
+int main(int argc, char** argv) {
+  return ktrain::run({argv + 1, argv + argc}, std::cout, std::cerr);
 }

@@ -36,6 +36,12 @@ constexpr auto kMessages = std::to_array<Message>({
     {"KT-CFG-010", Exit::kUsage, "--set needs key=value",
      "Write --set optimizer.lr=1e-4; text needs no quotes, lists do: --set data.size=[320,256]. "
      "The same checks apply as in a file."},
+    {"KT-CLI-001", Exit::kUsage, "the command line is wrong",
+     "A command or option is unknown, missing or has a value that is not allowed. `ktrain --help` "
+     "lists the commands, `ktrain COMMAND --help` the options of one."},
+    {"KT-CLI-002", Exit::kUsage, "nothing is known about this topic",
+     "`ktrain explain` knows message ids, exit codes and the keys of a plan. `ktrain explain "
+     "messages` and `ktrain explain plan` list them."},
 });
 
 }  // namespace
