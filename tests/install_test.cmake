@@ -4,6 +4,12 @@ set(prefix ${BUILD}/install_test/prefix)
 set(work ${BUILD}/install_test/embed)
 file(REMOVE_RECURSE ${BUILD}/install_test)
 
+# A sanitized library needs the sanitizer in the program that uses it.
+set(flags "")
+if(SANITIZE)
+  set(flags "-fsanitize=${SANITIZE}")
+endif()
+
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE code OUTPUT_VARIABLE text ERROR_VARIABLE text)
   if(NOT code EQUAL 0)
@@ -15,7 +21,7 @@ endfunction()
 
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix})
 run(${CMAKE_COMMAND} -S ${ROOT}/examples/embed -B ${work} -DCMAKE_PREFIX_PATH=${prefix}
-    -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_BUILD_TYPE=Release)
+    -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_BUILD_TYPE=Release "-DCMAKE_CXX_FLAGS=${flags}")
 run(${CMAKE_COMMAND} --build ${work})
 run(${work}/embed)
 if(NOT output MATCHES "loss before: [0-9.]+\nloss after: +[0-9.]+\n")
