@@ -54,7 +54,8 @@ void make_anchors(Span<const PyramidLevel> levels, Rows<T> anchors) {
 }
 
 void anchor_validity(Span<const PyramidLevel> levels, Rows<const std::int32_t> sizes,
-                     Rows<std::uint8_t> valid) {
+                     Rows<std::uint8_t> valid, std::int64_t multiple) {
+  KT_CHECK(multiple >= 1, "anchor_validity: sides rounded up to a multiple of {}", multiple);
   KT_CHECK(sizes.cols == 2, "anchor_validity: sizes has {} columns, 2 wanted (height, width)",
            sizes.cols);
   KT_CHECK(valid.rows == sizes.rows && valid.cols == num_anchors(levels),
@@ -62,11 +63,13 @@ void anchor_validity(Span<const PyramidLevel> levels, Rows<const std::int32_t> s
            valid.cols, sizes.rows, num_anchors(levels));
   parallel_for(sizes.rows, 1, [&](std::int64_t n) {
     std::uint8_t* out = valid.data + n * valid.cols;
+    const std::int64_t height = num_chunks(sizes(n, 0), multiple) * multiple;
+    const std::int64_t width = num_chunks(sizes(n, 1), multiple) * multiple;
     for (std::int64_t l = 0; l < levels.size; ++l) {
       const PyramidLevel& level = levels[l];
-      const std::int64_t rows = num_chunks(sizes(n, 0), level.stride);
+      const std::int64_t rows = num_chunks(height, level.stride);
       const std::int64_t cols =
-          std::clamp<std::int64_t>(num_chunks(sizes(n, 1), level.stride), 0, level.width);
+          std::clamp<std::int64_t>(num_chunks(width, level.stride), 0, level.width);
       for (std::int64_t i = 0; i < level.height; ++i) {
         const std::int64_t real = i < rows ? cols * kAnchorsPerCell : 0;
         std::fill(out, out + real, std::uint8_t{1});

@@ -30,11 +30,12 @@ namespace cpu {
 template <class T>
 void make_anchors(Span<const PyramidLevel> levels, Rows<T> anchors);
 
-// valid[n, a] is 1 when the cell of anchor a starts within image n: row < ceil(height / stride) and
-// column < ceil(width / stride). sizes: images x (height, width) in pixels. A batch is padded to
-// one size; anchors of the padding take no part in training.
+// valid[n, a] is 1 when the cell of anchor a starts within image n, its sides rounded up to a
+// multiple of `multiple`: row < ceil(height / stride) and column < ceil(width / stride). sizes:
+// images x (height, width) in pixels. A batch is padded to one size; anchors of the padding beyond
+// an image's own (mmdetection: to a multiple of 32) take no part in training.
 void anchor_validity(Span<const PyramidLevel> levels, Rows<const std::int32_t> sizes,
-                     Rows<std::uint8_t> valid);
+                     Rows<std::uint8_t> valid, std::int64_t multiple);
 
 }  // namespace cpu
 }  // namespace ktrain

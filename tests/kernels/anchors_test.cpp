@@ -54,7 +54,7 @@ TEST(Anchors, SidesOfTheFirstCell) {
 TEST(Anchors, ValidityCutsAtTheImagesOwnSize) {
   const std::vector<std::int32_t> sizes = {500, 601, 512, 640, 0, 0, 4096, 4096};
   std::vector<std::uint8_t> valid(4 * 81840, 7);
-  cpu::anchor_validity(span(kFull), rows(sizes, 2), rows(valid, 81840));
+  cpu::anchor_validity(span(kFull), rows(sizes, 2), rows(valid, 81840), 1);
   std::vector<double> counts;
   std::size_t a = 0;
   for (const PyramidLevel& level : kFull) {
@@ -72,6 +72,15 @@ TEST(Anchors, ValidityCutsAtTheImagesOwnSize) {
   EXPECT_THAT(image(1), testing::Each(1));
   EXPECT_THAT(image(2), testing::Each(0));
   EXPECT_THAT(image(3), testing::Each(1));
+}
+
+TEST(Anchors, ValidityOfAnImagePaddedToAMultiple) {
+  const std::vector<PyramidLevel> level = {{12, 16, 4}};
+  const std::vector<std::int32_t> sizes = {33, 1};
+  std::vector<std::uint8_t> valid(12 * 16 * 3, 7);
+  cpu::anchor_validity(span(level), rows(sizes, 2), rows(valid, 12 * 16 * 3), 32);
+  for (std::size_t i = 0; i < 12; ++i)  // 64 x 32 pixels: all 12 rows, 8 columns
+    for (std::size_t j = 0; j < 16; ++j) ASSERT_EQ(valid[(i * 16 + j) * 3 + 2], j < 8 ? 1 : 0);
 }
 
 TEST(Anchors, WrongShapesAreErrors) {
