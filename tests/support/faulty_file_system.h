@@ -7,6 +7,7 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "train/file_system.h"
@@ -29,6 +30,7 @@ class FaultyFileSystem final : public FileSystem {
   std::function<void()> die = [] { throw Death{}; };
   std::int64_t fail_from = kNever, fail_to = kNever;  // [from, to) fail with `code`
   int code = EIO;
+  int fail_syncs = 0;  // so many fsyncs fail with EIO
   bool fail_only_what_takes_room = false;
   bool interrupt_and_shorten_writes = false;
   std::function<void(File)> on_failed_sync = [](File) {};
@@ -61,6 +63,11 @@ class FaultyFileSystem final : public FileSystem {
   void sync(File file) override {
     const auto next = calls + 1;
     if (next >= fail_from && next < fail_to && !fail_only_what_takes_room) on_failed_sync(file);
+    if (fail_syncs > 0) {
+      --fail_syncs;
+      on_failed_sync(file);
+      throw IoError("sync", "(made to fail)", EIO);
+    }
     around("sync", false, [&] { inner_.sync(file); });
   }
   void close(File file) override {
@@ -96,25 +103,27 @@ class FaultyFileSystem final : public FileSystem {
 
  private:
   template <class Call>
-  auto around(const char* name, bool takes_room, Call call) {
+  std::invoke_result_t<Call> around(const char* name, bool takes_room, Call call) {
     ++calls;
     names.emplace_back(name);
     if (calls == die_at && die_when == When::kBefore) die();
     if (calls >= fail_from && calls < fail_to && (takes_room || !fail_only_what_takes_room))
       throw IoError(name, "(made to fail)", code);
-    struct Late {
-      FaultyFileSystem& self;
-      void operator()() const {
-        if (self.calls == self.die_at && self.die_when != When::kBefore) self.die();
+    const auto die_after = [&] {
+      if (calls == die_at && die_when != When::kBefore) die();
+    };
+    try {
+      if constexpr (std::is_void_v<std::invoke_result_t<Call>>) {
+        call();
+        die_after();
+      } else {
+        auto result = call();
+        die_after();
+        return result;
       }
-    } late{*this};
-    if constexpr (std::is_void_v<decltype(call())>) {
-      call();
-      late();
-    } else {
-      auto result = call();
-      late();
-      return result;
+    } catch (const IoError&) {
+      die_after();  // also when the call failed by itself
+      throw;
     }
   }
 
