@@ -32,6 +32,7 @@ class FaultyFileSystem final : public FileSystem {
   int code = EIO;
   int fail_syncs = 0;  // so many fsyncs fail with EIO
   bool fail_only_what_takes_room = false;
+  bool sleeps = true;
   bool interrupt_and_shorten_writes = false;
   std::function<void(File)> on_failed_sync = [](File) {};
   std::vector<std::string> names;  // of the calls
@@ -99,7 +100,9 @@ class FaultyFileSystem final : public FileSystem {
     return around("lock", true, [&] { return inner_.lock(path, holder, previous); });
   }
   void unlock(File file) noexcept override { inner_.unlock(file); }
-  void sleep(double seconds) override { inner_.sleep(seconds); }
+  void sleep(double seconds) override {
+    if (sleeps) inner_.sleep(seconds);
+  }
 
  private:
   template <class Call>
