@@ -1,9 +1,9 @@
-# make run: install what is missing, build, train the default plan.  make test: the same, then every test.
+# make test: install what is missing, build, run every test.  make run: the same set-up, then the commands.
 BUILD := build/release
 
 .PHONY: run test build setup format clean
 run: build
-	$(BUILD)/ktrain configs/plan_a.cfg
+	$(BUILD)/ktrain --help
 
 test: build
 	scripts/test.sh $(BUILD)

@@ -8,12 +8,6 @@
 #include "kernels/parallel.h"
 
 namespace ktrain {
-namespace {
-
-constexpr int kScale = 8;
-constexpr std::array<double, kAnchorsPerCell> kRatios = {0.5, 1.0, 2.0};
-
-}  // namespace
 
 std::int64_t num_anchors(Span<const PyramidLevel> levels) {
   std::int64_t total = 0;
@@ -24,7 +18,10 @@ std::int64_t num_anchors(Span<const PyramidLevel> levels) {
 namespace cpu {
 
 template <class T>
-void make_anchors(Span<const PyramidLevel> levels, Rows<T> anchors) {
+void make_anchors(Span<const PyramidLevel> levels, const AnchorShapes& shapes, Rows<T> anchors) {
+  const T scale = static_cast<T>(shapes.scale);
+  KT_CHECK(shapes.scale > 0, "make_anchors: scale {}", shapes.scale);
+  for (const double ratio : shapes.ratios) KT_CHECK(ratio > 0, "make_anchors: ratio {}", ratio);
   KT_CHECK(anchors.rows == num_anchors(levels) && anchors.cols == 4,
            "make_anchors: anchors is {}x{}, the levels have {}x4", anchors.rows, anchors.cols,
            num_anchors(levels));
@@ -33,16 +30,17 @@ void make_anchors(Span<const PyramidLevel> levels, Rows<T> anchors) {
     const PyramidLevel& level = levels[l];
     KT_CHECK(level.stride >= 1, "make_anchors: level {} has stride {}", l, level.stride);
     std::array<T, kAnchorsPerCell> half_width{}, half_height{};
-    for (std::size_t a = 0; a < kRatios.size(); ++a) {
+    for (std::size_t a = 0; a < shapes.ratios.size(); ++a) {
       // In T and in this order, to round as mmdetection rounds.
-      const T base = static_cast<T>(level.stride), root = std::sqrt(static_cast<T>(kRatios[a]));
-      half_width[a] = base * (T{1} / root) * T{kScale} * T(0.5);
-      half_height[a] = base * root * T{kScale} * T(0.5);
+      const T base = static_cast<T>(level.stride),
+              root = std::sqrt(static_cast<T>(shapes.ratios[a]));
+      half_width[a] = base * (T{1} / root) * scale * T(0.5);
+      half_height[a] = base * root * scale * T(0.5);
     }
     for (std::int64_t i = 0; i < level.height; ++i) {
       for (std::int64_t j = 0; j < level.width; ++j) {
         const T x = static_cast<T>(j * level.stride), y = static_cast<T>(i * level.stride);
-        for (std::size_t a = 0; a < kRatios.size(); ++a, out += 4) {
+        for (std::size_t a = 0; a < shapes.ratios.size(); ++a, out += 4) {
           out[0] = x - half_width[a];
           out[1] = y - half_height[a];
           out[2] = x + half_width[a];
@@ -80,8 +78,8 @@ void anchor_validity(Span<const PyramidLevel> levels, Rows<const std::int32_t> s
   });
 }
 
-template void make_anchors(Span<const PyramidLevel>, Rows<float>);
-template void make_anchors(Span<const PyramidLevel>, Rows<double>);
+template void make_anchors(Span<const PyramidLevel>, const AnchorShapes&, Rows<float>);
+template void make_anchors(Span<const PyramidLevel>, const AnchorShapes&, Rows<double>);
 
 }  // namespace cpu
 }  // namespace ktrain

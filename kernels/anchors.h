@@ -1,9 +1,10 @@
-// Anchors of a feature pyramid, as mmdetection's AnchorGenerator with scale 8, ratios 0.5, 1, 2 and
-// centre offset 0. A level of stride s has squares of side 8s; ratio r = height / width keeps the
-// area: w = 8s / sqrt(r), h = 8s * sqrt(r). The three anchors of cell (i, j) are centred at
-// (j * s, i * s). Order: level, row, column, ratio; 81,840 for 640x512 and strides 4 to 64.
+// Anchors of a feature pyramid, as mmdetection's AnchorGenerator with one scale and centre offset
+// 0. A level of stride s has squares of side scale * s; ratio r = height / width keeps the area: w
+// = scale * s / sqrt(r), h = scale * s * sqrt(r). The anchors of cell (i, j) are centred at (j * s,
+// i * s). Order: level, row, column, ratio; 81,840 for 640x512 and strides 4 to 64.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "kernels/view.h"
@@ -11,6 +12,11 @@
 namespace ktrain {
 
 inline constexpr std::int64_t kAnchorsPerCell = 3;
+
+struct AnchorShapes {
+  double scale = 8;
+  std::array<double, kAnchorsPerCell> ratios = {0.5, 1, 2};
+};
 
 struct PyramidLevel {
   std::int64_t height = 0;
@@ -26,9 +32,10 @@ struct PyramidLevel {
 
 namespace cpu {
 
-// anchors: num_anchors(levels) x 4. Throws Error on another shape or a stride below 1.
+// anchors: num_anchors(levels) x 4. Throws Error on another shape a stride below 1, or a scale or
+// ratio that is not above 0.
 template <class T>
-void make_anchors(Span<const PyramidLevel> levels, Rows<T> anchors);
+void make_anchors(Span<const PyramidLevel> levels, const AnchorShapes& shapes, Rows<T> anchors);
 
 // valid[n, a] is 1 when the cell of anchor a starts within image n, its sides rounded up to a
 // multiple of `multiple`: row < ceil(height / stride) and column < ceil(width / stride). sizes:

@@ -90,6 +90,12 @@ struct NormTensors {
 // Softmax cross-entropy; labels: int32, a row each, -1 for a row that does not count.
 [[nodiscard]] Tensor cross_entropy(const Tensor& logits, const Tensor& labels,
                                    const Tensor& avg_factor);
+// Binary cross-entropy; labels: int32, as many as logits: 1, 0, or -1 for what does not count.
+[[nodiscard]] Tensor bce(const Tensor& logits, const Tensor& labels, const Tensor& avg_factor);
+// L1 (beta 0) or smooth L1 of box offsets; target: rows x 4; slots: int32, which group of 4 columns
+// of a row of x is trained, -1 for none. kernels/box_loss.h.
+[[nodiscard]] Tensor box_loss(const Tensor& x, const Tensor& target, const Tensor& slots,
+                              const Tensor& avg_factor, double beta = 0);
 
 // ---- shape (runtime/ops/reshape.cpp)
 

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include "runtime/fault.h"
+#include "train/check_command.h"
 #include "train/eval_command.h"
 #include "train/explain.h"
 #include "train/nearest.h"
@@ -31,6 +32,27 @@ void add_eval(CLI::App& app, Action& action) {
   verb->add_flag("--json", options->json, "one JSON object instead of text");
   verb->callback([options, &action] {
     action = [options](std::ostream& out) { return run_eval(*options, out); };
+  });
+}
+
+void add_check(CLI::App& app, Action& action) {
+  CLI::App* const verb =
+      app.add_subcommand("check", "list everything that is wrong with a data set");
+  const auto options = std::make_shared<CheckOptions>();
+  verb->add_option("root", options->root, "the data set's folder")->required();
+  verb->add_option("--layout", options->source.layout, "kaist or llvip")
+      ->check(CLI::IsMember({"kaist", "llvip"}))
+      ->capture_default_str();
+  verb->add_option("--list", options->source.list,
+                   "kaist: a list in imageSets, without .txt; llvip: train or test")
+      ->required();
+  verb->add_option("--positive", options->source.labels.positive, "class names of pedestrians")
+      ->capture_default_str();
+  verb->add_option("--ignore", options->source.labels.ignore, "class names of regions to ignore")
+      ->capture_default_str();
+  verb->add_flag("--json", options->json, "one JSON object instead of text");
+  verb->callback([options, &action] {
+    action = [options](std::ostream& out) { return run_check(*options, out); };
   });
 }
 
@@ -63,6 +85,7 @@ int dispatch(const std::vector<std::string>& arguments, std::ostream& out) {
   app.require_subcommand(1);
   Action action;
   add_eval(app, action);
+  add_check(app, action);
   add_explain(app, action);
   try {
     check_verb(app, arguments);

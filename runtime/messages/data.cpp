@@ -31,6 +31,35 @@ constexpr auto kMessages = std::to_array<Message>({
     {"KT-DATA-007", Exit::kData, "a data file cannot be read",
      "The file is there but is not a regular file, may not be read by this user, or became "
      "shorter while it was read."},
+    {"KT-DATA-008", Exit::kData, "an XML annotation is broken",
+     "The file is not well-formed XML, carries a DOCTYPE, is nested too deep, or an element that a "
+     "box needs is missing or not a number. The message names the line."},
+    {"KT-DATA-009", Exit::kData, "a text annotation is broken",
+     "A line of a KAIST annotation does not have the fields that its format has (bbGt version 0 to "
+     "3 after a header line, or the sanitized form with five fields). The message names the line."},
+    {"KT-DATA-010", Exit::kData, "a JSON annotation is broken",
+     "The file is not JSON, is nested too deep, holds a key or an id twice, or refers to an image "
+     "or "
+     "category that is not there. The message names line and column."},
+    {"KT-DATA-011", Exit::kNoInput, "a pair is not complete",
+     "Each pair needs its visible image, its thermal image and its annotation. A run on single "
+     "images would silently be another experiment, so a missing partner is an error. Restore the "
+     "file or take the pair out of the list."},
+    {"KT-DATA-012", Exit::kData, "sizes within a pair differ",
+     "Both images and the size in the annotation must agree; otherwise the boxes lie elsewhere "
+     "than "
+     "the people. Use the registered images of the data set."},
+    {"KT-DATA-013", Exit::kData, "an unknown class name",
+     "A name that is in neither data.labels.positive nor data.labels.ignore would become "
+     "background, and the detector would be trained not to see it. Add it to one of the two."},
+    {"KT-DATA-014", Exit::kData, "a box is no box",
+     "The box is not a number, has no area, or lies outside the image. A box that only crosses the "
+     "border is clipped and counted, not refused."},
+    {"KT-DATA-015", Exit::kData, "a pair is listed twice",
+     "The same id stands twice in the list. It would be trained on twice and counted twice."},
+    {"KT-DATA-016", Exit::kData, "a data set holds no usable pair",
+     "The list is empty, or no pair in it has a positive box: nothing could be learned or scored. "
+     "Often the class names of the annotations differ from data.labels.positive."},
 });
 
 }  // namespace

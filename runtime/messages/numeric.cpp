@@ -12,13 +12,13 @@ constexpr auto kMessages = std::to_array<Message>({
     {"KT-NUM-002", Exit::kNonFinite, "an enabled loss term trains nothing",
      "The term has a weight but no path to any trainable parameter: it would be logged and have no "
      "effect. Everything it reads is frozen or detached."},
+    {"KT-NUM-010", Exit::kNonFinite, "the watched validation metric is missing or not a number",
+     "stop.metric chooses the best checkpoint and decides on early stop. A value that is missing, "
+     "NaN or infinite is a failure: counted as good or skipped, it would let a broken run go on."},
     {"KT-NUM-020", Exit::kNonFinite, "a tensor to be saved is not finite",
      "A weight, an average or an optimizer state holds a NaN or an infinity. ktrain does not save "
      "such a state: a run that resumed from it could never recover. The message names the tensor; "
      "the last durable checkpoint is untouched."},
-    {"KT-NUM-010", Exit::kNonFinite, "the watched validation metric is missing or not a number",
-     "stop.metric chooses the best checkpoint and decides on early stop. A value that is missing, "
-     "NaN or infinite is a failure: counted as good or skipped, it would let a broken run go on."},
 });
 
 }  // namespace

@@ -25,7 +25,7 @@ TEST(Anchors, AgreeWithPyTorchToTheBit) {
   ASSERT_EQ(num_anchors(span(kFull)), 81840);
   EXPECT_EQ(reference.get("count").at(0), 81840);
   std::vector<float> full(81840 * 4);
-  cpu::make_anchors(span(kFull), rows(full, 4));
+  cpu::make_anchors(span(kFull), {}, rows(full, 4));
   std::vector<float> at_rows;
   for (const double row : reference.get("rows"))
     for (std::size_t c = 0; c < 4; ++c)
@@ -38,17 +38,25 @@ TEST(Anchors, AgreeWithPyTorchToTheBit) {
 
   const std::vector<PyramidLevel> small = {{3, 5, 4}, {2, 3, 8}};
   std::vector<float> anchors(static_cast<std::size_t>(num_anchors(span(small)) * 4));
-  cpu::make_anchors(span(small), rows(anchors, 4));
+  cpu::make_anchors(span(small), {}, rows(anchors, 4));
   EXPECT_EQ(anchors, reference.get<float>("small"));
 }
 
 TEST(Anchors, SidesOfTheFirstCell) {
   const std::vector<PyramidLevel> level = {{1, 1, 4}};
   std::vector<double> a(12);
-  cpu::make_anchors(span(level), rows(a, 4));
+  cpu::make_anchors(span(level), {}, rows(a, 4));
   const double s = 32 / std::sqrt(2.0);  // 22.63, and 45.25 is its double
   const std::vector<double> want = {-s, -s / 2, s, s / 2, -16, -16, 16, 16, -s / 2, -s, s / 2, s};
   EXPECT_TRUE(test::all_close(a, want, 1e-12, 0));
+}
+
+TEST(Anchors, OtherShapes) {
+  const std::vector<PyramidLevel> level = {{1, 1, 4}};
+  std::vector<double> a(12);
+  cpu::make_anchors(span(level), {2, {1, 4, 0.25}}, rows(a, 4));
+  EXPECT_THAT(a, testing::ElementsAre(-4, -4, 4, 4, -2, -8, 2, 8, -8, -2, 8, 2));
+  EXPECT_THROW(cpu::make_anchors(span(level), {2, {1, 0, 1}}, rows(a, 4)), Error);
 }
 
 TEST(Anchors, ValidityCutsAtTheImagesOwnSize) {
@@ -87,12 +95,12 @@ TEST(Anchors, WrongShapesAreErrors) {
   std::vector<float> a(12);
   const std::vector<PyramidLevel> none = {{1, 1, 0}};
   try {
-    cpu::make_anchors(span(none), rows(a, 4));
+    cpu::make_anchors(span(none), {}, rows(a, 4));
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), testing::StartsWith("make_anchors: level 0 has stride 0"));
   }
-  EXPECT_THROW(cpu::make_anchors(span(kFull), rows(a, 4)), Error);
+  EXPECT_THROW(cpu::make_anchors(span(kFull), {}, rows(a, 4)), Error);
 }
 
 }  // namespace

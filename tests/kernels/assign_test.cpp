@@ -41,7 +41,7 @@ TEST(Assign, AgreesWithPyTorch) {
   const std::vector<PyramidLevel> levels = {{12, 16, 4}, {6, 8, 8}, {3, 4, 16}, {2, 2, 32}};
   const auto size = static_cast<std::size_t>(num_anchors(span(levels)));
   std::vector<float> anchors(size * 4);
-  cpu::make_anchors(span(levels), rows(anchors, 4));
+  cpu::make_anchors(span(levels), {}, rows(anchors, 4));
   const auto valid = reference.get<std::uint8_t>("valid");
   const auto targets = reference.get<float>("targets"), ignored = reference.get<float>("ignored");
   const auto proposals = reference.get<float>("proposals");

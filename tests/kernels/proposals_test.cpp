@@ -37,7 +37,7 @@ Found<T> run(const std::vector<PyramidLevel>& levels, const std::vector<T>& logi
   const std::int64_t anchors = num_anchors(span(levels));
   const auto images = static_cast<std::int64_t>(sizes.size() / 2);
   std::vector<T> boxes(static_cast<std::size_t>(anchors * 4));
-  cpu::make_anchors(span(levels), rows(boxes, 4));
+  cpu::make_anchors(span(levels), {}, rows(boxes, 4));
   const auto slots = static_cast<std::size_t>(images * rule.per_image);
   Found<T> found{std::vector<T>(slots * 4, T{9}), std::vector<T>(slots, T{9}),
                  std::vector<std::int32_t>(static_cast<std::size_t>(images), 9)};

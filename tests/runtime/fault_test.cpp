@@ -1,6 +1,12 @@
 #include "runtime/fault.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <regex>
+#include <set>
+#include <string>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -32,6 +38,29 @@ TEST(Fault, PrintableEscapesWhatATerminalWouldObey) {
   EXPECT_EQ(printable("a\x1b[31mb\n"), "a\\x1b[31mb\\x0a");
   EXPECT_EQ(printable("caf\xc3\xa9 \xff"), "caf\xc3\xa9 \\xff");
   EXPECT_EQ(printable(std::string(200, 'x'), 10), "xxxxxxxxxx...");
+}
+
+// Every id in the sources, those of the catalogue itself apart.
+std::set<std::string> raised_ids() {
+  namespace fs = std::filesystem;
+  const std::regex pattern("\"(KT-[A-Z]+-[0-9]{3})\"");
+  std::set<std::string> ids;
+  for (const char* folder : {"kernels", "runtime", "models", "data", "train"})
+    for (const auto& entry : fs::recursive_directory_iterator(fs::path(KT_SOURCE_DIR) / folder)) {
+      if (entry.path().extension() != ".cpp" && entry.path().extension() != ".h") continue;
+      if (entry.path().parent_path().filename() == "messages") continue;
+      std::ifstream file(entry.path());
+      const std::string text(std::istreambuf_iterator<char>(file), {});
+      for (std::sregex_iterator at(text.begin(), text.end(), pattern), end; at != end; ++at)
+        ids.insert((*at)[1]);
+    }
+  return ids;
+}
+
+TEST(Fault, EveryIdThatIsRaisedIsExplained) {
+  const std::set<std::string> ids = raised_ids();
+  EXPECT_GT(ids.size(), 20u);
+  for (const std::string& id : ids) EXPECT_NE(find_message(id), nullptr) << id;
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "runtime/fault.h"
+#include "tests/support/data.h"
 #include "train/explain.h"
 
 namespace ktrain {
@@ -52,6 +53,26 @@ TEST(Cli, AMissingFileIsNamedWithItsExitCode) {
   EXPECT_NE(outcome.code, 0);
   EXPECT_THAT(outcome.err, HasSubstr("no/such.json"));
   EXPECT_TRUE(outcome.out.empty());
+}
+
+TEST(Cli, CheckFindsAMissingPartnerAndSaysSoWithItsExitCode) {
+  const test::TempFolder folder;
+  const auto jpeg = encode_jpeg(test::gradient_image(32, 32));
+  folder.write("visible/train/000001.jpg", jpeg);
+  folder.write("infrared/train/000001.jpg", jpeg);
+  folder.write("Annotations/000001.xml",
+               "<annotation><object><name>person</name><bndbox><xmin>1</xmin><ymin>1</ymin>"
+               "<xmax>9</xmax><ymax>9</ymax></bndbox></object></annotation>");
+  const std::vector<std::string> command = {
+      "check", folder.path().string(), "--layout", "llvip", "--list", "train"};
+  const Outcome good = ktrain_command(command);
+  EXPECT_EQ(good.code, 0) << good.out << good.err;
+  EXPECT_THAT(good.out, HasSubstr("problems  none"));
+  folder.write("visible/train/000002.jpg", jpeg);
+  const Outcome bad = ktrain_command(command);
+  EXPECT_EQ(bad.code, 65);
+  EXPECT_THAT(bad.out, HasSubstr("KT-DATA-011  000002: the thermal image is missing"));
+  EXPECT_EQ(ktrain_command({"check", "/no/such/folder", "--list", "train"}).code, 66);
 }
 
 TEST(Explain, EveryMessageAndEveryExitCode) {
