@@ -1,5 +1,5 @@
 // The chosen ones of an image are a heap of (key, candidate), the largest on top, that a single
-// pass over the candidates fills: most candidates cost one Philox block and one comparison.
+// pass over the candidates fills: most candidates cost one comparison.
 #include "kernels/sample.h"
 
 #include <algorithm>
@@ -10,6 +10,9 @@
 
 namespace ktrain::cpu {
 namespace {
+
+// Candidates whose keys are made together, in vector registers.
+constexpr std::int64_t kBlock = 256;
 
 // The keys of one image's candidates.
 struct Keys {
@@ -26,12 +29,22 @@ struct Keys {
     sample = static_cast<std::uint32_t>(draw.counters(n, 1));
   }
 
-  // Orders by key, then by candidate.
-  std::uint64_t operator()(std::int64_t candidate) const {
-    const auto index = static_cast<std::uint32_t>(candidate);
-    const std::uint32_t high =
-        order ? static_cast<std::uint32_t>(order[candidate]) : order_key(key, sample, index);
-    return (std::uint64_t{high} << 32) | index;
+  // Of candidates [begin, begin + size): ordered by key, then by candidate.
+  void fill(std::int64_t begin, std::int64_t size, std::uint64_t* entries) const {
+    const auto first = static_cast<std::uint32_t>(begin);
+    const auto count = static_cast<std::uint32_t>(size);
+    if (order) {
+      for (std::uint32_t i = 0; i < count; ++i)
+        entries[i] = entry(static_cast<std::uint32_t>(order[first + i]), first + i);
+    } else {
+#pragma omp simd
+      for (std::uint32_t i = 0; i < count; ++i)
+        entries[i] = entry(order_key(key, sample, first + i), first + i);
+    }
+  }
+
+  static std::uint64_t entry(std::uint32_t high, std::uint32_t candidate) {
+    return (std::uint64_t{high} << 32) | candidate;
   }
 };
 
@@ -45,16 +58,23 @@ template <class Eligible>
 std::int64_t choose(std::int64_t candidates, std::int64_t most, const Keys& keys,
                     Eligible&& eligible, std::uint64_t* chosen) {
   std::int64_t count = 0;
-  for (std::int64_t i = 0; i < candidates && most > 0; ++i) {
-    if (!eligible(i)) continue;
-    const std::uint64_t entry = keys(i);
-    if (count < most) {
-      chosen[count++] = entry;
-      std::push_heap(chosen, chosen + count);
-    } else if (entry < chosen[0]) {
-      std::pop_heap(chosen, chosen + count);
-      chosen[count - 1] = entry;
-      std::push_heap(chosen, chosen + count);
+  std::uint64_t entries[kBlock];
+  for (std::int64_t begin = 0; begin < candidates && most > 0; begin += kBlock) {
+    const std::int64_t size = std::min(kBlock, candidates - begin);
+    bool any = false;
+    for (std::int64_t i = begin; i < begin + size; ++i) any = any || eligible(i);
+    if (!any) continue;
+    keys.fill(begin, size, entries);
+    for (std::int64_t i = 0; i < size; ++i) {
+      if (!eligible(begin + i)) continue;
+      if (count < most) {
+        chosen[count++] = entries[i];
+        std::push_heap(chosen, chosen + count);
+      } else if (entries[i] < chosen[0]) {
+        std::pop_heap(chosen, chosen + count);
+        chosen[count - 1] = entries[i];
+        std::push_heap(chosen, chosen + count);
+      }
     }
   }
   for (std::int64_t i = 0; i < count; ++i)

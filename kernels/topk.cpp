@@ -1,14 +1,32 @@
-// A heap of the k best so far, worst on top, stands in the output itself: no working memory, and
-// one comparison for each score that is not among them.
+// One pass counts scores by the leading bits of their order, a second lists those above the bin in
+// which the k-th lies and keeps a heap of the best of that bin: no working memory, and no
+// comparison for most scores.
 #include "kernels/topk.h"
 
 #include <algorithm>
-#include <numeric>
+#include <array>
+#include <bit>
 
 #include "kernels/check.h"
 #include "kernels/parallel.h"
 
 namespace ktrain::cpu {
+namespace {
+
+constexpr int kBinBits = 12;
+
+// A number that never decreases as the score grows: sign, exponent and leading digits.
+template <class T>
+std::uint32_t bin_of(T score) {
+  const float value =
+      score == score ? static_cast<float>(score) : -std::numeric_limits<float>::infinity();
+  // Adding 0 makes -0, which equals 0 and must share its bin, a 0.
+  const auto bits = std::bit_cast<std::uint32_t>(value + 0.0f);
+  const std::uint32_t ordered = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+  return ordered >> (32 - kBinBits);
+}
+
+}  // namespace
 
 template <class T>
 void topk_row(Span<const T> scores, Span<std::int32_t> indices) {
@@ -18,17 +36,33 @@ void topk_row(Span<const T> scores, Span<std::int32_t> indices) {
   const auto before = [&](std::int32_t i, std::int32_t j) {
     return ranks_before(scores.data, i, j);
   };
-  std::int32_t* const begin = indices.data;
-  std::int32_t* const end = begin + indices.size;
-  std::iota(begin, end, 0);
-  std::make_heap(begin, end, before);
-  for (auto i = static_cast<std::int32_t>(indices.size); i < scores.size; ++i) {
-    if (!before(i, *begin)) continue;
-    std::pop_heap(begin, end, before);
-    end[-1] = i;
-    std::push_heap(begin, end, before);
+  std::array<std::int32_t, 1 << kBinBits> count{};
+  for (std::int64_t i = 0; i < scores.size; ++i) ++count[bin_of(scores[i])];
+  std::uint32_t edge = count.size();
+  std::int64_t above = 0, up_to_edge = 0;
+  while (up_to_edge < indices.size) {
+    above = up_to_edge;
+    up_to_edge += count[--edge];
   }
-  std::sort_heap(begin, end, before);
+  // Scores above the bin `edge` come first, the heap of those in it, worst on top, behind them.
+  std::int32_t* const heap = indices.data + above;
+  std::int32_t* const end = indices.data + indices.size;
+  std::int32_t *next = indices.data, *heap_end = heap;
+  for (std::int32_t i = 0; i < scores.size; ++i) {
+    const std::uint32_t bin = bin_of(scores[i]);
+    if (bin < edge) continue;
+    if (bin > edge) {
+      *next++ = i;
+    } else if (heap_end < end) {
+      *heap_end++ = i;
+      std::push_heap(heap, heap_end, before);
+    } else if (before(i, *heap)) {
+      std::pop_heap(heap, end, before);
+      end[-1] = i;
+      std::push_heap(heap, end, before);
+    }
+  }
+  std::sort(indices.data, end, before);
 }
 
 template <class T>

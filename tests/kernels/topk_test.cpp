@@ -49,6 +49,16 @@ TEST(Topk, NanIsTheLeastAndInfinitiesHaveTheirPlace) {
   EXPECT_THAT(got, ElementsAre(3, 2, 5, 0, 1, 4));
 }
 
+TEST(Topk, ZerosOfEitherSignAreEqualAndDoublesCloserThanFloatsAreNot) {
+  const std::vector<double> scores = {-0.0, 0.0, -0.0, 1, 1 + 1e-12, 1 - 1e-12, 1e300, -1e300};
+  std::vector<std::int32_t> got(8);
+  cpu::topk(rows(scores, 8), rows(got, 8));
+  EXPECT_THAT(got, ElementsAre(6, 4, 3, 5, 0, 1, 2, 7));
+  got.resize(5);
+  cpu::topk(rows(scores, 8), rows(got, 5));
+  EXPECT_THAT(got, ElementsAre(6, 4, 3, 5, 0));
+}
+
 TEST(Topk, EmptyAndTooMany) {
   std::vector<float> scores(3);
   std::vector<std::int32_t> got(4);
