@@ -15,6 +15,8 @@ enum class RandomStream : std::uint32_t {
   kInitialWeights = 1,  // sample: of the parameter's name
   kRpnSamples = 2,      // epoch: the step; sample: the image pair
   kRoiSamples = 3,      // as above
+  kPairOrder = 4,       // the permutation of an epoch
+  kAugment = 5,         // epoch; sample: the pair's place in the index
 };
 
 [[nodiscard]] constexpr RandomKey random_key(std::uint64_t seed, RandomStream stream,

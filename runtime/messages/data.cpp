@@ -60,6 +60,10 @@ constexpr auto kMessages = std::to_array<Message>({
     {"KT-DATA-016", Exit::kData, "a data set holds no usable pair",
      "The list is empty, or no pair in it has a positive box: nothing could be learned or scored. "
      "Often the class names of the annotations differ from data.labels.positive."},
+    {"KT-DATA-017", Exit::kPlan, "a batch has no room for its pairs",
+     "A resized image is larger than the padded size, or a pair has more boxes than "
+     "data.max_boxes. Shapes are planned before training, so nothing is cut off later; raise the "
+     "setting that the message names."},
 });
 
 }  // namespace
