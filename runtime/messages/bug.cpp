@@ -9,6 +9,10 @@ constexpr auto kMessages = std::to_array<Message>({
     {"KT-BUG-001", Exit::kBug, "an invariant of ktrain is broken",
      "This is a defect of ktrain, not of your plan or data. Please report the whole message with "
      "the plan that led to it."},
+    {"KT-BUG-002", Exit::kBug, "frozen weights have changed",
+     "Parameters or statistics that are declared frozen differ from what they were at the start. "
+     "Frozen means excluded from the optimizer, without gradient and with fixed statistics; a hash "
+     "proves it after each epoch. The run stops before it saves them."},
 });
 
 }  // namespace

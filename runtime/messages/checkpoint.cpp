@@ -30,9 +30,6 @@ constexpr auto kMessages = std::to_array<Message>({
     {"KT-CKPT-007", Exit::kCheckpoint, "a different checkpoint of the same step exists",
      "The folder already holds an intact checkpoint of this step with other contents. ktrain does "
      "not overwrite it. Use another output.dir for another run."},
-    {"KT-CKPT-008", Exit::kCheckpoint, "frozen weights have changed",
-     "Parameters or buffers that are declared frozen differ from what they were at the start. "
-     "This is a defect: the run stops before it saves them."},
 });
 
 }  // namespace

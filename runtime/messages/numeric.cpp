@@ -19,6 +19,10 @@ constexpr auto kMessages = std::to_array<Message>({
      "A weight, an average or an optimizer state holds a NaN or an infinity. ktrain does not save "
      "such a state: a run that resumed from it could never recover. The message names the tensor; "
      "the last durable checkpoint is untouched."},
+    {"KT-NUM-021", Exit::kNonFinite, "a gradient is not finite",
+     "The global gradient norm is NaN or infinite although every loss term is finite. The message "
+     "names the first parameter with such a gradient. No weight was changed; lower optimizer.lr, "
+     "or clip earlier with optimizer.clip."},
 });
 
 }  // namespace

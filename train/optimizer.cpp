@@ -1,0 +1,204 @@
+#include "train/optimizer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "kernels/adamw.h"
+#include "kernels/clip.h"
+#include "kernels/sgd.h"
+#include "runtime/fault.h"
+#include "train/tensor_arrays.h"
+
+namespace ktrain {
+namespace {
+
+const std::string kPrefix = "optimizer.", kStepName = "optimizer.step";
+
+std::int64_t numbers_per_group(bool adamw) { return adamw ? int{kAdamwNumbers} : int{kSgdNumbers}; }
+
+// The element that made the norm useless, for the message.
+std::string first_non_finite(const ParameterSet& parameters, std::span<const Tensor> gradients) {
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    if (!gradients[i].defined()) continue;
+    const std::vector<float> values = gradients[i].to_vector<float>();
+    const auto bad =
+        std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
+    if (bad != values.end())
+      return fmt::format("'{}' has {} at element {}", parameters.all()[i].name, *bad,
+                         bad - values.begin());
+  }
+  return "every element is finite, but their squares overflow";
+}
+
+}  // namespace
+
+Factors factors_for(const Parameter& parameter, const OptimizerPlan& plan) {
+  const Multiplier* best = nullptr;
+  for (const Multiplier& multiplier : plan.multipliers) {
+    if (parameter.name.find(multiplier.prefix) == std::string::npos) continue;
+    const auto longer = [&] {
+      if (multiplier.prefix.size() != best->prefix.size())
+        return multiplier.prefix.size() > best->prefix.size();
+      return multiplier.prefix < best->prefix;
+    };
+    if (best == nullptr || longer()) best = &multiplier;
+  }
+  if (best != nullptr) return {best->lr, best->decay};
+  switch (parameter.kind) {
+    case ParameterKind::kNormScale:
+    case ParameterKind::kNormShift:
+      return {1.0, plan.norm_decay};
+    case ParameterKind::kBias:
+      return {1.0, plan.bias_decay};
+    default:
+      return {};
+  }
+}
+
+Optimizer::Optimizer(const OptimizerPlan& plan, ParameterSet& parameters)
+    : plan_(plan), parameters_(parameters) {
+  KT_CHECK(plan.kind == "adamw" || plan.kind == "sgd", "optimizer: no such kind: '{}'", plan.kind);
+  const MemoryUseScope use(MemoryUse::kOptimizer);
+  for (std::size_t i = 0; i < parameters.all().size(); ++i) {
+    const Parameter& parameter = parameters.all()[i];
+    if (!parameter.trainable) continue;
+    const Factors factors = factors_for(parameter, plan);
+    const auto group = std::find(groups_.begin(), groups_.end(), factors) - groups_.begin();
+    if (group == std::ssize(groups_)) groups_.push_back(factors);
+    const ContextPtr& context = parameter.value.context();
+    const auto zeros = [&] { return Tensor::zeros(context, parameter.value.shape()); };
+    slots_.push_back({i, static_cast<std::size_t>(group), zeros(), adamw() ? zeros() : Tensor()});
+  }
+  KT_CHECK(!slots_.empty(), "optimizer: none of {} parameters is trainable",
+           parameters.all().size());
+  const ContextPtr& context = parameters.all()[slots_[0].index].value.context();
+  const auto rows = std::ssize(groups_), columns = numbers_per_group(adamw());
+  norm_ = Tensor::zeros(context, {1});
+  clip_factor_ = Tensor::zeros(context, {1});
+  numbers_ = Tensor::zeros(context, {rows, columns});
+  host_numbers_.resize(static_cast<std::size_t>(rows * columns));
+}
+
+const Parameter& Optimizer::parameter(const Slot& slot) const {
+  return parameters_.all()[slot.index];
+}
+
+void Optimizer::step(std::span<const Tensor> gradients, double lr) {
+  KT_CHECK(gradients.size() == parameters_.all().size(), "optimizer: {} gradients, {} parameters",
+           gradients.size(), parameters_.all().size());
+  measure(gradients);
+  if (norm_.queue().planning) return;
+  gradient_norm_ = norm_.item();
+  if (!std::isfinite(gradient_norm_))
+    throw_fault("KT-NUM-021",
+                "the gradient norm of optimizer step {} is {}: {}; nothing was changed", steps_ + 1,
+                gradient_norm_, first_non_finite(parameters_, gradients));
+  ++steps_;
+  write_numbers(lr);
+  for (const Slot& slot : slots_)
+    if (gradients[slot.index].defined()) update(slot, gradients[slot.index]);
+}
+
+void Optimizer::measure(std::span<const Tensor> gradients) {
+  spans_.clear();
+  for (const Slot& slot : slots_) {
+    const Tensor& gradient = gradients[slot.index];
+    if (!gradient.defined()) continue;
+    KT_CHECK(gradient.shape() == parameter(slot).value.shape(),
+             "optimizer: '{}' is {}, its gradient {}", parameter(slot).name,
+             parameter(slot).value.shape().text(), gradient.shape().text());
+    spans_.push_back(gradient.span<float>());
+  }
+  const Span<const Span<const float>> all{spans_.data(), std::ssize(spans_)};
+  scratch_.resize(static_cast<std::size_t>(cpu::clip_scratch_bytes(all)));
+  const double largest = plan_.clip > 0 ? plan_.clip : std::numeric_limits<double>::infinity();
+  run_on_cpu(norm_.queue(), "clip_factor", [&] {
+    cpu::clip_factor<float>(all, norm_.mutable_span<float>(), clip_factor_.mutable_span<float>(),
+                            {scratch_.data(), std::ssize(scratch_)}, largest);
+  });
+}
+
+void Optimizer::write_numbers(double lr) {
+  auto out = host_numbers_.begin();
+  for (const Factors& factors : groups_) {
+    const double rate = lr * factors.lr, decay = plan_.weight_decay * factors.decay;
+    if (adamw()) {
+      const auto row =
+          adamw_numbers<float>({rate, plan_.beta1, plan_.beta2, plan_.epsilon, decay}, steps_);
+      out = std::copy(row.begin(), row.end(), out);
+    } else {
+      const auto row = sgd_numbers<float>({rate, plan_.momentum, decay});
+      out = std::copy(row.begin(), row.end(), out);
+    }
+  }
+  numbers_.copy_from<float>(host_numbers_);
+}
+
+void Optimizer::update(const Slot& slot, const Tensor& gradient) {
+  const std::int64_t columns = numbers_per_group(adamw());
+  const Span<const float> numbers{
+      numbers_.span<float>().data + static_cast<std::int64_t>(slot.group) * columns, columns};
+  Tensor weight = parameter(slot).value, first = slot.first, second = slot.second;
+  if (adamw()) {
+    KT_RUN(weight.queue(), adamw, gradient.span<float>(), numbers, clip_factor_.span<float>(),
+           weight.mutable_span<float>(), first.mutable_span<float>(), second.mutable_span<float>());
+  } else {
+    run_on_cpu(weight.queue(), "sgd", [&] {
+      cpu::sgd<float>(gradient.span<float>(), numbers, clip_factor_.span<float>(),
+                      weight.mutable_span<float>(), first.mutable_span<float>());
+    });
+  }
+}
+
+std::vector<std::pair<std::string, Tensor>> Optimizer::named_state() const {
+  std::vector<std::pair<std::string, Tensor>> named;
+  for (const Slot& slot : slots_) {
+    const std::string& name = parameter(slot).name;
+    named.emplace_back(kPrefix + (adamw() ? "m." : "momentum.") + name, slot.first);
+    if (adamw()) named.emplace_back(kPrefix + "v." + name, slot.second);
+  }
+  return named;
+}
+
+std::vector<NamedArray> Optimizer::state() const {
+  std::vector<NamedArray> arrays = {named_array(kStepName, {}, std::span(&steps_, 1))};
+  for (const auto& [name, tensor] : named_state()) arrays.push_back(named_array(name, tensor));
+  return arrays;
+}
+
+void Optimizer::restore(const LoadedCheckpoint& from) {
+  const auto named = named_state();
+  // Everything is looked at first, so that a file that does not fit changes nothing.
+  for (const auto& [name, tensor] : named) (void)from.bytes(array_spec(name, tensor));
+  for (const NamedArray& array : from.arrays()) {
+    const std::string& name = array.spec.name;
+    const auto is_known = [&](const auto& entry) { return entry.first == name; };
+    if (name.starts_with(kPrefix) && name != kStepName &&
+        std::none_of(named.begin(), named.end(), is_known))
+      throw_fault("KT-CKPT-003", "{}: '{}' belongs to no trainable parameter of this run",
+                  from.path(), name);
+  }
+  std::int64_t steps = 0;
+  from.copy({kStepName, ArrayType::kI64, {}}, std::as_writable_bytes(std::span(&steps, 1)));
+  for (const auto& [name, tensor] : named) load_tensor(from, name, tensor);
+  steps_ = steps;
+}
+
+std::string Optimizer::groups_text() const {
+  std::string text;
+  for (std::size_t group = 0; group < groups_.size(); ++group) {
+    std::int64_t tensors = 0, elements = 0;
+    std::string first;
+    for (const Slot& slot : slots_) {
+      if (slot.group != group) continue;
+      if (tensors++ == 0) first = parameter(slot).name;
+      elements += slot.first.size();
+    }
+    text += fmt::format("lr x{:<6} decay x{:<6} {:4} tensors {:11} values  {}, ...\n",
+                        groups_[group].lr, groups_[group].decay, tensors, elements, first);
+  }
+  return text;
+}
+
+}  // namespace ktrain

@@ -1,0 +1,80 @@
+// AdamW and SGD over the trainable parameters of a set, as torch.optim computes them, after one
+// global clip of the gradient norm. Frozen parameters and buffers have no state here and are never
+// written.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "runtime/parameters.h"
+#include "train/checkpoint_file.h"
+#include "train/plan.h"
+
+namespace ktrain {
+
+// Factors on the learning rate and the weight decay of one parameter.
+struct Factors {
+  double lr = 1.0, decay = 1.0;
+  bool operator==(const Factors&) const = default;
+};
+
+// The multiplier with the longest prefix that occurs anywhere in the name wins, the first in
+// alphabetical order among equals. Without one, norm_decay applies to both parameters of a
+// normalisation, bias_decay to other biases.
+[[nodiscard]] Factors factors_for(const Parameter& parameter, const OptimizerPlan& plan);
+
+class Optimizer {
+ public:
+  // State lives in the context of the parameters, accounted to the optimizer, and starts as zeros.
+  // `parameters` must outlive this object and may not grow.
+  Optimizer(const OptimizerPlan& plan, ParameterSet& parameters);
+
+  // One update at rate `lr`, before multipliers. `gradients` as `backward` returns them; parameters
+  // whose gradient is undefined stay as they are. A Fault KT-NUM-021 that names the first parameter
+  // with a gradient that is not finite, before anything has been written.
+  void step(std::span<const Tensor> gradients, double lr);
+
+  // The global L2 norm of the last step's gradients before clipping; 0 before the first step.
+  [[nodiscard]] double gradient_norm() const { return gradient_norm_; }
+  [[nodiscard]] std::int64_t steps() const { return steps_; }
+
+  // "optimizer.step" and, by parameter, "optimizer.m.<name>" and "optimizer.v.<name>" (AdamW) or
+  // "optimizer.momentum.<name>" (SGD). Refers to this object's memory.
+  [[nodiscard]] std::vector<NamedArray> state() const;
+  // The reverse, bit for bit. A Fault when the file's optimizer is of another kind or for other
+  // parameters; then nothing has been changed.
+  void restore(const LoadedCheckpoint& from);
+
+  // What --dry-run prints: each distinct pair of factors with its parameters and elements.
+  [[nodiscard]] std::string groups_text() const;
+
+ private:
+  struct Slot {
+    std::size_t index;  // in parameters.all() and in the gradients
+    std::size_t group;
+    Tensor first, second;  // m and v, or the momentum alone
+  };
+
+  [[nodiscard]] bool adamw() const { return plan_.kind == "adamw"; }
+  [[nodiscard]] const Parameter& parameter(const Slot& slot) const;
+  std::vector<std::pair<std::string, Tensor>> named_state() const;
+  void measure(std::span<const Tensor> gradients);
+  void write_numbers(double lr);
+  void update(const Slot& slot, const Tensor& gradient);
+
+  OptimizerPlan plan_;
+  ParameterSet& parameters_;
+  std::vector<Factors> groups_;
+  std::vector<Slot> slots_;
+  std::int64_t steps_ = 0;
+  double gradient_norm_ = 0;
+  Tensor norm_, clip_factor_, numbers_;  // numbers_: one row per group
+  // Kept from step to step, so that a step allocates nothing.
+  std::vector<Span<const float>> spans_;
+  std::vector<float> host_numbers_;
+  std::vector<std::byte> scratch_;
+};
+
+}  // namespace ktrain
