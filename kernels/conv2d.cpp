@@ -1,10 +1,12 @@
 #include "kernels/conv2d.h"
 
 #include <algorithm>
+#include <array>
 #include <type_traits>
 
 #include "kernels/check.h"
 #include "kernels/cpu/conv2d_engines.h"
+#include "kernels/cpu/winograd.h"
 #include "kernels/parallel.h"
 
 namespace ktrain {
@@ -43,35 +45,53 @@ void check_workspace(const char* who, std::int64_t size, std::int64_t wanted) {
   KT_CHECK(size >= wanted, "{}: workspace has {} elements, wanted {}", who, size, wanted);
 }
 
-// The engine that runs a pass over x and y. Empty maps are the reference's: oneDNN refuses them.
-template <class T, class A, class B>
-ConvEngine resolve(const char* who, Nhwc<A> x, Nhwc<B> y, const Conv2dOptions& options) {
-  if constexpr (!std::is_same_v<T, float>) {
-    KT_CHECK(options.engine != ConvEngine::kOneDnn, "{}: engine onednn computes in float only",
-             who);
+// The engine that runs a pass between x and y. Empty maps are the reference's: the others refuse
+// them.
+template <class T>
+ConvEngine resolve(const char* who, Nhwc<const T> x, Krsc<const T> w, Nhwc<const T> y,
+                   const Conv2dOptions& options) {
+  if constexpr (std::is_same_v<T, float>) {
+    const bool fits = winograd::fits(x, w, options);
+    KT_CHECK(options.engine != ConvEngine::kWinograd || fits,
+             "{}: engine winograd computes 3x3 filters of stride 1 and padding below 3 between "
+             "multiples of {} channels, found {}x{} of stride {} and padding {}, {} to {} channels",
+             who, winograd::channel_multiple(), w.rows, w.cols, options.stride, options.pad,
+             w.channels, w.filters);
+    if (x.empty() || y.empty()) return ConvEngine::kReference;
+    if (options.engine != ConvEngine::kAuto) return options.engine;
+    return fits && winograd::pays(y) ? ConvEngine::kWinograd : ConvEngine::kOneDnn;
+  } else {
+    KT_CHECK(options.engine == ConvEngine::kAuto || options.engine == ConvEngine::kReference,
+             "{}: engines onednn and winograd compute in float only", who);
     return ConvEngine::kReference;
   }
-  if (options.engine == ConvEngine::kReference || x.empty() || y.empty())
-    return ConvEngine::kReference;
-  return ConvEngine::kOneDnn;
+}
+
+// <a, b> in a fixed order that vectors can follow, for sums of thousands of terms.
+template <class T>
+T dot(const T* a, const T* b, std::int64_t size) {
+  constexpr std::int64_t kLanes = 32;
+  std::array<T, kLanes> sums{};
+  std::int64_t i = 0;
+  for (; i + kLanes <= size; i += kLanes)
+    for (std::int64_t lane = 0; lane < kLanes; ++lane)
+      sums[static_cast<std::size_t>(lane)] += a[i + lane] * b[i + lane];
+  double total = 0;
+  for (; i < size; ++i) total += static_cast<double>(a[i] * b[i]);
+  for (const T sum : sums) total += static_cast<double>(sum);
+  return static_cast<T>(total);
 }
 
 // dw holds G: dscale[k] = <w[k], G[k]>, then dw = scale[k] * G.
 template <class T>
 void scale_gradients(Conv2dScaled<T> forward, Krsc<T> dw, Span<T> dscale) {
   const std::int64_t taps = dw.rows * dw.cols * dw.channels;
-  parallel_for(dw.filters, std::max<std::int64_t>(1, 32768 / std::max<std::int64_t>(taps, 1)),
-               [&](std::int64_t k) {
-                 T* gradient = dw.data + k * taps;
-                 const T* filter = forward.w.data + k * taps;
-                 // Thousands of terms: the sum is kept in double.
-                 double sum = 0;
-                 for (std::int64_t i = 0; i < taps; ++i) {
-                   if (!dscale.empty()) sum += static_cast<double>(filter[i] * gradient[i]);
-                   gradient[i] *= forward.scale[k];
-                 }
-                 if (!dscale.empty()) dscale[k] = static_cast<T>(sum);
-               });
+  const std::int64_t grain = std::max<std::int64_t>(1, 32768 / std::max<std::int64_t>(taps, 1));
+  parallel_for(dw.filters, grain, [&](std::int64_t k) {
+    T* gradient = dw.data + k * taps;
+    if (!dscale.empty()) dscale[k] = dot(forward.w.data + k * taps, gradient, taps);
+    for (std::int64_t i = 0; i < taps; ++i) gradient[i] *= forward.scale[k];
+  });
 }
 
 }  // namespace
@@ -80,10 +100,12 @@ template <class T>
 std::int64_t conv2d_forward_workspace(Nhwc<const T> x, Krsc<const T> w, Conv2dEpilogue<T> epilogue,
                                       Nhwc<const T> y, const Conv2dOptions& options) {
   check_shapes("conv2d_forward", x, w, y, options);
-  const ConvEngine engine = resolve<T>("conv2d_forward", x, y, options);
-  if constexpr (std::is_same_v<T, float>)
+  const ConvEngine engine = resolve("conv2d_forward", x, w, y, options);
+  if constexpr (std::is_same_v<T, float>) {
+    if (engine == ConvEngine::kWinograd) return winograd::conv2d_forward_workspace(x, y);
     if (engine == ConvEngine::kOneDnn)
       return onednn::conv2d_forward_workspace(x, w, epilogue, y, options);
+  }
   return 0;
 }
 
@@ -99,9 +121,13 @@ void conv2d_forward(Nhwc<const T> x, Krsc<const T> w, Conv2dEpilogue<T> epilogue
            y.height, y.width, y.channels);
   check_workspace(kWho, workspace.size, conv2d_forward_workspace<T>(x, w, epilogue, y, options));
   if (y.empty()) return;
-  if constexpr (std::is_same_v<T, float>)
-    if (resolve<T>(kWho, x, y, options) == ConvEngine::kOneDnn)
+  const ConvEngine engine = resolve<T>(kWho, x, w, y, options);
+  if constexpr (std::is_same_v<T, float>) {
+    if (engine == ConvEngine::kWinograd)
+      return winograd::conv2d_forward(x, w, epilogue, workspace.data, y, options);
+    if (engine == ConvEngine::kOneDnn)
       return onednn::conv2d_forward(x, w, epilogue, workspace.data, y, options);
+  }
   reference::conv2d_forward(x, w, epilogue, y, options);
 }
 
@@ -109,10 +135,12 @@ template <class T>
 std::int64_t conv2d_backward_data_workspace(Nhwc<const T> g, Krsc<const T> w, Span<const T> scale,
                                             Nhwc<const T> dx, const Conv2dOptions& options) {
   check_shapes("conv2d_backward_data", dx, w, g, options);
-  const ConvEngine engine = resolve<T>("conv2d_backward_data", dx, g, options);
-  if constexpr (std::is_same_v<T, float>)
+  const ConvEngine engine = resolve("conv2d_backward_data", dx, w, g, options);
+  if constexpr (std::is_same_v<T, float>) {
+    if (engine == ConvEngine::kWinograd) return winograd::conv2d_backward_data_workspace(g, dx);
     if (engine == ConvEngine::kOneDnn)
       return onednn::conv2d_backward_data_workspace(g, w, scale, dx, options);
+  }
   return 0;
 }
 
@@ -124,9 +152,13 @@ void conv2d_backward_data(Nhwc<const T> g, Krsc<const T> w, Span<const T> scale,
   check_workspace(kWho, workspace.size,
                   conv2d_backward_data_workspace<T>(g, w, scale, dx, options));
   if (dx.empty()) return;
-  if constexpr (std::is_same_v<T, float>)
-    if (resolve<T>(kWho, dx, g, options) == ConvEngine::kOneDnn)
+  const ConvEngine engine = resolve<T>(kWho, dx, w, g, options);
+  if constexpr (std::is_same_v<T, float>) {
+    if (engine == ConvEngine::kWinograd)
+      return winograd::conv2d_backward_data(g, w, scale, workspace.data, dx, options);
+    if (engine == ConvEngine::kOneDnn)
       return onednn::conv2d_backward_data(g, w, scale, workspace.data, dx, options);
+  }
   reference::conv2d_backward_data(g, w, scale, dx, options);
 }
 
@@ -134,10 +166,12 @@ template <class T>
 std::int64_t conv2d_backward_weights_workspace(Nhwc<const T> x, Nhwc<const T> g, Krsc<const T> dw,
                                                const Conv2dOptions& options) {
   check_shapes("conv2d_backward_weights", x, dw, g, options);
-  const ConvEngine engine = resolve<T>("conv2d_backward_weights", x, g, options);
-  if constexpr (std::is_same_v<T, float>)
+  const ConvEngine engine = resolve("conv2d_backward_weights", x, dw, g, options);
+  if constexpr (std::is_same_v<T, float>) {
+    if (engine == ConvEngine::kWinograd) return winograd::conv2d_backward_weights_workspace(x, g);
     if (engine == ConvEngine::kOneDnn)
       return onednn::conv2d_backward_weights_workspace(x, g, dw, options);
+  }
   return 0;
 }
 
@@ -153,11 +187,14 @@ void conv2d_backward_weights(Nhwc<const T> x, Nhwc<const T> g, Conv2dScaled<T> f
   KT_CHECK(!scaled || forward.w.size() == dw.size(), "{}: w has {} elements, dw {}", kWho,
            forward.w.size(), dw.size());
   check_workspace(kWho, workspace.size, conv2d_backward_weights_workspace<T>(x, g, dw, options));
-  const ConvEngine engine = resolve<T>(kWho, x, g, options);
-  if constexpr (std::is_same_v<T, float>)
+  const ConvEngine engine = resolve<T>(kWho, x, dw, g, options);
+  if (engine == ConvEngine::kReference) reference::conv2d_backward_weights(x, g, dw, options);
+  if constexpr (std::is_same_v<T, float>) {
+    if (engine == ConvEngine::kWinograd)
+      winograd::conv2d_backward_weights(x, g, workspace.data, dw, options);
     if (engine == ConvEngine::kOneDnn)
       onednn::conv2d_backward_weights(x, g, workspace.data, dw, options);
-  if (engine == ConvEngine::kReference) reference::conv2d_backward_weights(x, g, dw, options);
+  }
   if (scaled) scale_gradients(forward, dw, dscale);
 }
 

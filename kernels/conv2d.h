@@ -12,10 +12,12 @@
 // channels still runs its epilogue. Throws Error on shapes that do not fit or a workspace too
 // small.
 //
-// Engines: `kReference` plain loops in T; `kOneDnn` (float only); `kAuto` the fastest for T and
-// shape. Same engine, same shape, same thread count: same bits. Engines differ by rounding.
-// Workspace: `*_workspace` takes the arguments of the call it serves and reads no memory. Contents
-// are scratch: nothing is kept from call to call. Thread-safe; calls of one shape take turns.
+// Engines: `kReference` plain loops in T; in float also `kOneDnn` and, for 3x3 filters of stride 1
+// whose channels are whole vectors, `kWinograd` (cpu/winograd.h: a quarter of the multiplications,
+// five times the rounding error); `kAuto` the fastest for T and shape. Same engine, same shape,
+// same thread count: same bits. Engines differ by rounding. Workspace: `*_workspace` takes the
+// arguments of the call it serves and reads no memory. Contents are scratch: nothing is kept from
+// call to call. Thread-safe; calls of one shape take turns.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +26,7 @@
 
 namespace ktrain {
 
-enum class ConvEngine : std::uint8_t { kAuto, kReference, kOneDnn };
+enum class ConvEngine : std::uint8_t { kAuto, kReference, kOneDnn, kWinograd };
 
 struct Conv2dOptions {
   std::int64_t stride = 1;

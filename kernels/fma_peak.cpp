@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
+#include <cstdint>
 
 #include "kernels/check.h"
 #include "kernels/cpu/simd.h"
-#include "kernels/parallel.h"
 #include "kernels/profile.h"
 
 namespace ktrain {
@@ -32,30 +33,39 @@ float spin(std::int64_t turns, float seed) {
   return lanes[0];
 }
 
-// Seconds that every thread takes for `turns`, all at the same time.
-double time_round(std::int64_t turns) {
-  const int threads = num_threads();
-  double checksum = 0;
-  const double begin = monotonic_seconds();
-#pragma omp parallel for schedule(static, 1) reduction(+ : checksum)
-  for (int thread = 0; thread < threads; ++thread)
-    checksum += static_cast<double>(spin(turns, 2.0F + static_cast<float>(thread)));
-  const double seconds = monotonic_seconds() - begin;
-  KT_CHECK(checksum > 0, "measure_fma_peak: the checksum is {}", checksum);
-  return seconds;
+// A slice is short enough that many pass undisturbed on a machine that others use too.
+constexpr double kSliceSeconds = 0.002;
+constexpr int kSlicesPerRound = 10;
+
+// The shortest of many slices of `turns` on this thread.
+double fastest_slice(std::int64_t turns, int slices, float seed, float* checksum) {
+  double best = HUGE_VAL;
+  for (int i = 0; i < slices; ++i) {
+    const double begin = monotonic_seconds();
+    *checksum += spin(turns, seed);
+    best = std::min(best, monotonic_seconds() - begin);
+  }
+  return best;
 }
 
 }  // namespace
 
 double measure_fma_peak(int rounds) {
-  constexpr double kWantedSeconds = 0.02;
-  std::int64_t turns = 100000;
-  const double trial = time_round(turns);
-  turns = std::max<std::int64_t>(
-      turns, static_cast<std::int64_t>(static_cast<double>(turns) * kWantedSeconds / trial));
-  double best = time_round(turns);
-  for (int i = 1; i < rounds; ++i) best = std::min(best, time_round(turns));
-  return 2.0 * kSums * Vec::kLanes * static_cast<double>(turns) * num_threads() / best;
+  constexpr std::int64_t kTrial = 20000;
+  const double operations = 2.0 * kSums * Vec::kLanes;
+  float trial_sum = 0;
+  const double trial = fastest_slice(kTrial, 5, 2.0F, &trial_sum);
+  const auto turns = static_cast<std::int64_t>(kTrial * kSliceSeconds / trial) + 1;
+  double total = 0;
+#pragma omp parallel reduction(+ : total)
+  {
+    float checksum = 0;
+    const double seconds = fastest_slice(turns, rounds * kSlicesPerRound, 2.0F, &checksum);
+    if (checksum > 0) total += operations * static_cast<double>(turns) / seconds;
+  }
+  KT_CHECK(trial_sum > 0 && total > 0, "measure_fma_peak: the sums are {} and {}", trial_sum,
+           total);
+  return total;
 }
 
 int fma_vector_bits() {

@@ -25,6 +25,10 @@ struct Vec {
 };
 // a * b + c
 inline Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+// 0 where a is below 0; a NaN stays one.
+inline Vec relu(Vec a) {
+  return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a.v, _mm512_setzero_ps(), _CMP_NLT_UQ), a.v)};
+}
 
 #elif defined(__AVX2__) && defined(__FMA__)
 
@@ -39,6 +43,8 @@ struct Vec {
   friend Vec operator*(Vec a, Vec b) { return {_mm256_mul_ps(a.v, b.v)}; }
 };
 inline Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+// 0 where a is below 0; a NaN stays one, since the instruction returns its second operand then.
+inline Vec relu(Vec a) { return {_mm256_max_ps(_mm256_setzero_ps(), a.v)}; }
 
 #else
 
@@ -64,6 +70,10 @@ struct Vec {
   }
 };
 inline Vec fma(Vec a, Vec b, Vec c) { return a * b + c; }
+inline Vec relu(Vec a) {
+  for (float& lane : a.v) lane = lane < 0 ? 0.0F : lane;
+  return a;
+}
 
 #endif
 

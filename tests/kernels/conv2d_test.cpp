@@ -31,6 +31,7 @@ const std::vector<Case> kCases = {
     {2, 9, 11, 3, 8, 7, 2, 3},    {1, 4, 6, 33, 31, 1, 1, 0}, {2, 5, 7, 32, 48, 1, 2, 0},
     {1, 2, 3, 16, 16, 3, 1, 1},   {1, 6, 5, 4, 2, 3, 1, 0},   {3, 8, 10, 64, 3, 1, 1, 0},
     {1, 13, 18, 24, 40, 3, 1, 1}, {1, 3, 3, 2, 2, 5, 3, 2},   {2, 16, 20, 32, 32, 3, 1, 1},
+    {1, 1, 1, 32, 32, 3, 1, 1},   {2, 7, 5, 32, 64, 3, 1, 0}, {1, 6, 9, 96, 32, 3, 1, 2},
 };
 
 enum Part : unsigned { kScale = 1, kShift = 2, kResidual = 4, kRelu = 8 };
@@ -133,6 +134,18 @@ Gradients<T> backward(const Problem<T>& p, const std::vector<T>& cotangent) {
 // the random-walk bound: |error| <= 4 * eps * terms (worst case is terms^2 eps / 2).
 double sum_tolerance(std::int64_t terms) { return 4 * 1.2e-7 * static_cast<double>(terms + 4); }
 
+bool winograd_fits(const Case& c) {
+  return c.taps == 3 && c.stride == 1 && c.channels % 32 == 0 && c.filters % 32 == 0;
+}
+
+// The engines that compute this convolution in float.
+std::vector<ConvEngine> engines_of(const Case& c) {
+  std::vector<ConvEngine> engines = {ConvEngine::kReference, ConvEngine::kOneDnn,
+                                     ConvEngine::kAuto};
+  if (winograd_fits(c)) engines.push_back(ConvEngine::kWinograd);
+  return engines;
+}
+
 TEST(Conv2dOutSize, FollowsTheFormula) {
   EXPECT_EQ(conv2d_out_size(512, 7, {.stride = 2, .pad = 3}), 256);
   EXPECT_EQ(conv2d_out_size(640, 1, {.stride = 2}), 320);
@@ -156,7 +169,7 @@ TEST(Conv2dForward, EnginesAgreeOnEveryEpilogue) {
     for (unsigned parts = 0; parts < 16; ++parts) {
       const auto want = forward(Problem<double>(c, parts, ConvEngine::kReference));
       const double tolerance = sum_tolerance(c.taps * c.taps * c.channels);
-      for (const auto engine : {ConvEngine::kReference, ConvEngine::kOneDnn, ConvEngine::kAuto})
+      for (const auto engine : engines_of(c))
         EXPECT_TRUE(all_close(forward(Problem<float>(c, parts, engine)), want, tolerance, 1e-6))
             << "taps " << c.taps << " stride " << c.stride << " channels " << c.channels << " to "
             << c.filters << " parts " << parts << " engine " << static_cast<int>(engine);
@@ -171,7 +184,7 @@ TEST(Conv2dBackward, EnginesAgree) {
       const auto want = backward(exact, g);
       const std::vector<float> g_float(g.begin(), g.end());
       const auto pixels = c.batch * exact.out_height * exact.out_width;
-      for (const auto engine : {ConvEngine::kReference, ConvEngine::kOneDnn, ConvEngine::kAuto}) {
+      for (const auto engine : engines_of(c)) {
         const auto got = backward(Problem<float>(c, parts, engine), g_float);
         const auto where = ::testing::Message() << "taps " << c.taps << " stride " << c.stride
                                                 << " channels " << c.channels << " to " << c.filters
@@ -234,6 +247,45 @@ TEST(Conv2d, TheSameCallGivesTheSameBits) {
   }
 }
 
+TEST(Conv2d, BitsOfWinogradDoNotDependOnTheThreadCount) {
+  const Problem<float> p({2, 30, 25, 32, 64, 3, 1, 1}, 15, ConvEngine::kWinograd);
+  const Vec draw = random_vec(static_cast<std::size_t>(p.out_size()), 9);
+  const std::vector<float> g(draw.begin(), draw.end());
+  const int before = num_threads();
+  set_num_threads(1);
+  const auto y = forward(p);
+  const auto one = backward(p, g);
+  set_num_threads(3);
+  EXPECT_EQ(forward(p), y);
+  const auto three = backward(p, g);
+  set_num_threads(before);
+  EXPECT_EQ(three.dx, one.dx);
+  EXPECT_EQ(three.dw, one.dw);
+}
+
+// Root mean square error over root mean square value, against double: the bound that conv2d.h
+// states, with a factor of two to spare.
+TEST(Conv2d, WinogradIsAccurateToAFewUnits) {
+  const Case c{1, 16, 16, 256, 32, 3, 1, 1};
+  const Problem<double> exact(c, 0, ConvEngine::kReference);
+  const Vec g = random_vec(static_cast<std::size_t>(exact.out_size()), 9);
+  const std::vector<float> g_float(g.begin(), g.end());
+  const Problem<float> p(c, 0, ConvEngine::kWinograd);
+  const auto relative = [](const std::vector<float>& got, const Vec& want) {
+    double error = 0, size = 0;
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      error += (static_cast<double>(got[i]) - want[i]) * (static_cast<double>(got[i]) - want[i]);
+      size += want[i] * want[i];
+    }
+    return std::sqrt(error / size);
+  };
+  EXPECT_LT(relative(forward(p), forward(exact)), 2e-6);
+  const auto want = backward(exact, g);
+  const auto got = backward(p, g_float);
+  EXPECT_LT(relative(got.dx, want.dx), 2e-6);
+  EXPECT_LT(relative(got.dw, want.dw), 2e-6);
+}
+
 TEST(Conv2d, ThreadsMayShareAShape) {
   const Problem<float> p({1, 12, 14, 16, 16, 3, 1, 1}, 15, ConvEngine::kAuto);
   const auto want = forward(p);
@@ -248,8 +300,8 @@ TEST(Conv2d, ThreadsMayShareAShape) {
 }
 
 TEST(Conv2d, ANaNInTheInputReachesTheOutput) {
-  for (const auto engine : {ConvEngine::kReference, ConvEngine::kOneDnn, ConvEngine::kAuto}) {
-    Problem<float> p({1, 8, 8, 16, 16, 3, 1, 1}, 0, engine);
+  for (const auto engine : engines_of({1, 8, 8, 32, 32, 3, 1, 1})) {
+    Problem<float> p({1, 8, 8, 32, 32, 3, 1, 1}, 0, engine);
     p.x[0] = NAN;
     EXPECT_TRUE(std::isnan(forward(p)[0])) << static_cast<int>(engine);
   }
@@ -281,7 +333,9 @@ TEST(Conv2d, WrongCallsSayWhatWasWanted) {
                                             {}, {}, {wide_y.data(), 1, 6, 6, 4},
                                             {.pad = 1, .engine = ConvEngine::kOneDnn});
               }),
-              HasSubstr("engine onednn computes in float only"));
+              HasSubstr("engines onednn and winograd compute in float only"));
+  EXPECT_THAT(run({}, {y.data(), 1, 6, 6, 4}, {}, {.pad = 1, .engine = ConvEngine::kWinograd}),
+              HasSubstr("engine winograd computes 3x3 filters of stride 1"));
   EXPECT_THAT(message_of([&] {
                 cpu::conv2d_backward_weights<float>(x, {data.data(), 1, 6, 6, 4}, {}, {},
                                                     {y.data(), 4, 3, 3, 3}, {y.data(), 4}, padded);
