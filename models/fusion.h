@@ -1,7 +1,8 @@
 // Where the visible and the thermal branch meet, level by level.
 //   concat  F = W [V, T] + b          starts as the mean of the two
 //   add     F = V + T                 no parameters
-//   gated   F = g V + (1 - g) T,  g = sigmoid(W [V, T] + b) per pixel and channel; starts at g = 1/2
+//   gated   F = g V + (1 - g) T,  g = sigmoid(W [V, T] + b) per pixel and channel; starts at g =
+//   1/2
 // Parameters: `0.weight`, `0.bias` ... one 1x1 convolution per level. concat and gated start as a
 // detector that a single-stream checkpoint, copied into both branches, already fits.
 #pragma once

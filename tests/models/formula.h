@@ -27,7 +27,8 @@ inline std::uint64_t formula_hash(std::string_view name) {
   return h;
 }
 
-inline void fill_by_formula(Parameter& parameter) {
+// `salt` stands before the name: another salt, other weights.
+inline void fill_by_formula(Parameter& parameter, const std::string& salt = "") {
   const std::string& name = parameter.name;
   const Shape& shape = parameter.value.shape();
   double offset = 0, scale = 0.1;
@@ -41,10 +42,10 @@ inline void fill_by_formula(Parameter& parameter) {
     offset = 0.5, scale = 0.25;
   }
   std::vector<float> values(static_cast<std::size_t>(shape.size()));
-  const std::uint64_t hash = formula_hash(name);
+  const std::uint64_t hash = formula_hash(salt + name);
   for (std::size_t i = 0; i < values.size(); ++i)
-    values[i] = static_cast<float>(offset +
-                                   scale * formula_value(hash, static_cast<std::int64_t>(i)));
+    values[i] =
+        static_cast<float>(offset + scale * formula_value(hash, static_cast<std::int64_t>(i)));
   parameter.value.copy_from<float>(values);
 }
 
@@ -52,7 +53,8 @@ inline void fill_by_formula(Parameter& parameter) {
 inline std::vector<std::uint8_t> formula_image(const std::string& name, std::int64_t batch,
                                                std::int64_t height, std::int64_t width) {
   const std::int64_t rows = (height + 15) / 16, cols = (width + 15) / 16;
-  const std::uint64_t blocks = formula_hash(name + ".blocks"), noise = formula_hash(name + ".noise");
+  const std::uint64_t blocks = formula_hash(name + ".blocks"),
+                      noise = formula_hash(name + ".noise");
   std::vector<std::uint8_t> image;
   for (std::int64_t n = 0; n < batch; ++n)
     for (std::int64_t h = 0; h < height; ++h)

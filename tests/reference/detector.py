@@ -20,7 +20,7 @@ STRIDES = (4, 8, 16, 32, 64)
 
 DEFAULTS = dict(
     streams="both", fusion="concat", depth=50, width=1.0, channels=256, fc=1024, classes=1, frozen_stages=1,
-    norm="frozen", shared=False, nms_pre=2000, nms_pre_test=1000, proposals=1000, rpn_samples=256,
+    norm="frozen", shared=False, salt="", nms_pre=2000, nms_pre_test=1000, proposals=1000, rpn_samples=256,
     roi_samples=512, detections=100)
 
 
@@ -118,9 +118,9 @@ def to_ktrain(name, t, o):
 class Detector:
     def __init__(self, o, dtype):
         self.o, self.dtype, self.training = o, dtype, True
-        self.p, self.trainable = {}, []
+        self.p, self.trainable, self.before_relu = {}, [], []
         for name, (shape, kind) in shapes(o).items():
-            t = to_torch(name, formula.parameter(name, shape), o).to(dtype)
+            t = to_torch(name, formula.parameter(name, shape, o["salt"]), o).to(dtype)
             if kind == "parameter" and not is_frozen(name, o):
                 t.requires_grad_(True)
                 self.trainable.append(name)
@@ -129,6 +129,10 @@ class Detector:
     # ---- backbone and pyramid
     def conv(self, name, x, stride=1, padding=0):
         return F.conv2d(x, self.p[name + ".weight"], self.p.get(name + ".bias"), stride, padding)
+
+    def relu(self, x):
+        self.before_relu.append(x.detach())
+        return F.relu(x)
 
     def norm(self, name, x):
         p = self.p
@@ -141,17 +145,17 @@ class Detector:
         if p + ".downsample.0.weight" in self.p:
             shortcut = self.norm(p + ".downsample.1", self.conv(p + ".downsample.0", x, stride))
         if p + ".conv3.weight" in self.p:
-            y = F.relu(self.norm(p + ".bn1", self.conv(p + ".conv1", x)))
-            y = F.relu(self.norm(p + ".bn2", self.conv(p + ".conv2", y, stride, 1)))
+            y = self.relu(self.norm(p + ".bn1", self.conv(p + ".conv1", x)))
+            y = self.relu(self.norm(p + ".bn2", self.conv(p + ".conv2", y, stride, 1)))
             y = self.norm(p + ".bn3", self.conv(p + ".conv3", y))
         else:
-            y = F.relu(self.norm(p + ".bn1", self.conv(p + ".conv1", x, stride, 1)))
+            y = self.relu(self.norm(p + ".bn1", self.conv(p + ".conv1", x, stride, 1)))
             y = self.norm(p + ".bn2", self.conv(p + ".conv2", y, 1, 1))
-        return F.relu(y + shortcut)
+        return self.relu(y + shortcut)
 
     def pyramid(self, branch, x):
         b = branch + ".backbone"
-        x = F.relu(self.norm(b + ".bn1", self.conv(b + ".conv1", x, 2, 3)))
+        x = self.relu(self.norm(b + ".bn1", self.conv(b + ".conv1", x, 2, 3)))
         x = F.max_pool2d(x, 3, 2, 1)
         stages = []
         for s, blocks in enumerate(BLOCKS[self.o["depth"]]):
@@ -186,7 +190,7 @@ class Detector:
         logits, deltas = [], []
         for x in fused:
             n = x.shape[0]
-            x = F.relu(self.conv("rpn_head.rpn_conv", x, 1, 1))
+            x = self.relu(self.conv("rpn_head.rpn_conv", x, 1, 1))
             logits.append(self.conv("rpn_head.rpn_cls", x).permute(0, 2, 3, 1).reshape(n, -1))
             deltas.append(self.conv("rpn_head.rpn_reg", x).permute(0, 2, 3, 1).reshape(n, -1, 4))
         return logits, deltas
@@ -260,8 +264,8 @@ class Detector:
             if len(at):
                 pooled = pooled.index_put((at,), torchvision.ops.roi_align(
                     fused[i], rois[at], 7, 1 / STRIDES[i], sampling_ratio=-1, aligned=True))
-        x = F.relu(F.linear(pooled.flatten(1), self.p[h + "shared_fcs.0.weight"], self.p[h + "shared_fcs.0.bias"]))
-        x = F.relu(F.linear(x, self.p[h + "shared_fcs.1.weight"], self.p[h + "shared_fcs.1.bias"]))
+        x = self.relu(F.linear(pooled.flatten(1), self.p[h + "shared_fcs.0.weight"], self.p[h + "shared_fcs.0.bias"]))
+        x = self.relu(F.linear(x, self.p[h + "shared_fcs.1.weight"], self.p[h + "shared_fcs.1.bias"]))
         self.pooled = pooled.permute(0, 2, 3, 1)
         return (F.linear(x, self.p[h + "fc_cls.weight"], self.p[h + "fc_cls.bias"]),
                 F.linear(x, self.p[h + "fc_reg.weight"], self.p[h + "fc_reg.bias"]))
@@ -342,6 +346,10 @@ class Detector:
             return out
 
 
+class NearTie(Exception):
+    pass
+
+
 class Samples:
     """Draws the samples by formula the first time, and repeats them after that."""
 
@@ -357,7 +365,8 @@ class Samples:
             neg = neg[rank[neg].argsort()][:total - len(pos)].sort()[0]
             self.store[key] = (pos, neg)
             self.assigned[key] = gt
-        assert torch.equal(self.assigned[key], gt), f"{key}: another precision assigns differently"
+        if not torch.equal(self.assigned[key], gt):
+            raise NearTie(f"{key}: another precision assigns differently")
         return self.store[key]
 
     def rpn(self, n, gt):

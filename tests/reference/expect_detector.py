@@ -9,6 +9,7 @@ written as its norm, its sum, the sum of its magnitudes and a few elements, in k
 Needs torch and torchvision.
 """
 import json
+import math
 import pathlib
 import sys
 
@@ -17,7 +18,7 @@ import torch
 import torchvision
 
 import formula
-from detector import DEFAULTS, Detector, Samples, is_frozen, shapes, to_ktrain
+from detector import DEFAULTS, Detector, NearTie, Samples, is_frozen, shapes, to_ktrain
 
 HERE = pathlib.Path(__file__).parent
 SMALL = dict(DEFAULTS, depth=18, width=0.25, channels=32, fc=64, nms_pre=200, nms_pre_test=100, proposals=100,
@@ -57,7 +58,20 @@ def summary(t):
     return [number(flat.norm()), number(flat.sum()), number(flat.abs().sum())] + [number(flat[i]) for i in at]
 
 
+def nearest_kink(high, low):
+    """How far the closest ReLU is from its kink, in units of its layer's rounding in float. Below about
+    5, another float implementation may fall on the other side, and its gradients differ visibly."""
+    nearest = math.inf
+    for a, b in zip(high, low):
+        error = (a - b).double().pow(2).mean().sqrt()
+        if error > 0:
+            nearest = min(nearest, float(a.abs()[a != 0].min() / error))
+    return nearest
+
+
 def run(name, o, targets):
+    """Writes the file of a case and returns True, or returns False when a float implementation could
+    come to another choice somewhere: then other weights are wanted."""
     targets = [dict(boxes=torch.tensor(t["boxes"], dtype=torch.float64).reshape(-1, 4),
                     ignore=torch.tensor(t["ignore"], dtype=torch.float64).reshape(-1, 4),
                     labels=torch.tensor(t["labels"], dtype=torch.long)) for t in targets]
@@ -65,20 +79,26 @@ def run(name, o, targets):
     samples, result = Samples(o), {}
     for dtype in (torch.float64, torch.float32):
         net = Detector(o, dtype)
-        losses = net.losses(images, VALID, targets, samples)
+        try:
+            losses = net.losses(images, VALID, targets, samples)
+        except NearTie:
+            return False
+        relus = net.before_relu[:]
         grads = torch.autograd.grad(sum(losses.values()), [net.p[n] for n in net.trainable])
         buffers = {n: t.clone() for n, t in net.p.items() if n.endswith(("running_mean", "running_var"))}
         found = net.predict(images, VALID, SCALES)
-        result[dtype] = (net, losses, grads, found, buffers)
-    net, losses, grads, found, buffers = result[torch.float64]
-    low, _, low_grads, low_found, _ = result[torch.float32]
+        result[dtype] = (net, losses, grads, found, buffers, relus)
+    net, losses, grads, found, buffers, relus = result[torch.float64]
+    low, _, low_grads, low_found, _, low_relus = result[torch.float32]
     worst = max(float((a - b).norm() / a.norm().clamp(min=1e-300)) for a, b in zip(grads, low_grads) if a.norm() > 0)
-    for (a, _), (b, _) in zip(net.found, low.found):
-        assert len(a) == len(b) and (a - b).abs().max() < 1e-2, f"{name}: proposals differ between precisions"
-    for a, b in zip(found, low_found):
-        assert len(a[0]) == len(b[0]) and (a[0] - b[0]).abs().max() < 1e-2, f"{name}: detections differ between precisions"
+    same = [4 < len(a[0]) == len(b[0]) and bool((a[0] - b[0]).abs().max() < 1e-2)
+            for a, b in zip(net.found + found, low.found + low_found)]
+    kink = nearest_kink(relus, low_relus)
+    if not all(same) or kink < 5:
+        return False
     counts = {k: (len(p), len(n)) for k, (p, n) in samples.store.items()}
     print(name, {k: number(v) for k, v in losses.items()}, counts, "float error", f"{worst:.1e}",
+          "nearest kink", f"{kink:.1f}", "salt", o["salt"],
           "feature", f"{net.fused[0].std():.2f}", [len(f[0]) for f in found], [len(f[0]) for f in net.found])
     out = dict(
         options=o, batch=BATCH, height=HEIGHT, width=WIDTH, valid=VALID, scales=SCALES,
@@ -94,6 +114,7 @@ def run(name, o, targets):
     text = json.dumps(out, separators=(",", ":"))
     text = text.replace('],"', '],\n"')
     (HERE / f"detector_{name}.json").write_text(text + "\n")
+    return True
 
 
 def check_backbone():
@@ -136,7 +157,8 @@ def main():
     write_parameters()
     for name, (o, targets) in CASES.items():
         if len(sys.argv) < 2 or name in sys.argv[1:]:
-            run(name, o, targets)
+            salts = (f"{i}." for i in range(1000))
+            assert any(run(name, dict(o, salt=salt), targets) for salt in salts), name
 
 
 if __name__ == "__main__":

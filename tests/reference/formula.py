@@ -26,14 +26,15 @@ def values(name, size):
     return (z >> np.uint64(40)).astype(np.float64) * 2.0**-23 - 1.0
 
 
-def parameter(name, shape):
+def parameter(name, shape, salt):
     """A parameter or buffer in ktrain's layout, rounded to float32.
 
     Weights of convolutions and matrices are even in +-gain * sqrt(3 / fan_in), gain 0.2 for the
     rpn_cls and *_reg layers and sqrt(2) elsewhere; normalisation: weight 0.5 + 0.25 v, running_var
-    1 + 0.3 v, everything else 0.1 v.
+    1 + 0.3 v, everything else 0.1 v. `salt` stands before the name: another
+    salt, other weights.
     """
-    v = values(name, int(np.prod(shape)))
+    v = values(salt + name, int(np.prod(shape)))
     if len(shape) > 1:
         gain = 0.2 if name.endswith(("rpn_cls.weight", "_reg.weight")) else np.sqrt(2.0)
         v = v * gain * np.sqrt(3.0 / np.prod(shape[1:]))

@@ -1,0 +1,97 @@
+#include "models/detector.h"
+
+namespace ktrain {
+namespace {
+
+constexpr std::int64_t kSizeMultiple = 32;
+
+void check_image(const Tensor& image, const char* stream) {
+  KT_CHECK(image.defined(), "detector: the batch has no {} images", stream);
+  const Shape& shape = image.shape();
+  KT_CHECK(shape.rank() == 4 && shape[0] > 0 && shape[1] > 0 && shape[2] > 0 &&
+               shape[1] % kSizeMultiple == 0 && shape[2] % kSizeMultiple == 0 && shape[3] == 3,
+           "detector: the {} images are {}, wanted batch x height x width x 3 with sides that are "
+           "multiples of {}",
+           stream, shape.text(), kSizeMultiple);
+}
+
+}  // namespace
+
+TwoStreamDetector::Branch::Branch(const Maker& maker, const DetectorOptions& options)
+    : backbone(maker / "backbone", options.backbone),
+      neck(maker / "neck", backbone.channels(), options.channels) {}
+
+TwoStreamDetector::TwoStreamDetector(const ContextPtr& context, const DetectorOptions& options,
+                                     std::uint64_t seed, ParameterSet& parameters)
+    : TwoStreamDetector(Maker(context, parameters, seed), options, seed) {}
+
+TwoStreamDetector::TwoStreamDetector(const Maker& maker, const DetectorOptions& options,
+                                     std::uint64_t seed)
+    : options_(options),
+      seed_(seed),
+      branches_(make_branches(maker, options)),
+      fusion_(options.streams == Streams::kBoth
+                  ? std::optional<Fusion>(std::in_place, maker / "fusion", options.fusion,
+                                          options.channels)
+                  : std::nullopt),
+      rpn_(maker / "rpn_head", options.channels, options.rpn),
+      roi_head_(maker / "roi_head", options.channels, options.num_classes, options.roi) {}
+
+std::vector<TwoStreamDetector::Branch> TwoStreamDetector::make_branches(
+    const Maker& maker, const DetectorOptions& options) {
+  std::vector<Branch> branches;
+  if (options.shared) {
+    branches.emplace_back(maker / "shared", options);
+    return branches;
+  }
+  if (options.streams != Streams::kThermal) branches.emplace_back(maker / "visible", options);
+  if (options.streams != Streams::kVisible) branches.emplace_back(maker / "thermal", options);
+  return branches;
+}
+
+TwoStreamDetector::Features TwoStreamDetector::features(const DetectorInput& input,
+                                                        Mode mode) const {
+  const auto pyramid = [&](const Tensor& image, const char* stream, const Branch& branch,
+                           const ImageStatistics& statistics) {
+    check_image(image, stream);
+    return branch.neck(branch.backbone(image_normalize(image, input.sizes, statistics), mode));
+  };
+  Features f;
+  if (options_.streams != Streams::kThermal)
+    f.visible = pyramid(input.visible, "visible", branches_.front(), options_.visible);
+  if (options_.streams != Streams::kVisible)
+    f.thermal = pyramid(input.thermal, "thermal", branches_.back(), options_.thermal);
+  f.fused = fusion_ ? (*fusion_)(*f.visible, *f.thermal) : f.visible ? *f.visible : *f.thermal;
+  return f;
+}
+
+DetectorLosses TwoStreamDetector::losses(const DetectorInput& input) const {
+  Features f = features(input, Mode::kTrain);
+  const Rpn::Output output = rpn_(f.fused);
+  const Rpn::Losses rpn =
+      rpn_.losses(output, input.sizes, input.targets,
+                  {random_key(seed_, RandomStream::kRpnSamples), input.counters, input.rpn_order});
+  Proposals proposals = rpn_.propose(output, input.sizes, Mode::kTrain);
+  RoiHead::Losses roi = roi_head_.losses(
+      f.fused, proposals, input.targets,
+      {random_key(seed_, RandomStream::kRoiSamples), input.counters, input.roi_order});
+  return {rpn.cls,
+          rpn.bbox,
+          roi.cls,
+          roi.bbox,
+          std::move(f.visible),
+          std::move(f.thermal),
+          std::move(f.fused),
+          std::move(proposals),
+          std::move(roi.set),
+          std::move(roi.pooled)};
+}
+
+DetectionTensors TwoStreamDetector::predict(const DetectorInput& input) const {
+  const NoGradScope no_grad;
+  const Features f = features(input, Mode::kEval);
+  const Proposals proposals = rpn_.propose(rpn_(f.fused), input.sizes, Mode::kEval);
+  return roi_head_.predict(f.fused, proposals, input.sizes, input.scales);
+}
+
+}  // namespace ktrain

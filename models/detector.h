@@ -1,0 +1,98 @@
+// The two-stream Faster R-CNN: a ResNet and a pyramid per branch, a fused pyramid, region proposals
+// and a RoI head on it.
+//
+// Parameters, in mmdetection's names behind a branch prefix, filters KRSC:
+//   {visible,thermal}.backbone.*   {visible,thermal}.neck.*   fusion.*   rpn_head.*   roi_head.*
+// With `shared` the one branch `shared.*` serves both; with one stream there is neither the other
+// branch nor fusion. FC6 reads (7, 7, channels): an importer of PyTorch weights must permute
+// roi_head.bbox_head.shared_fcs.0.weight from (channels, 7, 7).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "models/fusion.h"
+#include "models/roi_head.h"
+
+namespace ktrain {
+
+enum class Streams : std::uint8_t { kBoth, kVisible, kThermal };
+
+// ImageNet's, in the order R, G, B.
+inline constexpr ImageStatistics kImageNetStatistics{{123.675f, 116.28f, 103.53f},
+                                                     {58.395f, 57.12f, 57.375f}};
+
+struct DetectorOptions {
+  Streams streams = Streams::kBoth;
+  bool shared = false;  // one backbone and neck for both streams
+  FusionKind fusion = FusionKind::kConcat;
+  ResNetOptions backbone;
+  std::int64_t channels = 256;  // of the pyramid
+  std::int64_t num_classes = 1;
+  RpnOptions rpn;
+  RoiOptions roi;
+  ImageStatistics visible = kImageNetStatistics;
+  ImageStatistics thermal = kImageNetStatistics;
+};
+
+// One batch of image pairs, padded to one size.
+struct DetectorInput {
+  // uint8, batch x height x width x 3, R G B, both sides multiples of 32. A stream that the
+  // detector does not have may be undefined.
+  Tensor visible, thermal;
+  Tensor sizes;   // int32, batch x (height, width): each image before padding
+  Tensor scales;  // float, batch x (x, y): resized over original side; for predictions only
+  // For losses only. Boxes in pixels of the resized image.
+  TargetTensors targets;
+  Tensor counters;  // int32, batch x (step or epoch, sample): what random choices are a function of
+  Tensor rpn_order = {}, roi_order = {};  // in place of random choices; see Draw
+};
+
+// Scalars of shape {1}, each counted once, and the features they came from.
+struct DetectorLosses {
+  Tensor rpn_cls, rpn_bbox, roi_cls, roi_bbox;
+  std::optional<Pyramid> visible, thermal;  // of the streams that there are
+  Pyramid fused;                            // with one stream, that stream's
+  Proposals proposals;
+  RoiTrainingSet rois;
+  Tensor pooled;  // RoI features of the fused pyramid: rois x 7 x 7 x channels
+};
+
+class TwoStreamDetector {
+ public:
+  // Adds its parameters to `parameters`, started from `seed`, which also rules the sampling.
+  TwoStreamDetector(const ContextPtr& context, const DetectorOptions& options, std::uint64_t seed,
+                    ParameterSet& parameters);
+
+  // Records the tape of a training step. Norm::kBatch moves running statistics.
+  [[nodiscard]] DetectorLosses losses(const DetectorInput& input) const;
+  // Records nothing and changes nothing.
+  [[nodiscard]] DetectionTensors predict(const DetectorInput& input) const;
+
+  [[nodiscard]] const DetectorOptions& options() const { return options_; }
+
+ private:
+  struct Branch {
+    Branch(const Maker& maker, const DetectorOptions& options);
+    ResNet backbone;
+    Fpn neck;
+  };
+  TwoStreamDetector(const Maker& maker, const DetectorOptions& options, std::uint64_t seed);
+  [[nodiscard]] static std::vector<Branch> make_branches(const Maker& maker,
+                                                         const DetectorOptions& options);
+  struct Features {
+    std::optional<Pyramid> visible, thermal;
+    Pyramid fused;
+  };
+  [[nodiscard]] Features features(const DetectorInput& input, Mode mode) const;
+
+  DetectorOptions options_;
+  std::uint64_t seed_;
+  std::vector<Branch> branches_;  // visible, thermal; or the one that serves all streams
+  std::optional<Fusion> fusion_;
+  Rpn rpn_;
+  RoiHead roi_head_;
+};
+
+}  // namespace ktrain
