@@ -3,9 +3,10 @@
 # KT_YES=1 or CI=true answers yes. Without the right to install, prints the exact command.
 set -euo pipefail
 
-packages=(build-essential cmake ninja-build pkg-config clang-format libdnnl-dev libtomlplusplus-dev libcli11-dev
-  libfmt-dev nlohmann-json3-dev libpugixml-dev libstb-dev libturbojpeg0-dev libgtest-dev libgmock-dev
-  libbenchmark-dev)
+# ocl-icd-opencl-dev: libdnnl-dev's CMake package asks for OpenCL, but its Debian package only recommends it.
+packages=(build-essential cmake ninja-build pkg-config clang-format libdnnl-dev ocl-icd-opencl-dev
+  libtomlplusplus-dev libcli11-dev libfmt-dev nlohmann-json3-dev libpugixml-dev libstb-dev libturbojpeg0-dev
+  libgtest-dev libgmock-dev libbenchmark-dev)
 
 missing=()
 for package in "${packages[@]}"; do
