@@ -11,6 +11,7 @@
 #include "train/eval_command.h"
 #include "train/explain.h"
 #include "train/nearest.h"
+#include "train/run_command.h"
 
 namespace ktrain {
 namespace {
@@ -70,6 +71,39 @@ void add_explain(CLI::App& app, Action& action) {
   });
 }
 
+void add_run(CLI::App& app, Action& action) {
+  CLI::App* const verb = app.add_subcommand(
+      "run",
+      "train by a plan, after the plans that it starts from; `ktrain PLAN.cfg` does the same");
+  const auto command = std::make_shared<RunCommand>();
+  verb->add_option("plan", command->plan, "the plan, a .cfg file")->required();
+  verb->add_option("--set", command->overrides, "key=value in place of the plan's own")
+      ->allow_extra_args(false);
+  verb->add_option("--runs", command->runs, "folder in which every run has its folder")
+      ->capture_default_str();
+  verb->add_flag("--resume", command->resume, "fail when there is no run to go on with");
+  verb->add_flag("--fresh", command->fresh, "start over; an older run is kept under another name");
+  verb->add_flag("--dry-run", command->dry_run,
+                 "check plan and data, show model, memory and schedules; train nothing");
+  verb->add_flag("--fast-check", command->fast_check,
+                 "two batches, one validation batch, save, reload, compare");
+  verb->add_flag("--quiet", command->quiet, "only what the run came to");
+  verb->add_flag("--json", command->json, "one JSON object per line instead of text");
+  verb->callback([command, &action] {
+    action = [command](std::ostream& out) { return run_plan(*command, out); };
+  });
+}
+
+// `ktrain PLAN.cfg ...` is short for `ktrain run PLAN.cfg ...`.
+std::vector<std::string> with_verb(std::vector<std::string> arguments) {
+  const auto is_plan = [](const std::string& text) { return text.ends_with(".cfg"); };
+  if (arguments.empty()) return arguments;
+  const bool option_first =
+      arguments[0].starts_with("-") && std::any_of(arguments.begin(), arguments.end(), is_plan);
+  if (is_plan(arguments[0]) || option_first) arguments.insert(arguments.begin(), "run");
+  return arguments;
+}
+
 // The nearest verb when the first word is none; CLI11 itself would only say that it is unexpected.
 void check_verb(const CLI::App& app, const std::vector<std::string>& arguments) {
   if (arguments.empty() || arguments[0].starts_with("-")) return;
@@ -80,10 +114,12 @@ void check_verb(const CLI::App& app, const std::vector<std::string>& arguments) 
               printable(arguments[0]), did_you_mean(arguments[0], names));
 }
 
-int dispatch(const std::vector<std::string>& arguments, std::ostream& out) {
+int dispatch(const std::vector<std::string>& given, std::ostream& out) {
+  const std::vector<std::string> arguments = with_verb(given);
   CLI::App app("ktrain: two-stream pedestrian detectors", "ktrain");
   app.require_subcommand(1);
   Action action;
+  add_run(app, action);
   add_eval(app, action);
   add_check(app, action);
   add_explain(app, action);

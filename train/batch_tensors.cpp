@@ -1,0 +1,51 @@
+#include "train/batch_tensors.h"
+
+#include "kernels/check.h"
+
+namespace ktrain {
+
+BatchTensors::BatchTensors(const ContextPtr& context, std::int64_t batch, Size padded,
+                           std::int64_t max_boxes)
+    : sizes_(static_cast<std::size_t>(2 * batch)),
+      counters_(sizes_.size()),
+      scales_(sizes_.size()) {
+  const MemoryUseScope use(MemoryUse::kBatch);
+  const Shape image = {batch, padded.height, padded.width, 3};
+  const auto boxes = [&] {
+    return BoxTensor{Tensor::zeros(context, {batch, max_boxes, 4}),
+                     Tensor::zeros(context, {batch}, DType::kI32)};
+  };
+  input_.visible = Tensor::zeros(context, image, DType::kU8);
+  input_.thermal = Tensor::zeros(context, image, DType::kU8);
+  input_.sizes = Tensor::zeros(context, {batch, 2}, DType::kI32);
+  input_.scales = Tensor::zeros(context, {batch, 2});
+  input_.targets.boxes = boxes();
+  input_.targets.classes = Tensor::zeros(context, {batch, max_boxes}, DType::kI32);
+  input_.targets.ignored = boxes();
+  input_.counters = Tensor::zeros(context, {batch, 2}, DType::kI32);
+}
+
+void BatchTensors::fill(const PairBatch& batch) {
+  KT_CHECK(batch.batch == input_.visible.size(0), "batch tensors: made for {} pairs, given {}",
+           input_.visible.size(0), batch.batch);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(batch.batch); ++i) {
+    const bool filled = static_cast<int>(i) < batch.count;
+    sizes_[2 * i] = filled ? batch.sizes[i].height : batch.height;
+    sizes_[2 * i + 1] = filled ? batch.sizes[i].width : batch.width;
+    scales_[2 * i] = filled ? batch.scale_x[i] : 1.0f;
+    scales_[2 * i + 1] = filled ? batch.scale_y[i] : 1.0f;
+    counters_[2 * i] = static_cast<std::int32_t>(batch.step);
+    counters_[2 * i + 1] = filled ? static_cast<std::int32_t>(batch.indices[i]) : 0;
+  }
+  input_.visible.copy_from<std::uint8_t>(batch.visible);
+  input_.thermal.copy_from<std::uint8_t>(batch.thermal);
+  input_.sizes.copy_from<std::int32_t>(sizes_);
+  input_.scales.copy_from<float>(scales_);
+  input_.targets.boxes.boxes.copy_from<float>(batch.boxes);
+  input_.targets.boxes.counts.copy_from<std::int32_t>(batch.box_counts);
+  input_.targets.ignored.boxes.copy_from<float>(batch.ignored);
+  input_.targets.ignored.counts.copy_from<std::int32_t>(batch.ignored_counts);
+  input_.counters.copy_from<std::int32_t>(counters_);
+}
+
+}  // namespace ktrain

@@ -1,0 +1,143 @@
+#include "train/run_command.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+
+#include <unistd.h>
+
+#include "runtime/fault.h"
+#include "train/checkpoint.h"
+#include "train/fast_check.h"
+#include "train/initial_weights.h"
+#include "train/plan_keys.h"
+#include "train/run_folder.h"
+#include "train/run_setup.h"
+#include "train/trainer.h"
+
+namespace ktrain {
+namespace {
+
+constexpr std::size_t kMostPrerequisites = 16;
+
+// Keys of the command line that a prerequisite takes over: the seed, and those on which results do
+// not depend, but for the folder.
+std::vector<std::string> inherited(const std::vector<std::string>& overrides) {
+  Plan plan;
+  const auto keys = plan_keys(plan);
+  std::vector<std::string> out;
+  for (const std::string& text : overrides) {
+    const std::string name = text.substr(0, text.find('='));
+    const auto key =
+        std::find_if(keys.begin(), keys.end(), [&](const PlanKey& k) { return k.name == name; });
+    if (key == keys.end()) continue;
+    if (name == "seed" || name == "device" ||
+        (key->may_change && name != "output.dir" && name != "data.root"))
+      out.push_back(text);
+  }
+  return out;
+}
+
+// The plan and what must run before it, the plan last.
+std::vector<ResolvedPlan> chain_of(const RunCommand& command) {
+  std::vector<ResolvedPlan> chain = {load_plan(command.plan, command.overrides)};
+  const std::vector<std::string> overrides = inherited(command.overrides);
+  for (std::string file = prerequisite_file(chain[0]); !file.empty();
+       file = prerequisite_file(chain.front())) {
+    if (chain.size() > kMostPrerequisites)
+      throw_fault("KT-CFG-008",
+                  "{}: more than {} prerequisites, one before the other; does a plan "
+                  "name itself in init.plan?",
+                  command.plan, kMostPrerequisites);
+    chain.insert(chain.begin(), load_plan(file, overrides));
+  }
+  return chain;
+}
+
+bool has_checkpoint(const std::string& folder, const std::string& take) {
+  namespace fs = std::filesystem;
+  std::error_code missing;
+  if (take == "best") return fs::exists(folder + "/weights/best.safetensors", missing);
+  return fs::exists(folder + "/weights", missing);
+}
+
+// Whether the run in `folder` has come to its end.
+bool is_complete(const std::string& folder, const Notice& notice) {
+  const auto last = take_checkpoint(real_file_system(), folder + "/weights", "last", notice);
+  return last && !last->metadata("ended").empty();
+}
+
+int train_one(const ResolvedPlan& resolved, const ResolvedPlan* prerequisite,
+              const RunCommand& command, Console& console, const StopSignals& signals) {
+  Trainer trainer(resolved,
+                  {.folder = run_folder_of(resolved, command.runs),
+                   .runs = command.runs,
+                   .prerequisite = prerequisite},
+                  console);
+  return exit_code(trainer.run(signals));
+}
+
+int train_chain(const std::vector<ResolvedPlan>& chain, const RunCommand& command,
+                Console& console) {
+  const StopSignals signals;
+  const Notice notice = [&](const std::string& line) { console.text("notice    " + line); };
+  for (std::size_t i = 0; i + 1 < chain.size(); ++i) {
+    const std::string folder = run_folder_of(chain[i], command.runs);
+    const ResolvedPlan& next = chain[i + 1];
+    if (has_checkpoint(folder, next.plan.init.take) && is_complete(folder, notice)) continue;
+    console.text(
+        fmt::format("{} starts from {} of {}, which has not run to its end: it runs first, "
+                    "in {}\n",
+                    next.name, next.plan.init.take, chain[i].name, folder));
+    const int code =
+        train_one(chain[i], i > 0 ? &chain[i - 1] : nullptr, command, console, signals);
+    if (code != 0) return code;
+    console.text("");
+  }
+  const ResolvedPlan& plan = chain.back();
+  const std::string folder = run_folder_of(plan, command.runs);
+  if (command.fresh) {
+    const std::string old = archive_run_folder(real_file_system(), folder);
+    if (!old.empty()) console.text(fmt::format("fresh     the older run is now {}", old));
+  }
+  if (command.resume && !has_checkpoint(folder, "last"))
+    throw_fault("KT-CKPT-005", "{}: --resume, but there is no run to go on with", folder);
+  return train_one(plan, chain.size() > 1 ? &chain[chain.size() - 2] : nullptr, command, console,
+                   signals);
+}
+
+int dry_run(const std::vector<ResolvedPlan>& chain, const RunCommand& command, Console& console,
+            const Notice& notice) {
+  for (std::size_t i = 0; i + 1 < chain.size(); ++i)
+    console.result(fmt::format("before    {} runs first unless {} holds its complete run",
+                               chain[i].file, run_folder_of(chain[i], command.runs)));
+  RunSetup setup(chain.back(), notice);
+  console.result(setup.heading());
+  console.result(schedules_text(setup.plan(), setup.timeline()));
+  console.result(fmt::format("folder    {}\ndry run   nothing was trained",
+                             run_folder_of(chain.back(), command.runs)));
+  return 0;
+}
+
+}  // namespace
+
+int run_plan(const RunCommand& command, std::ostream& out) {
+  if (command.resume && command.fresh)
+    throw_fault("KT-CLI-001", "--resume and --fresh contradict each other; give one of them");
+  if (command.quiet && command.json)
+    throw_fault("KT-CLI-001", "--quiet and --json contradict each other; give one of them");
+  const std::vector<ResolvedPlan> chain = chain_of(command);
+  Console console(out,
+                  command.json    ? Console::Mode::kJson
+                  : command.quiet ? Console::Mode::kQuiet
+                                  : Console::Mode::kText,
+                  &out == &std::cout && ::isatty(STDOUT_FILENO) == 1);
+  const Notice notice = [&](const std::string& line) { console.text("notice    " + line); };
+  if (command.dry_run) return dry_run(chain, command, console, notice);
+  if (command.fast_check)
+    return fast_check(chain.back(), run_folder_of(chain.back(), command.runs) + ".fast-check",
+                      console);
+  return train_chain(chain, command, console);
+}
+
+}  // namespace ktrain

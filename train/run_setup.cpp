@@ -1,0 +1,70 @@
+#include "train/run_setup.h"
+
+#include <algorithm>
+
+#include "kernels/parallel.h"
+#include "train/model_options.h"
+
+namespace ktrain {
+
+RunSetup::RunSetup(const ResolvedPlan& resolved, const Notice& notice)
+    : resolved_(resolved), context_(make_cpu_context()) {
+  set_num_threads(static_cast<int>(plan().threads));
+  data_ = open_data_set(plan().data, plan().threads, notice);
+  training_.emplace(context_, plan());
+  train_loader_.emplace(data_.train.index, *data_.folder, train_loader_options(plan()));
+  val_loader_.emplace(data_.val.index, *data_.folder, val_loader_options(plan()));
+  timeline_ = {plan().train.epochs, train_loader_->steps_per_epoch()};
+  total_steps_ = timeline_.steps();
+  if (plan().train.steps > 0) total_steps_ = std::min(total_steps_, plan().train.steps);
+  memory_ = plan_step_memory();
+  check_fits(memory_);
+  const auto tensors = [&](const Loader& loader) {
+    return BatchTensors(context_, plan().train.batch, loader.padded_size(), loader.max_boxes());
+  };
+  train_tensors_.emplace(tensors(*train_loader_));
+  val_tensors_.emplace(tensors(*val_loader_));
+}
+
+MemoryPlan RunSetup::plan_step_memory() {
+  return plan_memory(*context_, plan().train.batch, [&](std::int64_t batch) {
+    const BatchTensors tensors(context_, batch, train_loader_->padded_size(),
+                               train_loader_->max_boxes());
+    (void)training_->run(tensors.input(), timeline_, 0, {});
+  });
+}
+
+StepReport RunSetup::train_step(std::int64_t step) {
+  const PairBatch& batch = train_loader_->next();
+  KT_CHECK(batch.step == step, "train step: the loader gives step {}, wanted {}", batch.step, step);
+  train_tensors_->fill(batch);
+  pair_ids_.clear();
+  for (int i = 0; i < batch.count; ++i)
+    pair_ids_.push_back(data_.train.index[batch.indices[static_cast<std::size_t>(i)]].id);
+  return training_->run(train_tensors_->input(), timeline_, step, pair_ids_);
+}
+
+std::vector<metrics::Detections> RunSetup::detect() {
+  std::optional<AverageScope> averaged;
+  if (training_->average()) averaged.emplace(*training_->average());
+  return detect_all(training_->detector(), *val_loader_, *val_tensors_, data_.val.index.size());
+}
+
+std::vector<metrics::Detections> RunSetup::detect_first_batch() {
+  val_loader_->seek(0);
+  const PairBatch& batch = val_loader_->next();
+  val_tensors_->fill(batch);
+  return detections_of(training_->detector().predict(val_tensors_->input()), batch.count);
+}
+
+std::string RunSetup::heading() const {
+  return fmt::format("plan      {} ({})\n", resolved_.name, resolved_.file) +
+         data_table(plan().data, data_) +
+         model_table(training_->detector().options(), training_->parameters()) +
+         fmt::format("optimizer {}, weight decay {:g}, clip {:g}\n", plan().optimizer.kind,
+                     plan().optimizer.weight_decay, plan().optimizer.clip) +
+         training_->optimizer().groups_text() + memory_table(memory_) +
+         fmt::format("machine   {} threads, device cpu, seed {}\n", num_threads(), plan().seed);
+}
+
+}  // namespace ktrain

@@ -1,0 +1,80 @@
+#include "train/run_state.h"
+
+#include <charconv>
+
+#include "runtime/fault.h"
+#include "train/plan_keys.h"
+#include "train/tensor_arrays.h"
+
+namespace ktrain {
+namespace {
+
+std::int64_t whole_number(const LoadedCheckpoint& from, const std::string& key) {
+  const std::string& text = from.metadata(key);
+  std::int64_t value = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < 0)
+    throw_fault("KT-CKPT-003", "{}: metadata '{}' is '{}', wanted a whole number", from.path(), key,
+                printable(text));
+  return value;
+}
+
+Metadata plan_identity(const Plan& plan) {
+  Plan copy = plan;
+  Metadata identity;
+  for (const PlanKey& key : plan_keys(copy))
+    if (!key.may_change) identity[fmt::format("plan.{}", key.name)] = value_text(key);
+  return identity;
+}
+
+}  // namespace
+
+Metadata identity_of(const Plan& plan, const DataSet& data) {
+  Metadata identity = plan_identity(plan);
+  identity["data.train"] = data.train.index.manifest_hash();
+  identity["data.val"] = data.val.index.manifest_hash();
+  return identity;
+}
+
+std::vector<NamedArray> state_arrays(const TrainingStep& training) {
+  std::vector<NamedArray> arrays = parameter_arrays(training.parameters());
+  for (NamedArray& array : training.optimizer().state()) arrays.push_back(std::move(array));
+  if (training.average())
+    for (NamedArray& array : training.average()->state()) arrays.push_back(std::move(array));
+  return arrays;
+}
+
+Metadata state_metadata(const Metadata& identity, const Progress& progress, const EarlyStop& stop,
+                        const std::string& init) {
+  Metadata metadata = identity;
+  metadata["epoch"] = std::to_string(progress.epoch);
+  metadata["validated_epoch"] = std::to_string(progress.validated_epoch);
+  metadata["ended"] = progress.ended;
+  metadata["early_stop"] = stop.state();
+  metadata["init"] = init;
+  return metadata;
+}
+
+Progress restore_state(const LoadedCheckpoint& from, const Metadata& identity,
+                       TrainingStep& training, EarlyStop& stop) {
+  check_identity(from.path(), from.metadata(), identity);
+  Progress progress;
+  progress.step = from.step();
+  progress.epoch = whole_number(from, "epoch");
+  progress.validated_epoch = whole_number(from, "validated_epoch");
+  progress.ended = from.metadata("ended");
+  // The plain weights: the average is restored as what it is.
+  LoadOptions plain;
+  plain.prefer_average = false;
+  (void)load_weights(from, training.parameters(), plain);
+  training.optimizer().restore(from);
+  if (training.average()) training.average()->restore(from);
+  stop.restore(from.metadata("early_stop"));
+  return progress;
+}
+
+void check_made_by(const LoadedCheckpoint& from, const Plan& plan) {
+  check_identity(from.path(), from.metadata(), plan_identity(plan));
+}
+
+}  // namespace ktrain

@@ -1,0 +1,253 @@
+#include "train/trainer.h"
+
+#include <csignal>
+
+#include "kernels/profile.h"
+#include "runtime/fault.h"
+#include "train/frozen_proof.h"
+#include "train/initial_weights.h"
+#include "train/machine_text.h"
+#include "train/metrics/results.h"
+#include "train/plan_text.h"
+#include "train/run_records.h"
+#include "train/run_setup.h"
+
+namespace ktrain {
+namespace {
+
+CheckpointOptions checkpoint_options(const Plan& plan, const Notice& notice) {
+  CheckpointOptions options;
+  options.keep = plan.train.keep;
+  options.notice = notice;
+  return options;
+}
+
+std::string protocol_text(const Plan& plan, const Validation& v) {
+  if (plan.eval.protocol == "coco") return coco_text(v);
+  return plan.eval.protocol == "kaist" ? kaist_text(v) : voc_text(v);
+}
+
+}  // namespace
+
+int exit_code(RunEnd end) {
+  switch (end) {
+    case RunEnd::kPreempted:
+      return static_cast<int>(Exit::kPreempted);
+    case RunEnd::kInterrupted:
+      return static_cast<int>(Exit::kInterrupted);
+    default:
+      return static_cast<int>(Exit::kDone);
+  }
+}
+
+struct Trainer::State {
+  State(const ResolvedPlan& resolved, const TrainerOptions& given, Console& console)
+      : options(given),
+        notice([&console](const std::string& line) { console.text("notice    " + line); }),
+        setup(resolved, notice),
+        folder(files, given.folder, notice),
+        records(folder, console, setup.plan(), setup.timeline(), setup.total_steps()),
+        weights(files, folder.lock(), "weights", checkpoint_options(setup.plan(), logged())),
+        identity(identity_of(setup.plan(), setup.data())),
+        stop(setup.plan().stop) {}
+
+  [[nodiscard]] Notice logged() {
+    return [this](const std::string& line) { folder.log(line); };
+  }
+
+  // Whether the step that is done was the last one of an epoch, or of the run.
+  [[nodiscard]] bool at_epoch_end() const {
+    return progress.step > 0 && (progress.step % setup.timeline().steps_per_epoch == 0 ||
+                                 progress.step == setup.total_steps());
+  }
+  void begin();
+  RunEnd loop(const StopSignals& signals);
+  void finish_epoch();
+  void validate();
+  void save();
+  void write_validation(const Validation& v, std::span<const metrics::Detections> found);
+  RunEnd finish(RunEnd end);
+  [[nodiscard]] std::string report(RunEnd end) const;
+
+  TrainerOptions options;
+  FileSystem& files = real_file_system();
+  Notice notice;
+  RunSetup setup;
+  RunFolder folder;
+  RunRecords records;
+  CheckpointFolder weights;
+  Metadata identity;
+  EarlyStop stop;
+  Progress progress;
+  std::optional<FrozenProof> frozen;
+  std::string init;
+  std::int64_t saved_step = -1;
+};
+
+Trainer::Trainer(const ResolvedPlan& resolved, const TrainerOptions& options, Console& console)
+    : state_(std::make_unique<State>(resolved, options, console)) {
+  state_->begin();
+}
+
+Trainer::~Trainer() = default;
+
+void Trainer::State::begin() {
+  TrainingStep& training = setup.training();
+  const auto resumed = weights.resume();
+  std::string start;
+  if (resumed) {
+    progress = restore_state(*resumed, identity, training, stop);
+    init = resumed->metadata("init");
+    saved_step = progress.step;
+    const bool validated = progress.validated_epoch == progress.epoch;
+    const std::int64_t cut = folder.cut_after(progress.step, progress.step - (validated ? 0 : 1));
+    // A process that died between the save after a validation and this.
+    if (validated && stop.best_epoch() == progress.epoch && at_epoch_end())
+      weights.mark_best(progress.step);
+    start =
+        fmt::format("resume    step {} of {}, from {} (#{:.8}); weights began as {}{}",
+                    progress.step, setup.total_steps(), resumed->path(), resumed->payload_hash(),
+                    init, cut > 0 ? fmt::format("; {} records of lost steps taken out", cut) : "");
+  } else {
+    init = load_initial_weights(files, setup.resolved(), options.prerequisite, options.runs,
+                                training, notice);
+    start = "init      " + init;
+  }
+  frozen.emplace(training.parameters(),
+                 setup.plan().model.norm == "batch" ? Statistics::kMoving : Statistics::kFixed);
+  if (!progress.ended.empty()) return;
+  folder.write("run.cfg", resolved_text(setup.resolved()));
+  folder.write("env.txt", machine_text());
+  records.text(setup.heading() + start);
+  records.text(fmt::format("frozen    {} tensors, #{:.8}; checked after every epoch",
+                           frozen->num_tensors(), frozen->hash()));
+  records.text(fmt::format("folder    {}", folder.path()));
+  records.status("running", progress, stop, "");
+  setup.seek(progress.step);
+}
+
+RunEnd Trainer::run(const StopSignals& signals) {
+  State& state = *state_;
+  if (!state.progress.ended.empty()) {
+    state.records.result(fmt::format("This run is complete ({}); --fresh starts it over.\n{}",
+                                     state.progress.ended, state.folder.read("report.txt")));
+    return state.progress.ended == "done" ? RunEnd::kDone : RunEnd::kStoppedEarly;
+  }
+  try {
+    return state.finish(state.loop(signals));
+  } catch (const std::exception& error) {
+    state.folder.log(error.what());
+    state.records.status("failed", state.progress, state.stop, error.what());
+    throw;
+  }
+}
+
+RunEnd Trainer::State::loop(const StopSignals& signals) {
+  const Plan& plan = setup.plan();
+  // A run that was cut short between the last step of an epoch and its validation.
+  if (at_epoch_end()) finish_epoch();
+  records.restart_clock();
+  while (progress.step < setup.total_steps() && !stop.stopped()) {
+    if (signals.pending() != 0) {
+      if (saved_step != progress.step) save();
+      return signals.pending() == SIGINT ? RunEnd::kInterrupted : RunEnd::kPreempted;
+    }
+    const StepReport report = setup.train_step(progress.step);
+    ++progress.step;
+    records.step(progress, report, setup.data_seconds());
+    if (at_epoch_end())
+      finish_epoch();
+    else if (plan.train.checkpoint_every > 0 && progress.step % plan.train.checkpoint_every == 0)
+      save();
+    else
+      continue;
+    records.restart_clock();
+  }
+  return stop.stopped() ? RunEnd::kStoppedEarly : RunEnd::kDone;
+}
+
+void Trainer::State::finish_epoch() {
+  const std::int64_t per_epoch = setup.timeline().steps_per_epoch;
+  progress.epoch = (progress.step + per_epoch - 1) / per_epoch;
+  frozen->check();
+  if (saved_step != progress.step) save();
+  const bool last = progress.step == setup.total_steps();
+  const bool due = last || progress.epoch % setup.plan().train.eval_every == 0;
+  if (due && progress.validated_epoch != progress.epoch) validate();
+}
+
+void Trainer::State::validate() {
+  records.status("validating", progress, stop, "");
+  const double begin = monotonic_seconds();
+  const std::vector<metrics::Detections> found = setup.detect();
+  const Validation v = score(setup.data().val, found);
+  const StopVerdict verdict = stop.update(progress.epoch, v.metric(setup.plan().stop.metric));
+  progress.validated_epoch = progress.epoch;
+  write_validation(v, found);
+  records.validation(progress, v, verdict, monotonic_seconds() - begin);
+  records.text(protocol_text(setup.plan(), v));
+  save();
+  if (verdict.best) weights.mark_best(progress.step);
+  records.status("running", progress, stop, "");
+}
+
+void Trainer::State::save() {
+  (void)weights.save(progress.step, state_arrays(setup.training()),
+                     state_metadata(identity, progress, stop, init));
+  saved_step = progress.step;
+}
+
+void Trainer::State::write_validation(const Validation& v,
+                                      std::span<const metrics::Detections> found) {
+  const std::string at = fmt::format("val/epoch_{:02}/", progress.epoch);
+  folder.write(at + "voc_table.txt", voc_text(v));
+  folder.write(at + "kaist.txt", kaist_text(v));
+  folder.write(at + "coco.txt", coco_text(v));
+  folder.write(at + "scores.json", validation_json(v) + "\n");
+  metrics::write_kaist_results(folder.path() + "/" + at + "detections.txt", found);
+}
+
+std::string Trainer::State::report(RunEnd end) const {
+  const std::int64_t epoch = stop.best_epoch();
+  const std::string at = fmt::format("val/epoch_{:02}/", epoch);
+  std::string text = fmt::format(
+      "{}: {} after {} of {} epochs; best epoch {} with {} {:.4f}\n", setup.resolved().name,
+      end == RunEnd::kDone ? "done" : "stopped early", progress.epoch, setup.timeline().epochs,
+      epoch, setup.plan().stop.metric, stop.best_value());
+  text += folder.read(at + "voc_table.txt") + folder.read(at + "kaist.txt");
+  if (setup.plan().eval.protocol == "coco") text += folder.read(at + "coco.txt");
+  text += fmt::format(
+      "best weights   {0}/weights/best.safetensors\n"
+      "validations    {0}/results.csv, {0}/val/\n"
+      "log, scalars   {0}/train.log, {0}/scalars.jsonl\n"
+      "plan as run    {0}/run.cfg\n",
+      folder.path());
+  return text;
+}
+
+RunEnd Trainer::State::finish(RunEnd end) {
+  if (end == RunEnd::kPreempted || end == RunEnd::kInterrupted) {
+    records.status(end == RunEnd::kPreempted ? "preempted" : "interrupted", progress, stop, "");
+    records.result(
+        fmt::format("{}: stopped on request after step {} of {}; saved; the same command "
+                    "goes on from here",
+                    setup.resolved().name, progress.step, setup.total_steps()));
+    return end;
+  }
+  // The report first: once the checkpoint says that the run has ended, it is there.
+  const std::string text = report(end);
+  folder.write("report.txt", text);
+  progress.ended = end == RunEnd::kDone ? "done" : "stopped early";
+  save();
+  records.result(text);
+  if (records.steps() > 0)
+    records.text(fmt::format(
+        "time           {} training, {:.1f} % of it waiting for data, {:.2f} pairs/s",
+        duration_text(records.train_seconds()),
+        100 * records.data_seconds() / records.train_seconds(),
+        static_cast<double>(records.steps() * setup.plan().train.batch) / records.train_seconds()));
+  records.status(progress.ended, progress, stop, "");
+  return end;
+}
+
+}  // namespace ktrain
