@@ -6,19 +6,34 @@
 #include "kernels/profile.h"
 
 namespace ktrain {
+namespace {
+
+thread_local Part current_part;
+
+std::string name_of(const Part& part) {
+  return part.backward ? std::string(part.name) + ", backward" : part.name;
+}
+
+}  // namespace
+
+PartScope::PartScope(Part part) : before_(current_part) { current_part = part; }
+PartScope::~PartScope() { current_part = before_; }
+Part PartScope::current() { return current_part; }
 
 double monotonic_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 void Profile::add_time(const std::string& kernel, double seconds) {
-  Entry& entry = entries_[kernel];
-  ++entry.calls;
-  entry.seconds += seconds;
+  for (Entry* entry : {&entries_[kernel], &parts_[name_of(current_part)][kernel]}) {
+    ++entry->calls;
+    entry->seconds += seconds;
+  }
 }
 
 void Profile::add_flops(const std::string& kernel, double flops) {
   entries_[kernel].flops += flops;
+  parts_[name_of(current_part)][kernel].flops += flops;
 }
 
 ProfiledScope::ProfiledScope(const Queue& queue, const char* kernel)

@@ -1,9 +1,17 @@
 #include "models/detector.h"
 
+#include "kernels/profile.h"
+
 namespace ktrain {
 namespace {
 
 constexpr std::int64_t kSizeMultiple = 32;
+
+struct StreamNames {
+  const char *stream, *backbone, *neck;  // the last two for the profile
+};
+constexpr StreamNames kVisible = {"visible", "visible backbone", "visible neck"};
+constexpr StreamNames kThermal = {"thermal", "thermal backbone", "thermal neck"};
 
 void check_image(const Tensor& image, const char* stream) {
   KT_CHECK(image.defined(), "detector: the batch has no {} images", stream);
@@ -51,22 +59,28 @@ std::vector<TwoStreamDetector::Branch> TwoStreamDetector::make_branches(
 
 TwoStreamDetector::Features TwoStreamDetector::features(const DetectorInput& input,
                                                         Mode mode) const {
-  const auto pyramid = [&](const Tensor& image, const char* stream, const Branch& branch,
+  const auto pyramid = [&](const Tensor& image, const StreamNames& names, const Branch& branch,
                            const ImageStatistics& statistics) {
-    check_image(image, stream);
-    return branch.neck(branch.backbone(image_normalize(image, input.sizes, statistics), mode));
+    check_image(image, names.stream);
+    const PartScope part(names.backbone);
+    const ResNet::Stages stages =
+        branch.backbone(image_normalize(image, input.sizes, statistics), mode);
+    const PartScope neck(names.neck);
+    return branch.neck(stages);
   };
   Features f;
   if (options_.streams != Streams::kThermal)
-    f.visible = pyramid(input.visible, "visible", branches_.front(), options_.visible);
+    f.visible = pyramid(input.visible, kVisible, branches_.front(), options_.visible);
   if (options_.streams != Streams::kVisible)
-    f.thermal = pyramid(input.thermal, "thermal", branches_.back(), options_.thermal);
+    f.thermal = pyramid(input.thermal, kThermal, branches_.back(), options_.thermal);
+  const PartScope part("fusion");
   f.fused = fusion_ ? (*fusion_)(*f.visible, *f.thermal) : f.visible ? *f.visible : *f.thermal;
   return f;
 }
 
 DetectorLosses TwoStreamDetector::losses(const DetectorInput& input) const {
   Features f = features(input, Mode::kTrain);
+  const PartScope part("rpn");
   const Rpn::Output output = rpn_(f.fused);
   const Rpn::Losses rpn =
       rpn_.losses(output, input.sizes, input.targets,

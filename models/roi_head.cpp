@@ -1,5 +1,7 @@
 #include "models/roi_head.h"
 
+#include "kernels/profile.h"
+
 namespace ktrain {
 namespace {
 
@@ -23,10 +25,12 @@ RoiHead::RoiHead(const Maker& maker, std::int64_t channels, std::int64_t num_cla
 }
 
 Tensor RoiHead::pool(const Pyramid& fused, const Tensor& rois, const Tensor& image) const {
+  const PartScope part("roi align");
   return roi_align({fused[0], fused[1], fused[2], fused[3]}, rois, image, options_.pool);
 }
 
 RoiHead::Output RoiHead::head(const Tensor& pooled) const {
+  const PartScope part("roi head");
   const Tensor flat = reshape(pooled, {pooled.size(0), pooled.size() / pooled.size(0)});
   const Tensor x = fc1_(fc0_(flat));
   return {cls_(x), reg_(x)};
@@ -34,6 +38,7 @@ RoiHead::Output RoiHead::head(const Tensor& pooled) const {
 
 RoiHead::Losses RoiHead::losses(const Pyramid& fused, const Proposals& proposals,
                                 const TargetTensors& targets, const Draw& draw) const {
+  const PartScope part("roi targets and losses");
   const AssignRule assignment = {.positive_iou = options_.positive_iou,
                                  .negative_iou = options_.positive_iou,
                                  .low_quality_iou = options_.positive_iou,

@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "kernels/profile.h"
+
 namespace ktrain {
 namespace {
 
@@ -34,6 +36,7 @@ Rpn::Output Rpn::operator()(const Pyramid& fused) const {
 
 Rpn::Losses Rpn::losses(const Output& output, const Tensor& sizes, const TargetTensors& targets,
                         const Draw& draw) const {
+  const PartScope part("rpn targets and losses");
   const AssignRule assignment = {.positive_iou = options_.positive_iou,
                                  .negative_iou = options_.negative_iou,
                                  .low_quality_iou = options_.negative_iou,
@@ -50,6 +53,7 @@ Rpn::Losses Rpn::losses(const Output& output, const Tensor& sizes, const TargetT
 
 Proposals Rpn::propose(const Output& output, const Tensor& sizes, Mode mode) const {
   const NoGradScope no_grad;
+  const PartScope part("proposals");
   return ktrain::propose(output.grid, output.anchors, output.logits, output.deltas, sizes,
                          {mode == Mode::kTrain ? options_.nms_pre : options_.nms_pre_test,
                           options_.max_proposals, options_.nms});

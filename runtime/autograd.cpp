@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "kernels/check.h"
+#include "kernels/profile.h"
 #include "runtime/ops.h"
 
 namespace ktrain {
@@ -23,6 +24,7 @@ Tensor record_node(const char* name, const Inputs& inputs, Tensor y, BackwardFun
   if (!any_requires_grad(inputs)) return y.detached();
   auto node = std::make_shared<Node>();
   node->name = name;
+  node->part = PartScope::current().name;
   node->order = ++next_order;
   node->inputs.reserve(inputs.size());
   for (const Tensor& input : inputs) node->inputs.push_back(input.node());
@@ -133,6 +135,7 @@ std::vector<Tensor> gradients(std::span<const Tensor> outputs, std::span<const T
   for (Node* const node : nodes) {
     const auto slot = slots.find(node);
     if (slot != slots.end() && node->backward && leads[node]) {
+      const PartScope part(Part{node->part, true});
       Tensor dy = slot->second;
       if (!asked.contains(node)) slots.erase(slot);
       Wanted wanted(node->inputs.size());

@@ -25,6 +25,7 @@ using BackwardFunction = std::function<std::vector<Tensor>(const Tensor& dy, con
 // One op on the tape. Inputs are null where no gradient flows.
 struct Node {
   const char* name = "leaf";
+  const char* part = "";   // for the profile; see kernels/profile.h
   std::int64_t order = 0;  // later nodes depend on earlier ones only
   std::vector<std::shared_ptr<Node>> inputs;
   BackwardFunction backward;

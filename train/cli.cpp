@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include "runtime/fault.h"
+#include "train/bench_step_command.h"
 #include "train/check_command.h"
 #include "train/eval_command.h"
 #include "train/explain.h"
@@ -104,6 +105,36 @@ std::vector<std::string> with_verb(std::vector<std::string> arguments) {
   return arguments;
 }
 
+void add_bench_step(CLI::App& app, Action& action) {
+  CLI::App* const verb =
+      app.add_subcommand("bench-step", "time one training step of the detector on made-up images");
+  const auto options = std::make_shared<BenchStepOptions>();
+  const auto add = [&](const char* name, auto& value, const char* meaning) {
+    return verb->add_option(name, value, meaning)->capture_default_str();
+  };
+  add("--size", options->size, "width x height of the images, multiples of 32");
+  add("--depth", options->depth, "of the ResNets: 18, 34, 50 or 101");
+  add("--width", options->width, "factor on the ResNets' channels");
+  add("--channels", options->channels, "of the pyramid");
+  add("--proposals", options->proposals, "of an image");
+  add("--rois", options->rois, "regions of an image that a step trains on");
+  add("--fc", options->fc_channels, "outputs of the RoI head's two layers");
+  add("--streams", options->streams, "which streams there are")
+      ->check(CLI::IsMember({"both", "visible", "thermal"}));
+  add("--norm", options->norm, "statistics of the normalisation")
+      ->check(CLI::IsMember({"frozen", "batch"}));
+  add("--batch", options->batch, "image pairs");
+  add("--boxes", options->boxes, "of an image");
+  add("--threads", options->threads, "0: every core")->check(CLI::Range(0, 1024));
+  add("--steps", options->steps, "timed");
+  add("--warmup", options->warmup, "steps before those");
+  verb->add_flag("!--no-parts", options->parts, "do not time the parts of the model");
+  verb->add_flag("--json", options->json, "one JSON object instead of text");
+  verb->callback([options, &action] {
+    action = [options](std::ostream& out) { return run_bench_step(*options, out); };
+  });
+}
+
 // The nearest verb when the first word is none; CLI11 itself would only say that it is unexpected.
 void check_verb(const CLI::App& app, const std::vector<std::string>& arguments) {
   if (arguments.empty() || arguments[0].starts_with("-")) return;
@@ -122,6 +153,7 @@ int dispatch(const std::vector<std::string>& given, std::ostream& out) {
   add_run(app, action);
   add_eval(app, action);
   add_check(app, action);
+  add_bench_step(app, action);
   add_explain(app, action);
   try {
     check_verb(app, arguments);

@@ -29,11 +29,12 @@ def main():
     for name, value in dict(pairs=5, depth=50, batch=2, height=512, width=640, steps=3, warmup=2, threads=2).items():
         parser.add_argument(f"--{name}", type=int, default=value)
     args = parser.parse_args()
-    sizes = [part for name in ("depth", "batch", "height", "width", "steps", "warmup", "threads")
-             for part in (f"--{name}", getattr(args, name))]
-    peer = [sys.executable, ROOT / "bench/peers/torch_step.py", *sizes]
+    shared = [part for name in ("depth", "batch", "steps", "warmup", "threads")
+              for part in (f"--{name}", getattr(args, name))]
+    peer = [sys.executable, ROOT / "bench/peers/torch_step.py", *shared,
+            "--height", args.height, "--width", args.width]
     contestants = {
-        "ktrain": [args.ktrain, "bench-step", *sizes, "--json"],
+        "ktrain": [args.ktrain, "bench-step", *shared, "--size", f"{args.width}x{args.height}", "--no-parts", "--json"],
         "torch": peer,
         "torch channels_last": [*peer, "--channels-last"],
     }
