@@ -1,15 +1,14 @@
 // The pairs of a data set: the unit of everything that trains or is evaluated.
 //
-// Layouts: llvip  visible/<split>/NAME.jpg, infrared/<split>/NAME.jpg, Annotations/NAME.xml
-//          kaist  images/setSS/VVVV/{visible,lwir}/INNNNN.jpg, annotations/setSS/VVVV/INNNNN.txt
-//                 (or .xml), imageSets/<list>.txt with lines setSS/VVVV/INNNNN
-// An index is built once; afterwards pairs are found by position or id in constant time. Everything
-// that is wrong is collected, so that one reading tells all.
+// The layouts stand in data/presets.h. An index is built once; afterwards pairs are found by
+// position or id in constant time. Everything that is wrong is collected, so that one reading tells
+// all.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -17,21 +16,20 @@
 
 #include "data/annotations.h"
 #include "data/folder.h"
+#include "data/labels.h"
 
 namespace ktrain {
 
-// What a class name means. A name in neither list is an error.
-struct LabelPolicy {
-  std::vector<std::string> positive = {"person"};
-  std::vector<std::string> ignore = {"people", "person?", "cyclist", "ignore"};
-};
-
 struct PairSource {
-  std::string layout = "kaist";  // kaist, llvip
-  std::string list;              // kaist: a name in imageSets without .txt; llvip: the split folder
+  std::string layout = "kaist";  // a name of data_presets()
+  // A list of that layout (docs/data.md), optionally "NAME:PREFIX" or "NAME:!PREFIX": only ids that
+  // begin so, or only the others.
+  std::string list;
   LabelPolicy labels = {};
-  // Subtracted from coordinates that count the first pixel as 1 (VOC files).
-  double origin = 0;
+  // Subtracted from all coordinates: 1 where the first pixel counts as 1. Unset: the layout's own.
+  std::optional<double> origin = {};
+  std::string boxes = "auto";  // auto, visible, thermal, mean, union; see data/presets.h
+  bool skip_empty = false;  // leave pairs without a positive box out of the index, and count them
 };
 
 struct PairBox {
@@ -48,10 +46,17 @@ struct Pair {
   std::vector<PairBox> boxes;
 };
 
-// One thing that is wrong: the message's id and text, with the file's name.
+// One thing that is wrong: the message's id and text, with the file's name and place.
 struct DataProblem {
   std::string id;
   std::string text;
+  std::string pair = {};  // the id of the pair, "" when it is not of one pair
+};
+
+// What a list names, in its order.
+struct ListedName {
+  std::string id;
+  std::string line;  // as a list file writes it; "" where the layout has none
 };
 
 class PairIndex {
@@ -74,15 +79,21 @@ class PairIndex {
 
 struct PairReport {
   PairIndex index;                             // the pairs without problems
-  std::vector<DataProblem> problems;           // in the order of the list
+  std::vector<DataProblem> problems;           // in the order of the list, unknown classes last
+  std::vector<ListedName> names;               // every pair that was named
   std::map<std::string, std::int64_t> labels;  // every class name and how often it stands there
   std::int64_t listed = 0;                     // pairs that were named
-  std::int64_t positive = 0, ignored = 0, clipped = 0,
-               empty = 0;  // boxes; pairs without a positive
+  std::int64_t positive = 0, ignored = 0, background = 0, clipped = 0;  // boxes
+  std::int64_t empty = 0;    // pairs without a positive box
+  std::int64_t skipped = 0;  // those of them that skip_empty left out
+
+  // SHA-256 over the ids in their order: tells two lists of one name apart.
+  [[nodiscard]] std::string list_hash() const;
 };
 
 // Reads headers and annotations of every listed pair; with `whole_images` also walks each image to
-// its end. Throws Fault only when the root or the list itself cannot be read.
+// its end. Throws Fault only when the root or the list itself cannot be read, or the source asks
+// for what its layout has not.
 [[nodiscard]] PairReport read_pairs(const DataFolder& folder, const PairSource& source,
                                     bool whole_images = false);
 

@@ -13,6 +13,7 @@
 #include "train/explain.h"
 #include "train/nearest.h"
 #include "train/run_command.h"
+#include "train/plan_text.h"
 
 namespace ktrain {
 namespace {
@@ -41,17 +42,26 @@ void add_check(CLI::App& app, Action& action) {
   CLI::App* const verb =
       app.add_subcommand("check", "list everything that is wrong with a data set");
   const auto options = std::make_shared<CheckOptions>();
-  verb->add_option("root", options->root, "the data set's folder")->required();
-  verb->add_option("--layout", options->source.layout, "kaist or llvip")
-      ->check(CLI::IsMember({"kaist", "llvip"}))
+  verb->add_option("root", options->root, "the data set's folder, or a plan")->required();
+  verb->add_option("--layout", options->source.layout, "a data.preset: kaist, llvip, voc, ...")
       ->capture_default_str();
-  verb->add_option("--list", options->source.list,
-                   "kaist: a list in imageSets, without .txt; llvip: train or test")
-      ->required();
+  verb->add_option("--list", options->lists,
+                   "lists of the layout, such as train-all-02 (kaist) or train (llvip); of two, "
+                   "what they share is reported");
   verb->add_option("--positive", options->source.labels.positive, "class names of pedestrians")
       ->capture_default_str();
   verb->add_option("--ignore", options->source.labels.ignore, "class names of regions to ignore")
       ->capture_default_str();
+  verb->add_option("--background", options->source.labels.background,
+                   "class names that are not looked for")
+      ->capture_default_str();
+  verb->add_option("--boxes", options->source.boxes, "auto, visible, thermal, mean or union")
+      ->capture_default_str();
+  verb->add_option("--origin", options->source.origin,
+                   "the first pixel's coordinate in the annotations; without it the layout's rule")
+      ->check(CLI::IsMember({"0", "1"}));
+  verb->add_option("--write-list", options->write_list,
+                   "a new list file with the pairs that are sound");
   verb->add_flag("--json", options->json, "one JSON object instead of text");
   verb->callback([options, &action] {
     action = [options](std::ostream& out) { return run_check(*options, out); };
@@ -64,9 +74,13 @@ void add_explain(CLI::App& app, Action& action) {
   const auto topic = std::make_shared<std::string>();
   verb->add_option("topic", *topic, "a message id, part of a key, or: plan, messages, exit")
       ->required();
-  verb->callback([topic, &action] {
-    action = [topic](std::ostream& out) {
-      out << explain(*topic);
+  const auto markdown = std::make_shared<bool>(false);
+  verb->add_flag("--markdown", *markdown, "with `plan`: docs/plan_reference.md");
+  verb->callback([topic, markdown, &action] {
+    action = [topic, markdown](std::ostream& out) {
+      if (*markdown && *topic != "plan")
+        throw_fault("KT-CLI-001", "--markdown goes with `explain plan`");
+      out << (*markdown ? reference_markdown() : explain(*topic));
       return 0;
     };
   });

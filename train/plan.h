@@ -35,8 +35,8 @@ struct DataPlan {
   std::string root;
   std::string train, val, test;  // lists; empty: the preset's own
   PlanSize size;
-  Strings positive = {"person"}, ignore = {"people", "person?", "cyclist"};
-  std::string boxes = "auto";   // auto, visible, thermal
+  Strings positive = {"auto"}, ignore = {"auto"}, background = {"auto"};  // auto: the preset's own
+  std::string boxes = "auto";   // auto, visible, thermal, mean, union
   std::string origin = "auto";  // auto, 0, 1: the first pixel's coordinate in the annotations
   double flip = 0.5;
   bool skip_empty = false;

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <map>
 #include <set>
 
+#include "data/presets.h"
 #include "runtime/fault.h"
 
 namespace ktrain {
@@ -103,22 +105,32 @@ void check_init(const ResolvedPlan& resolved) {
            fmt::format("'{}'; wanted best, last or epoch_N with N from 1", printable(init.take)));
 }
 
-void check_labels(const ResolvedPlan& resolved) {
+void check_data(const ResolvedPlan& resolved) {
   const DataPlan& data = resolved.plan.data;
-  if (data.positive.empty())
-    refuse(resolved, "data.labels.positive", "empty; nothing would count as a pedestrian");
-  for (const std::string& name : data.positive)
-    for (const std::string& other : data.ignore)
-      if (name == other)
-        refuse(resolved, "data.labels.ignore",
-               fmt::format("'{}' is in {} as well", printable(name),
-                           named(resolved, "data.labels.positive")));
+  const std::pair<std::string_view, const Strings*> lists[] = {
+      {"data.labels.positive", &data.positive},
+      {"data.labels.ignore", &data.ignore},
+      {"data.labels.background", &data.background}};
+  std::map<std::string_view, std::string_view> seen;
+  for (const auto& [key, names] : lists)
+    for (const std::string& name : *names)
+      if (name != kOwnLabels && !seen.emplace(name, key).second)
+        refuse(resolved, key,
+               fmt::format("'{}' is in {} as well", printable(name), named(resolved, seen[name])));
+  const DataPreset& preset = find_preset(data.preset);
+  if (resolve_labels({data.positive, data.ignore, data.background}, preset.labels).positive.empty())
+    refuse(resolved, "data.labels.positive",
+           "no name is left; nothing would count as a pedestrian");
+  if (data.boxes != "auto" && !preset.own_boxes)
+    refuse(resolved, "data.boxes",
+           fmt::format("{}; layout {} ({}) has one annotation for both images, wanted auto",
+                       data.boxes, data.preset, named(resolved, "data.preset")));
 }
 
 }  // namespace
 
 void check_plan(const ResolvedPlan& resolved) {
-  check_labels(resolved);
+  check_data(resolved);
   check_model(resolved);
   check_optimizer(resolved);
   check_schedule(resolved);

@@ -1,5 +1,7 @@
 #include "train/plan_keys.h"
 
+#include "data/presets.h"
+
 namespace ktrain {
 namespace {
 
@@ -46,9 +48,7 @@ void machine_keys(Plan& plan, KeyList& keys) {
 
 void data_keys(DataPlan& data, KeyList& keys) {
   keys.choice(
-      "data.preset", data.preset,
-      {"synth", "kaist", "kaist-paired", "kaist-sanitized", "kaist-improved", "llvip", "voc",
-       "coco", "flir", "m3fd"},
+      "data.preset", data.preset, preset_names(),
       "layout of the files under data.root; synth makes the built-in set when it is missing");
   keys.text("data.root", data.root, "folder of the data set, relative to the working folder");
   keys.text("data.train", data.train, "training list under data.root, empty for the preset's own");
@@ -56,7 +56,7 @@ void data_keys(DataPlan& data, KeyList& keys) {
   keys.text("data.test", data.test, "test list under data.root, empty for the preset's own");
   keys.number("data.size", data.size, 32, 4096,
               "[width, height] in pixels that pairs are resized to, the aspect kept, then padded");
-  keys.choice("data.boxes", data.boxes, {"auto", "visible", "thermal"},
+  keys.choice("data.boxes", data.boxes, {"auto", "visible", "thermal", "mean", "union"},
               "whose boxes to train on where each modality has its own; auto: the preset's rule");
   keys.choice("data.origin", data.origin, {"auto", "0", "1"},
               "coordinate of the first pixel in the annotations; auto: the preset's rule");
@@ -70,9 +70,12 @@ void data_keys(DataPlan& data, KeyList& keys) {
       .may_change = true;
   keys.number("data.max_boxes", data.max_boxes, 1, 4096,
               "room for boxes of one pair; a pair with more is refused when the index is built");
-  keys.text("data.labels.positive", data.positive, "class names that count as pedestrians");
+  keys.text("data.labels.positive", data.positive,
+            "class names that count as pedestrians; \"auto\" stands for the preset's own names");
   keys.text("data.labels.ignore", data.ignore,
             "class names that are neither pedestrian nor background: ignored regions");
+  keys.text("data.labels.background", data.background,
+            "class names that are known and not looked for; any other name is an error");
 }
 
 void synth_keys(SynthPlan& synth, KeyList& keys) {

@@ -64,6 +64,34 @@ constexpr auto kMessages = std::to_array<Message>({
      "A resized image is larger than the padded size, or a pair has more boxes than "
      "data.max_boxes. Shapes are planned before training, so nothing is cut off later; raise the "
      "setting that the message names."},
+    {"KT-DATA-030", Exit::kPlan, "a data layout, list or choice of boxes that does not fit",
+     "The layout is none of those that are read, or it has no list of its own for this use (M3FD "
+     "has no official split), or whose boxes to take was chosen where both images share one "
+     "annotation. docs/data.md has the table of layouts."},
+    {"KT-DATA-031", Exit::kData, "the annotations of the two modalities do not go together",
+     "Row i of the visible file and row i of the thermal file are one person in both images; here "
+     "their numbers or their class names differ. Compare the two files; take the pair out of the "
+     "list when one of them is lost."},
+    {"KT-DATA-032", Exit::kData, "two lists share an image",
+     "A pair that is trained on must not be one that is evaluated on: the score would be that of a "
+     "memory. The same id or the same bytes stand in both lists. Take it out of one."},
+    {"KT-DATA-033", Exit::kData, "two lists share a recording",
+     "Neighbouring frames of one video or scene are nearly the same picture, so a score on them is "
+     "too good. Split by recording: `data.train = \"LIST:!PREFIX\"` and `data.val = "
+     "\"LIST:PREFIX\"` keep those ids apart that begin with PREFIX."},
+    {"KT-DATA-034", Exit::kData, "visible and thermal images look swapped",
+     "Thermal images have hardly any colour, visible ones by day have. Here it is the other way "
+     "round, or both files hold the same picture. Check which folder is which; a thermal image in "
+     "false colours should be replaced by the grey one."},
+    {"KT-DATA-035", Exit::kData, "the same image or box stands twice",
+     "Two pairs have the same visible or thermal image to the last byte, or a pair has the same "
+     "box twice. Often a file was copied over another. What is meant twice counts twice."},
+    {"KT-DATA-036", Exit::kData, "a list is not what its name says",
+     "A published list has another number of names, or a list for training names KAIST's official "
+     "test sets 06 to 11. Scores from it compare with nobody's."},
+    {"KT-DATA-037", Exit::kData, "a class name that stands nowhere",
+     "data.labels names a class that no annotation of the list has: misspelt, or of another data "
+     "set."},
 });
 
 }  // namespace

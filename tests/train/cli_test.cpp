@@ -59,7 +59,7 @@ TEST(Cli, CheckFindsAMissingPartnerAndSaysSoWithItsExitCode) {
   const test::TempFolder folder;
   const auto jpeg = encode_jpeg(test::gradient_image(32, 32));
   folder.write("visible/train/000001.jpg", jpeg);
-  folder.write("infrared/train/000001.jpg", jpeg);
+  folder.write("infrared/train/000001.jpg", test::grey_jpeg(32, 32));
   folder.write("Annotations/000001.xml",
                "<annotation><object><name>person</name><bndbox><xmin>1</xmin><ymin>1</ymin>"
                "<xmax>9</xmax><ymax>9</ymax></bndbox></object></annotation>");
@@ -72,6 +72,7 @@ TEST(Cli, CheckFindsAMissingPartnerAndSaysSoWithItsExitCode) {
   const Outcome bad = ktrain_command(command);
   EXPECT_EQ(bad.code, 65);
   EXPECT_THAT(bad.out, HasSubstr("KT-DATA-011  000002: the thermal image is missing"));
+  EXPECT_THAT(bad.out, HasSubstr("KT-DATA-011  000002: the annotation is missing"));
   EXPECT_EQ(ktrain_command({"check", "/no/such/folder", "--list", "train"}).code, 66);
 }
 
@@ -84,6 +85,8 @@ TEST(Explain, EveryMessageAndEveryExitCode) {
   EXPECT_THAT(explain("exit"), HasSubstr("75  PREEMPTED"));
   EXPECT_THAT(explain("optimizer.lr"), HasSubstr("learning rate"));
   EXPECT_EQ(ktrain_command({"explain", "no such thing"}).code, 64);
+  EXPECT_THAT(ktrain_command({"explain", "plan", "--markdown"}).out, HasSubstr("# Plan reference"));
+  EXPECT_EQ(ktrain_command({"explain", "exit", "--markdown"}).code, 64);
 }
 
 }  // namespace

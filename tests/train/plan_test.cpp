@@ -155,7 +155,13 @@ TEST(Plan, KeysMustAgree) {
   EXPECT_THAT(fault_of("init = {plan = '../../a.cfg'}"), HasSubstr("relative path"));
   EXPECT_THAT(fault_of("init = {plan = 'a.cfg', take = 'epoch_0'}"), HasSubstr("epoch_N"));
   EXPECT_EQ(fault_of("init = {plan = '../llvip/a.cfg', take = 'epoch_21'}"), "");
-  EXPECT_THAT(fault_of("data.labels.ignore = ['person']"), HasSubstr("'person' is in"));
+  EXPECT_THAT(fault_of("data.labels = {positive = ['person'], ignore = ['person']}"),
+              HasSubstr("'person' is in data.labels.positive (p.cfg:1:"));
+  EXPECT_THAT(fault_of("data.labels.ignore = ['person']"), HasSubstr("nothing would count"))
+      << "a name that is written out is no longer of the preset's own positives";
+  EXPECT_EQ(fault_of("data = {preset = 'kaist-paired', boxes = 'union'}"), "");
+  EXPECT_THAT(fault_of("data.boxes = 'mean'"), HasSubstr("data.boxes (p.cfg:1:14): mean; layout"));
+  EXPECT_THAT(fault_of("data.preset = 'kaist-sanitised'"), HasSubstr("mean 'kaist-sanitized'?"));
   EXPECT_THAT(fault_of("[loss]\nrpn_cls.weight=0\nrpn_bbox.weight=0\nroi_cls.weight=0\n"
                        "roi_bbox.weight=0"),
               HasSubstr("nothing would be learned"));
