@@ -68,8 +68,8 @@ class Composer {
     } else {
       climate.sun = dice_.chance(0.3F) ? 0.0F : dice_.within(0.4F, 1);
       climate.sun_side = dice_.within(-1, 1);
-      climate.air = dice_.within(17, 30);
-      climate.ground = climate.air + 1 + climate.sun * dice_.within(2, 9);
+      climate.air = dice_.within(18, 32);
+      climate.ground = climate.air + 2 + climate.sun * dice_.within(2, 11);
       climate.wall = climate.air + climate.sun * dice_.within(0, 7);
       climate.ambient = Rgb{1.02F, 1, 0.96F} * (0.62F + 0.38F * climate.sun);
       const float blue = 0.4F + 0.6F * climate.sun;
@@ -254,7 +254,7 @@ class Composer {
                          : Rgb{dice_.within(0.15F, 0.6F), dice_.within(0.15F, 0.6F),
                                dice_.within(0.15F, 0.6F)};
     // At night advertisements and shelters are lit from inside.
-    if (climate.night) panel.glow = panel.paint * dice_.within(0.15F, 0.4F);
+    if (climate.night) panel.glow = panel.paint * dice_.within(0.1F, 0.25F);
     put(panel, at.x, at.z);
     Figure figure = mirror ? mirrored_figure(dice_, climate) : cold_figure(dice_, climate);
     figure.raised = 0.2F;

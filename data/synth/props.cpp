@@ -81,13 +81,19 @@ void paint_post(Canvas& canvas, const View& view, const Post& post, const Spotli
     canvas.rectangle({low.x - r * s, high.y + 0.25F * s, low.x + r * s, high.y + 0.4F * s}, band);
     return;
   }
-  // A patio heater: a gas bottle, a rod, a hot hood.
-  Surface hood = body, rod = body;
-  hood.celsius = post.celsius + 4;
-  rod.celsius = post.celsius - 1;
-  canvas.capsule(at(r), r * s, at(post.height * 0.52F), r * 0.92F * s, body);
-  canvas.capsule(at(post.height * 0.5F), r * 0.75F * s, at(post.height * 0.8F), r * 0.6F * s, rod);
-  canvas.ellipse(at(post.height * 0.92F), {0.115F * s, 0.1F * s}, hood);
+  // A patio heater: to the eye a bottle, a rod and a wide hood; to the thermal camera a warm column
+  // with a hot top, because of the air around the rod.
+  Surface warm = body, look = body;
+  warm.visible = look.thermal = false;
+  canvas.capsule(at(0.1F), 0.85F * r * s, at(post.height * 0.5F), r * s, warm);
+  canvas.capsule(at(post.height * 0.5F), r * s, at(post.height * 0.8F), r * 0.7F * s, warm);
+  warm.celsius = post.celsius + 4;
+  canvas.ellipse(at(post.height * 0.92F), {0.11F * s, 0.12F * s}, warm);
+  canvas.capsule(at(0.16F), 0.17F * s, at(0.62F), 0.17F * s, look);
+  canvas.capsule(at(0.6F), 0.035F * s, at(post.height * 0.9F), 0.03F * s, look);
+  look.light = grey(0.45F) * spot.light;
+  canvas.ellipse(at(post.height * 0.9F), {0.12F * s, 0.09F * s}, look);
+  canvas.ellipse(at(post.height * 0.97F), {0.42F * s, 0.06F * s}, look);
 }
 
 void paint_dog(Canvas& canvas, const View& view, const Dog& dog, const Spotlight& spot) {

@@ -1,20 +1,15 @@
 #include "data/synth/synth.h"
 
 #include <atomic>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <exception>
-#include <fstream>
 #include <mutex>
 #include <thread>
 
-#include <fcntl.h>
 #include <fmt/ranges.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "data/folder.h"
+#include "data/synth/disk.h"
 #include "data/synth/manifest.h"
 #include "data/synth/render.h"
 #include "runtime/fault.h"
@@ -23,11 +18,13 @@ namespace ktrain {
 namespace {
 
 namespace fs = std::filesystem;
+using synth::make_folder;
 using synth::SceneId;
+using synth::shown;
+using synth::write_bytes;
+using synth::write_text;
 
 constexpr int kJpegQuality = 95;
-// Stands in a folder that is being filled and in no other: such a folder may be removed.
-constexpr const char* kUnfinished = "UNFINISHED-BY-KTRAIN-SYNTH";
 
 void check_spec(const SynthSpec& spec) {
   const auto need = [](bool good, std::string_view name, auto found, std::string_view wanted) {
@@ -45,106 +42,6 @@ void check_spec(const SynthSpec& spec) {
   need(spec.crowding >= 0 && spec.crowding <= 10, "crowding", spec.crowding, "0 to 10");
   need(spec.shift >= 0 && spec.shift <= 64, "shift", spec.shift, "0 to 64");
 }
-
-std::string shown(const fs::path& path) { return printable(path.string(), 300); }
-
-[[noreturn]] void fail_io(const fs::path& path, std::string_view what, int code) {
-  throw_fault("KT-IO-001", "{}: {}: {}", shown(path), what, std::strerror(code));
-}
-
-void make_folder(const fs::path& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error) fail_io(path, "the folder cannot be made", error.value());
-}
-
-void write_bytes(const fs::path& path, const void* data, std::size_t bytes) {
-  errno = 0;
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file.write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes));
-  file.close();
-  if (!file) fail_io(path, fmt::format("{} bytes could not be written", bytes), errno);
-}
-
-void write_text(const fs::path& path, const std::string& text) {
-  write_bytes(path, text.data(), text.size());
-}
-
-// Held while a set is made beneath `parent`, so that a second process waits for the first. False on
-// file systems that cannot lock a folder.
-class ParentLock {
- public:
-  explicit ParentLock(const fs::path& parent)
-      : handle_(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    if (!handle_.is_open()) fail_io(parent, "the folder cannot be opened", errno);
-    int failed = 0;
-    do failed = ::flock(handle_.get(), LOCK_EX) == 0 ? 0 : errno;
-    while (failed == EINTR);
-    held_ = failed == 0;
-  }
-  [[nodiscard]] bool held() const { return held_; }
-  // Returns when names in the folder are on the disk.
-  void sync() const {
-    if (::fsync(handle_.get()) != 0 && errno != EINVAL)
-      throw_fault("KT-IO-001", "fsync of a folder: {}", std::strerror(errno));
-  }
-  // Returns when everything on that disk is on the disk.
-  void sync_all() const {
-    if (::syncfs(handle_.get()) != 0) throw_fault("KT-IO-001", "syncfs: {}", std::strerror(errno));
-  }
-
- private:
-  FileHandle handle_;
-  bool held_ = false;
-};
-
-// The folder that is filled and then renamed. Unless finish() came through, it is removed again.
-class UnfinishedFolder {
- public:
-  UnfinishedFolder(fs::path path, const ParentLock& lock) : path_(std::move(path)), lock_(lock) {
-    std::error_code error;
-    if (fs::symlink_status(path_, error).type() != fs::file_type::not_found) remove_remains();
-    if (!fs::create_directory(path_, error) || error)
-      fail_io(path_, "the folder cannot be made", error ? error.value() : EEXIST);
-    made_ = true;
-    write_text(path_ / kUnfinished, "An unfinished data set of `ktrain synth`: may be removed.\n");
-  }
-  UnfinishedFolder(const UnfinishedFolder&) = delete;
-  UnfinishedFolder& operator=(const UnfinishedFolder&) = delete;
-  ~UnfinishedFolder() {
-    std::error_code ignored;
-    if (made_) fs::remove_all(path_, ignored);
-  }
-
-  [[nodiscard]] const fs::path& path() const { return path_; }
-  void finish(const fs::path& target) {
-    lock_.sync_all();
-    std::error_code error;
-    fs::remove(path_ / kUnfinished, error);
-    if (!error) fs::rename(path_, target, error);
-    if (error) fail_io(target, "the finished set cannot be given its name", error.value());
-    made_ = false;
-    lock_.sync();
-  }
-
- private:
-  // What a killed call left. Only under the lock: else it may be somebody's who is alive.
-  void remove_remains() {
-    std::error_code error;
-    const bool ours = fs::is_directory(fs::symlink_status(path_)) &&
-                      (fs::exists(path_ / kUnfinished) || fs::is_empty(path_, error));
-    if (!ours || !lock_.held())
-      throw_fault("KT-DATA-018",
-                  "{}: stands where an unfinished data set goes{}; move it away or remove it",
-                  shown(path_), ours ? ", perhaps of another process that is at work" : "");
-    fs::remove_all(path_, error);
-    if (error) fail_io(path_, "remains of an interrupted call cannot be removed", error.value());
-  }
-
-  fs::path path_;
-  const ParentLock& lock_;
-  bool made_ = false;
-};
 
 // Runs work(i) for every i below `count`; the first exception ends it and is thrown here.
 template <class Work>
@@ -261,7 +158,7 @@ bool is_there(const fs::path& target) {
     throw_fault("KT-DATA-018", "{}: is no folder; name another place for the data set",
                 shown(target));
   const bool empty = fs::is_empty(target, error);
-  if (error) fail_io(target, "the folder cannot be read", error.value());
+  if (error) synth::fail_io(target, "the folder cannot be read", error.value());
   return !empty;
 }
 
@@ -275,12 +172,12 @@ bool ensure_synth(const fs::path& folder, const SynthSpec& spec, int threads) {
   fs::path target = fs::absolute(folder).lexically_normal();
   if (!target.has_filename()) target = target.parent_path();  // it ended in '/'
   make_folder(target.parent_path());
-  const ParentLock lock(target.parent_path());
+  const synth::ParentLock lock(target.parent_path());
   if (is_there(target)) {
     check_set(target, spec);
     return false;
   }
-  UnfinishedFolder unfinished(target.string() + ".unfinished", lock);
+  synth::UnfinishedFolder unfinished(target.string() + ".unfinished", lock);
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   write_set(unfinished.path(), spec, threads > 0 ? threads : cores);
   unfinished.finish(target);
