@@ -17,6 +17,8 @@ enum class RandomStream : std::uint32_t {
   kRoiSamples = 3,      // as above
   kPairOrder = 4,       // the permutation of an epoch
   kAugment = 5,         // epoch; sample: the pair's place in the index
+  kSynthScene = 6,      // sample: the scene of the built-in data set
+  kSynthSensor = 7,     // sample: the scene; index: the pixel
 };
 
 [[nodiscard]] constexpr RandomKey random_key(std::uint64_t seed, RandomStream stream,

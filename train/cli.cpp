@@ -1,6 +1,7 @@
 #include "train/cli.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <functional>
 #include <ostream>
 
@@ -14,6 +15,7 @@
 #include "train/nearest.h"
 #include "train/run_command.h"
 #include "train/plan_text.h"
+#include "train/synth_command.h"
 
 namespace ktrain {
 namespace {
@@ -65,6 +67,46 @@ void add_check(CLI::App& app, Action& action) {
   verb->add_flag("--json", options->json, "one JSON object instead of text");
   verb->callback([options, &action] {
     action = [options](std::ostream& out) { return run_check(*options, out); };
+  });
+}
+
+// "640x512"
+void read_size(const std::string& text, SynthSpec& spec) {
+  char end = 0;
+  if (std::sscanf(text.c_str(), "%5dx%5d%c", &spec.width, &spec.height, &end) != 2)
+    throw_fault("KT-CLI-001", "--size: found '{}', wanted WIDTHxHEIGHT, as 640x512",
+                printable(text));
+}
+
+void add_synth(CLI::App& app, Action& action) {
+  CLI::App* const verb = app.add_subcommand("synth", "make the built-in data set");
+  const auto options = std::make_shared<SynthOptions>();
+  SynthSpec& spec = options->spec;
+  const auto number = [&](const char* name, auto& value, const char* meaning) {
+    return verb->add_option(name, value, meaning)->capture_default_str();
+  };
+  verb->add_option("root", options->root, "the folder to make; one that is complete is left alone")
+      ->required();
+  number("--pairs", spec.train_pairs, "training pairs");
+  number("--val", spec.val_pairs, "held-out pairs");
+  verb->add_option_function<std::string>(
+      "--size", [&spec](const std::string& text) { read_size(text, spec); },
+      "WIDTHxHEIGHT in pixels, 640x512 when not given");
+  CLI::Option* const quality =
+      number("--quality", spec.quality, "light in the visible images, 0 to 1");
+  verb->add_option_function<double>(
+          "--photons", [&spec](double photons) { spec.quality = synth_quality(photons); },
+          "the same in photons from white in daylight, 4 to 4000")
+      ->excludes(quality);
+  number("--night", spec.night, "share of night scenes");
+  number("--shift", spec.shift, "largest shift between the modalities, pixels");
+  number("--crowd", spec.crowding, "factor on the number of people, 0 to 10");
+  number("--empty", spec.empty, "share of scenes with nobody in them");
+  number("--seed", spec.seed, "seed of the scenes");
+  number("--threads", options->threads, "0: every core");
+  verb->add_option("--sheet", options->sheet, "also write a picture of some pairs, .png or .jpg");
+  verb->callback([options, &action] {
+    action = [options](std::ostream& out) { return run_synth(*options, out); };
   });
 }
 
@@ -168,6 +210,7 @@ int dispatch(const std::vector<std::string>& given, std::ostream& out) {
   add_eval(app, action);
   add_check(app, action);
   add_bench_step(app, action);
+  add_synth(app, action);
   add_explain(app, action);
   try {
     check_verb(app, arguments);

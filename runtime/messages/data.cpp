@@ -92,6 +92,19 @@ constexpr auto kMessages = std::to_array<Message>({
     {"KT-DATA-037", Exit::kData, "a class name that stands nowhere",
      "data.labels names a class that no annotation of the list has: misspelt, or of another data "
      "set."},
+    {"KT-DATA-018", Exit::kCannotCreate, "no room for the built-in data set",
+     "The folder where it should be made is not empty and holds something else, or the name beside "
+     "it where it is put together, NAME.unfinished, is taken. Nothing that ktrain did not make is "
+     "ever removed. Name another folder, or move away what is there."},
+    {"KT-DATA-019", Exit::kData, "a built-in data set of another kind",
+     "The folder holds a set that was made with other settings or by another version of the "
+     "generator; the message lists what differs. Training on it would be another experiment. Name "
+     "another folder, give the settings of the set that is there, or remove it."},
+    {"KT-DATA-020", Exit::kData, "a built-in data set is not complete",
+     "Files of the set are missing or were changed after it was made. The set is a function of its "
+     "settings: remove the folder and the same command makes it again."},
+    {"KT-DATA-021", Exit::kPlan, "a setting of the built-in data set is out of range",
+     "The message names the setting, what was found and what is allowed."},
 });
 
 }  // namespace
