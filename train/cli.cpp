@@ -13,8 +13,8 @@
 #include "train/eval_command.h"
 #include "train/explain.h"
 #include "train/nearest.h"
-#include "train/run_command.h"
 #include "train/plan_text.h"
+#include "train/run_command.h"
 #include "train/synth_command.h"
 
 namespace ktrain {

@@ -2,42 +2,56 @@
 
 #include <algorithm>
 
+#include "data/synth/synth.h"
+#include "kernels/profile.h"
 #include "runtime/fault.h"
+#include "train/plan_data.h"
 
 namespace ktrain {
 namespace {
 
-struct PresetLists {
-  std::string layout, train, val;
-};
-
-PresetLists preset_lists(const std::string& preset) {
-  if (preset == "llvip") return {"llvip", "train", "test"};
-  if (preset == "synth") return {"kaist", "train", "val"};
-  return {"kaist", "train-all-02", "test-all-20"};
-}
-
-PairList read_list(const DataFolder& folder, const DataPlan& plan, const std::string& layout,
-                   const std::string& list) {
-  PairSource source;
-  source.layout = layout;
-  source.list = list;
-  source.labels = {plan.positive, plan.ignore};
-  source.origin = plan.origin == "auto" ? (layout == "llvip" ? 1.0 : 0.0) : plan.origin == "1";
+PairList read_list(const DataFolder& folder, const DataPlan& plan, std::string_view role) {
+  const PairSource source = pair_source(plan, role);
   PairReport report = read_pairs(folder, source);
-  PairList out{list, {}, report.positive, report.ignored, report.empty};
+  PairList out{source.list, {}, report.positive, report.ignored, report.empty};
   out.index = require_pairs(std::move(report), folder);
   return out;
 }
 
-PairIndex without_empty(const PairIndex& index) {
-  PairIndex kept;
-  for (std::int64_t i = 0; i < index.size(); ++i) {
-    const auto& boxes = index[i].boxes;
-    if (std::any_of(boxes.begin(), boxes.end(), [](const PairBox& box) { return !box.ignore; }))
-      kept.add(index[i]);
-  }
-  return kept;
+SynthSpec synth_spec(const SynthPlan& plan) {
+  return {.train_pairs = plan.train_pairs,
+          .val_pairs = plan.val_pairs,
+          .width = static_cast<int>(plan.size.width),
+          .height = static_cast<int>(plan.size.height),
+          .quality = plan.quality,
+          .night = plan.night,
+          .empty = plan.empty,
+          .crowding = plan.crowding,
+          .shift = plan.shift,
+          .seed = static_cast<std::uint64_t>(plan.seed)};
+}
+
+void make_built_in(const DataPlan& plan, std::int64_t threads, const Notice& notice) {
+  const double begin = monotonic_seconds();
+  if (ensure_synth(plan.root, synth_spec(plan.synth), static_cast<int>(threads)))
+    notice(
+        fmt::format("made the built-in data set: {} training and {} held-out pairs of {}x{} in {} "
+                    "({:.1f} s)",
+                    plan.synth.train_pairs, plan.synth.val_pairs, plan.synth.size.width,
+                    plan.synth.size.height, plan.root, monotonic_seconds() - begin));
+}
+
+// A pair that is trained on is no measure of anything, unless a plan says so by naming one list
+// for both.
+void check_disjoint(const DataSet& data) {
+  if (data.train.name == data.val.name) return;
+  for (std::int64_t i = 0; i < data.val.index.size(); ++i)
+    if (data.train.index.find(data.val.index[i].id) >= 0)
+      throw_fault(
+          "KT-DATA-032",
+          "pair '{}' stands in the training list '{}' and in the validation list '{}'; take "
+          "it out of one; `ktrain check` lists all",
+          printable(data.val.index[i].id), data.train.name, data.val.name);
 }
 
 LoaderOptions common_options(const Plan& plan) {
@@ -64,19 +78,21 @@ std::string list_line(const char* what, const PairList& list) {
 }  // namespace
 
 DataSet open_data_set(const DataPlan& plan, std::int64_t threads, const Notice& notice) {
-  const PresetLists preset = preset_lists(plan.preset);
-  (void)threads;
-  (void)notice;
   if (plan.root.empty())
     throw_fault("KT-CFG-008",
                 "data.root is not set, so there is no data; set it in the plan or by --set "
                 "data.root=DIR");
+  if (plan.preset == "synth") make_built_in(plan, threads, notice);
   DataSet data;
   data.folder = std::make_unique<DataFolder>(plan.root);
-  data.train =
-      read_list(*data.folder, plan, preset.layout, plan.train.empty() ? preset.train : plan.train);
-  data.val = read_list(*data.folder, plan, preset.layout, plan.val.empty() ? preset.val : plan.val);
-  if (plan.skip_empty) data.train.index = without_empty(data.train.index);
+  data.train = read_list(*data.folder, plan, "train");
+  data.val = read_list(*data.folder, plan, "val");
+  check_disjoint(data);
+  if (data.train.name == data.val.name)
+    notice(
+        fmt::format("list '{}' is trained on and validated on: scores say how well it was "
+                    "learned by heart, nothing else",
+                    data.train.name));
   return data;
 }
 

@@ -20,12 +20,11 @@ struct PairList {
 struct DataSet {
   std::unique_ptr<DataFolder> folder;
   PairList train, val;
-  bool made = false;  // the built-in set was missing and has been written
 };
 
 // Reads both lists and every annotation. data.preset "synth" writes the built-in set first when it
 // is missing, and says so by `notice`. Throws Fault KT-DATA-* at the first problem, KT-CFG-008 when
-// a key that the preset needs is not set, KT-DATA-018 when a pair is in both lists.
+// a key that the preset needs is not set, KT-DATA-032 when a pair is in both lists.
 [[nodiscard]] DataSet open_data_set(const DataPlan& plan, std::int64_t threads,
                                     const Notice& notice);
 

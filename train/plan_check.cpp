@@ -31,6 +31,8 @@ void check_model(const ResolvedPlan& resolved) {
                        model.rpn.negative_iou, named(resolved, "model.rpn.positive_iou"),
                        model.rpn.positive_iou));
   const std::vector<double>& ratios = model.anchor_ratios;
+  if (ratios.size() != 3)
+    refuse(resolved, "model.anchor_ratios", fmt::format("{} ratios; wanted 3", ratios.size()));
   if (std::set<double>(ratios.begin(), ratios.end()).size() != ratios.size())
     refuse(resolved, "model.anchor_ratios", "a ratio stands there twice");
 }

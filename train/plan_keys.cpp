@@ -50,7 +50,8 @@ void data_keys(DataPlan& data, KeyList& keys) {
   keys.choice(
       "data.preset", data.preset, preset_names(),
       "layout of the files under data.root; synth makes the built-in set when it is missing");
-  keys.text("data.root", data.root, "folder of the data set, relative to the working folder");
+  keys.text("data.root", data.root, "folder of the data set, relative to the working folder")
+      .may_change = true;  // hashes of both lists say whether it is the same data
   keys.text("data.train", data.train, "training list under data.root, empty for the preset's own");
   keys.text("data.val", data.val, "validation list under data.root, empty for the preset's own");
   keys.text("data.test", data.test, "test list under data.root, empty for the preset's own");
