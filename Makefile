@@ -1,9 +1,10 @@
-# make test: install what is missing, build, run every test.  make run: the same set-up, then the commands.
+# make run: install what is missing, build, train plan A on the built-in data.  make test: the same set-up, then every test.
 BUILD := build/release
+PLAN := configs/plan_a.cfg
 
 .PHONY: run test build setup format clean
 run: build
-	$(BUILD)/ktrain --help
+	$(BUILD)/ktrain $(PLAN)
 
 test: build
 	scripts/test.sh $(BUILD)

@@ -10,6 +10,7 @@
 #include "runtime/fault.h"
 #include "train/bench_step_command.h"
 #include "train/check_command.h"
+#include "train/detect_command.h"
 #include "train/eval_command.h"
 #include "train/explain.h"
 #include "train/nearest.h"
@@ -151,6 +152,32 @@ void add_run(CLI::App& app, Action& action) {
   });
 }
 
+void add_detect(CLI::App& app, Action& action) {
+  CLI::App* const verb =
+      app.add_subcommand("detect", "draw what a trained detector finds on pairs of images");
+  const auto options = std::make_shared<DetectOptions>();
+  verb->add_option("run", options->run, "a run folder")->required();
+  verb->add_option("--take", options->take, "which checkpoint: best, last, epoch_N")
+      ->capture_default_str();
+  verb->add_option("--set", options->overrides, "key=value in place of the run's own")
+      ->allow_extra_args(false);
+  verb->add_option("--list", options->role, "which list of the plan")
+      ->check(CLI::IsMember({"train", "val", "test"}))
+      ->capture_default_str();
+  verb->add_option("--limit", options->limit, "pairs, 0 for the whole list")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  verb->add_option("--score", options->score, "boxes below it are not drawn")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  verb->add_option("--visible", options->visible, "an image file, with --thermal");
+  verb->add_option("--thermal", options->thermal, "the other image of the pair");
+  verb->add_option("--out", options->out, "folder of the pictures, RUN/detect when not given");
+  verb->callback([options, &action] {
+    action = [options](std::ostream& out) { return run_detect(*options, out); };
+  });
+}
+
 // `ktrain PLAN.cfg ...` is short for `ktrain run PLAN.cfg ...`.
 std::vector<std::string> with_verb(std::vector<std::string> arguments) {
   const auto is_plan = [](const std::string& text) { return text.ends_with(".cfg"); };
@@ -207,6 +234,7 @@ int dispatch(const std::vector<std::string>& given, std::ostream& out) {
   app.require_subcommand(1);
   Action action;
   add_run(app, action);
+  add_detect(app, action);
   add_eval(app, action);
   add_check(app, action);
   add_bench_step(app, action);

@@ -1,0 +1,212 @@
+#include "train/detect_command.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+#include "kernels/parallel.h"
+#include "runtime/fault.h"
+#include "train/checkpoint.h"
+#include "train/load_weights.h"
+#include "train/metrics/results.h"
+#include "train/model_options.h"
+#include "train/picture.h"
+#include "train/plan_data.h"
+#include "train/plan_load.h"
+#include "train/run_state.h"
+#include "train/validation.h"
+
+namespace ktrain {
+namespace {
+
+constexpr Color kFound = {60, 230, 90}, kWanted = {255, 255, 255}, kIgnored = {150, 150, 150};
+
+// Pictures are drawn about this wide, so that the text can be read.
+constexpr double kPictureWidth = 640;
+
+struct Session {
+  ResolvedPlan resolved;
+  ContextPtr context = make_cpu_context();
+  ParameterSet parameters;
+  std::unique_ptr<TwoStreamDetector> detector;
+};
+
+std::unique_ptr<Session> open_session(const DetectOptions& options, std::ostream& out) {
+  auto session = std::make_unique<Session>();
+  session->resolved = load_plan(options.run + "/run.cfg", options.overrides);
+  const Plan& plan = session->resolved.plan;
+  set_num_threads(static_cast<int>(plan.threads));
+  session->detector = std::make_unique<TwoStreamDetector>(session->context, detector_options(plan),
+                                                          static_cast<std::uint64_t>(plan.seed),
+                                                          session->parameters);
+  const auto from =
+      take_checkpoint(real_file_system(), options.run + "/weights", options.take, print_notice);
+  if (!from)
+    throw_fault("KT-CKPT-005",
+                "{}/weights: no checkpoint '{}'; wanted best, last or epoch_N of a "
+                "run that got so far",
+                options.run, printable(options.take));
+  const LoadReport report = load_weights(*from, session->parameters);
+  out << fmt::format("weights   {} (#{:.8}): {}\n", from->path(), from->payload_hash(),
+                     report.summary());
+  return session;
+}
+
+Image read_image(const std::filesystem::path& path) {
+  const DataFolder folder(path.has_parent_path() ? path.parent_path() : ".");
+  std::vector<std::uint8_t> bytes;
+  folder.read(path.filename().string(), ImageLimits{}.max_file_bytes, bytes);
+  const std::string name = path.string();
+  return decode_image({name, bytes});
+}
+
+Image read_image(const DataFolder& folder, const std::string& path) {
+  std::vector<std::uint8_t> bytes;
+  folder.read(path, ImageLimits{}.max_file_bytes, bytes);
+  const std::string name = folder.shown(path);
+  return decode_image({name, bytes});
+}
+
+void draw(Image& picture, const metrics::Box& box, double factor, Color color,
+          std::string_view text) {
+  const double x1 = box.x * factor, y1 = box.y * factor;
+  draw_box(picture, x1, y1, (box.x + box.w) * factor, (box.y + box.h) * factor, color);
+  if (!text.empty())
+    draw_text(picture, static_cast<std::int64_t>(x1),
+              std::max<std::int64_t>(0, static_cast<std::int64_t>(y1) - kTextHeight), text, color);
+}
+
+Image draw_pair(const Image& visible, const Image& thermal, const metrics::ImageTruth& truth,
+                const metrics::Detections& found, double score) {
+  const double factor = kPictureWidth / visible.width;
+  const auto side = [&](const Image& image) {
+    Image picture = resize_bilinear(image, {static_cast<int>(std::lround(image.height * factor)),
+                                            static_cast<int>(kPictureWidth)});
+    for (const metrics::Target& target : truth.targets)
+      draw(picture, target.box, factor, target.ignore ? kIgnored : kWanted, "");
+    for (const metrics::Detection& detection : found)
+      if (detection.score >= score)
+        draw(picture, detection.box, factor, kFound, fmt::format("{:.2f}", detection.score));
+    return picture;
+  };
+  return side_by_side(side(visible), side(thermal), fmt::format("visible  {}", truth.name),
+                      "thermal");
+}
+
+// "set00/V000/I00019" becomes "set00_V000_I00019.png".
+std::string picture_name(std::string id) {
+  std::replace(id.begin(), id.end(), '/', '_');
+  return id + ".png";
+}
+
+struct Output {
+  std::filesystem::path folder;
+  std::vector<std::string> ids;
+  std::vector<metrics::Detections> found;
+
+  void add(const Image& visible, const Image& thermal, const metrics::ImageTruth& truth,
+           const metrics::Detections& detections, double score) {
+    write_image(folder / picture_name(truth.name),
+                draw_pair(visible, thermal, truth, detections, score));
+    ids.push_back(nlohmann::json(printable(truth.name, 300)).dump());
+    found.push_back(detections);
+  }
+};
+
+void detect_list(Session& session, const DetectOptions& options, Output& output) {
+  const Plan& plan = session.resolved.plan;
+  const DataFolder folder(plan.data.root);
+  const PairIndex all =
+      require_pairs(read_pairs(folder, pair_source(plan.data, options.role)), folder);
+  PairIndex index;
+  for (std::int64_t i = 0; i < all.size() && (options.limit == 0 || i < options.limit); ++i)
+    index.add(all[i]);
+  LoaderOptions loading = val_loader_options(plan);
+  loading.batch = 1;
+  Loader loader(index, folder, loading);
+  BatchTensors tensors(session.context, 1, loader.padded_size(), loader.max_boxes());
+  const auto found = detect_all(*session.detector, loader, tensors, index.size());
+  const auto truth = truth_of(index);
+  for (std::int64_t i = 0; i < index.size(); ++i)
+    output.add(read_image(folder, index[i].visible), read_image(folder, index[i].thermal),
+               truth[static_cast<std::size_t>(i)], found[static_cast<std::size_t>(i)],
+               options.score);
+}
+
+// A batch of one pair that no list names.
+PairBatch batch_of(const Image& visible, const Image& thermal, Scale scale) {
+  const Size original{visible.height, visible.width}, size = resized(original, scale),
+                                                      room = padded(size);
+  PairBatch batch;
+  batch.batch = batch.count = batch.max_boxes = 1;
+  batch.height = room.height;
+  batch.width = room.width;
+  for (const auto& [image, bytes] :
+       {std::pair(&visible, &batch.visible), std::pair(&thermal, &batch.thermal)}) {
+    const Image small = resize_bilinear(*image, size);
+    bytes->resize(static_cast<std::size_t>(room.height * room.width * 3));
+    for (int y = 0; y < size.height; ++y)
+      std::copy_n(small.rgb.begin() + y * size.width * 3, size.width * 3,
+                  bytes->begin() + y * room.width * 3);
+  }
+  batch.sizes = {size};
+  batch.original_sizes = {original};
+  batch.scale_x = {static_cast<float>(size.width) / static_cast<float>(original.width)};
+  batch.scale_y = {static_cast<float>(size.height) / static_cast<float>(original.height)};
+  batch.boxes = batch.ignored = std::vector<float>(4);
+  batch.box_counts = batch.ignored_counts = {0};
+  batch.indices = {0};
+  return batch;
+}
+
+void detect_files(Session& session, const DetectOptions& options, Output& output) {
+  const Image visible = read_image(options.visible), thermal = read_image(options.thermal);
+  if (visible.width != thermal.width || visible.height != thermal.height)
+    throw_fault("KT-DATA-012", "{} is {}x{}, {} is {}x{}; a pair has one size",
+                options.visible.string(), visible.width, visible.height, options.thermal.string(),
+                thermal.width, thermal.height);
+  const PlanSize& size = session.resolved.plan.data.size;
+  const PairBatch batch = batch_of(visible, thermal,
+                                   {static_cast<int>(std::max(size.width, size.height)),
+                                    static_cast<int>(std::min(size.width, size.height))});
+  BatchTensors tensors(session.context, 1, {batch.height, batch.width}, 1);
+  tensors.fill(batch);
+  const auto found = detections_of(session.detector->predict(tensors.input()), 1);
+  output.add(visible, thermal, {.name = options.visible.stem().string()}, found[0], options.score);
+}
+
+}  // namespace
+
+int run_detect(const DetectOptions& options, std::ostream& out) {
+  if (options.visible.empty() != options.thermal.empty())
+    throw_fault("KT-CLI-001", "--visible and --thermal go together: a pair has two images");
+  const std::unique_ptr<Session> session = open_session(options, out);
+  Output output{
+      options.out.empty() ? std::filesystem::path(options.run) / "detect" : options.out, {}, {}};
+  std::error_code error;
+  std::filesystem::create_directories(output.folder, error);
+  if (error)
+    throw_fault("KT-IO-001", "{}: {}; set --out to a folder that can be written",
+                output.folder.string(), error.message());
+  if (options.visible.empty())
+    detect_list(*session, options, output);
+  else
+    detect_files(*session, options, output);
+  const std::string categories[] = {"1"};
+  metrics::write_coco_results(output.folder / "detections.json", output.found, output.ids,
+                              categories);
+  for (std::size_t i = 0; i < output.ids.size(); ++i) {
+    const auto& found = output.found[i];
+    const auto drawn = std::count_if(found.begin(), found.end(), [&](const metrics::Detection& d) {
+      return d.score >= options.score;
+    });
+    out << fmt::format("{:<24} {} boxes, {} with a score from {:g}\n", output.ids[i], found.size(),
+                       drawn, options.score);
+  }
+  out << fmt::format("pictures  {} in {}, numbers in detections.json\n", output.ids.size(),
+                     output.folder.string());
+  return 0;
+}
+
+}  // namespace ktrain
