@@ -157,7 +157,8 @@ TEST(Synth, CrowdingAddsPeople) {
     ensure_synth(root, spec, 2);
     reports[crowding] = read(root, kSynthTrainList);
   }
-  EXPECT_EQ(reports[0].positive + reports[0].ignored, 60) << "one each";
+  EXPECT_LE(reports[0].positive + reports[0].ignored, 60) << "one each, some behind something";
+  EXPECT_GE(reports[0].positive + reports[0].ignored, 55);
   EXPECT_GT(reports[1].positive, 90);
   EXPECT_GT(reports[5].positive, 2 * reports[1].positive);
   EXPECT_GT(reports[5].labels["people"], reports[1].labels["people"]);
