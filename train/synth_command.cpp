@@ -15,7 +15,7 @@ namespace ktrain {
 namespace {
 
 constexpr std::int64_t kSheetRows = 4, kSheetColumns = 2;
-constexpr int kTileHeight = 256, kGap = 4;
+constexpr int kTileHeight = 256, kGap = 4, kHead = 18;
 
 // KAIST's sets 03-05 and 09-11 are night.
 bool is_night_set(const std::string& id) {
@@ -57,14 +57,19 @@ std::vector<std::int64_t> sheet_pairs(const PairIndex& index) {
 void write_sheet(const SynthOptions& options, const DataFolder& folder, const PairIndex& index) {
   const int width = options.spec.width * kTileHeight / options.spec.height;
   Image sheet = make_picture(kSheetColumns * 2 * (width + kGap) - kGap,
-                             kSheetRows * (kTileHeight + kGap) - kGap, {20, 20, 24});
+                             kHead + kSheetRows * (kTileHeight + kGap) - kGap, {20, 20, 24});
+  const std::array<const char*, 4> captions = {"visible, day", "thermal, day", "visible, night",
+                                               "thermal, night"};
+  for (std::size_t i = 0; i < captions.size(); ++i)
+    draw_text(sheet, static_cast<std::int64_t>(i) * (width + kGap) + 4, 5, captions[i],
+              {220, 220, 220});
   const std::vector<std::int64_t> pairs = sheet_pairs(index);
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     if (pairs[i] < 0) continue;
     const Pair& pair = index[pairs[i]];
     const auto row = static_cast<std::int64_t>(i) / kSheetColumns;
     const auto column = static_cast<std::int64_t>(i) % kSheetColumns;
-    const std::int64_t x = column * 2 * (width + kGap), y = row * (kTileHeight + kGap);
+    const std::int64_t x = column * 2 * (width + kGap), y = kHead + row * (kTileHeight + kGap);
     paste(sheet, sheet_tile(folder, pair, pair.visible), x, y);
     paste(sheet, sheet_tile(folder, pair, pair.thermal), x + width + kGap, y);
   }
@@ -115,10 +120,18 @@ PairReport read_list(const DataFolder& folder, const char* list) {
   return report;
 }
 
+void check_sheet_name(const std::filesystem::path& sheet) {
+  const std::string extension = sheet.extension().string();
+  if (!sheet.empty() && extension != ".png" && extension != ".jpg" && extension != ".jpeg")
+    throw_fault("KT-CLI-001", "--sheet: found '{}', wanted a name in .png or .jpg",
+                printable(sheet.string(), 200));
+}
+
 }  // namespace
 
 int run_synth(const SynthOptions& options, std::ostream& out) {
   const SynthSpec& spec = options.spec;
+  check_sheet_name(options.sheet);
   const auto begin = std::chrono::steady_clock::now();
   const bool made = ensure_synth(options.root, spec, options.threads);
   const double seconds =

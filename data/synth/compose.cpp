@@ -172,15 +172,24 @@ class Composer {
     float x = 0, z = 0;
   };
 
-  // A free place that the camera sees, `dx` from anything else.
-  Ground free_place(float nearest, float farthest, float dx) {
+  // Something `half` metres to either side would stand between the camera and a person.
+  [[nodiscard]] bool hides(Ground place, float half) const {
+    return std::any_of(scene_.things.begin(), scene_.things.end(), [&](const Thing& thing) {
+      const float apart = std::abs(thing.x / thing.z - place.x / place.z) * place.z;
+      return thing.person > 0 && thing.z > place.z && apart < half;
+    });
+  }
+
+  // A free place that the camera sees, `dx` from anything else; if something wide goes there, not
+  // in front of anybody. The last try stands.
+  Ground free_place(float nearest, float farthest, float dx, float covers = 0) {
     Ground place;
     for (int tries = 0; tries < 12; ++tries) {
       place.z = nearest * std::pow(farthest / nearest, dice_.unit());
       const float half = 0.46F * aspect_ * place.z / scene_.camera.focal;
       const float reach = std::min(half, scene_.street.wall - 0.6F);
       place.x = dice_.within(-reach, reach);
-      if (!blocked(place.x, place.z, dx, 0.3F)) break;
+      if (!blocked(place.x, place.z, dx, 0.3F) && !hides(place, covers)) break;
     }
     return place;
   }
@@ -230,10 +239,10 @@ class Composer {
         const Ground at = free_place(nearest, farthest, 0.6F);
         put(cold_figure(dice_, scene_.climate), at.x, at.z);
       }
-      if (dice_.chance(0.30F)) add_glass(free_place(nearest, farthest, 1.0F), true);
+      if (dice_.chance(0.30F)) add_glass(free_place(nearest, farthest, 1.0F, 0.7F), true);
       if (dice_.chance(0.30F)) add_warm_post(free_place(nearest, farthest, 0.6F));
     }
-    if (dice_.chance(0.25F)) add_glass(free_place(nearest, farthest, 1.0F), false);
+    if (dice_.chance(0.25F)) add_glass(free_place(nearest, farthest, 1.0F, 0.7F), false);
     if (dice_.chance(0.15F)) {
       Dog dog;
       dog.facing = dice_.chance(0.5F) ? 1.0F : -1.0F;

@@ -123,7 +123,8 @@ class ScenePainter {
       const Silhouette seen = silhouette(canvas_, subject.owner, subject.within);
       const double share =
           static_cast<double>(seen.pixels) / static_cast<double>(subject.whole.pixels);
-      Label label = {"person", subject.whole.box, seen.box, 0};
+      if (share < 0.02) continue;  // nobody could know
+      Label label = {"person", subject.whole.box, seen.box, 0, subject.owner};
       label.occlusion = share >= 0.92 ? 0 : share >= 0.5 ? 1 : 2;
       if (share < 0.12) label.name = "person?";
       if (subject.owner > kCrowdOwner) label.name = "people";

@@ -23,6 +23,7 @@ struct Label {
   PixelBox box;       // all of it, what is hidden by others included, cut at the image's border
   PixelBox seen;      // what is not hidden
   int occlusion = 0;  // 0 seen to 92 % or more, 1 to half or more, 2 less
+  int subject = 0;    // Thing::person, or 1000 and Thing::crowd
 };
 
 struct RenderedPair {

@@ -1,5 +1,6 @@
 #include "data/synth/synth.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <exception>
@@ -25,6 +26,7 @@ using synth::write_bytes;
 using synth::write_text;
 
 constexpr int kJpegQuality = 95;
+constexpr std::int64_t kMaxThreads = 256;
 
 void check_spec(const SynthSpec& spec) {
   const auto need = [](bool good, std::string_view name, auto found, std::string_view wanted) {
@@ -59,7 +61,8 @@ void in_threads(int threads, std::int64_t count, const Work& work) {
     }
   };
   std::vector<std::thread> workers;
-  for (int i = 1; i < threads; ++i) workers.emplace_back(run);
+  for (std::int64_t i = 1; i < std::min<std::int64_t>({threads, count, kMaxThreads}); ++i)
+    workers.emplace_back(run);
   run();
   for (std::thread& worker : workers) worker.join();
   if (error) std::rethrow_exception(error);
