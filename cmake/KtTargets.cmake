@@ -44,7 +44,7 @@ function(kt_library folder)
 endfunction()
 
 # kt_test_program(name folder LIBS ...): one GoogleTest program from every *_test.cpp under
-# tests/<folder>/, each test known to ctest by its own name.
+# tests/<folder>/, each test known to ctest by its own name. GOMP_SPINCOUNT as in train/main.cpp.
 function(kt_test_program name folder)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${folder}/*_test.cpp)
   if(NOT sources)
@@ -54,5 +54,6 @@ function(kt_test_program name folder)
   target_link_libraries(${name} PRIVATE ${ARGN} GTest::gmock GTest::gtest_main)
   kt_settings(${name})
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-                       PROPERTIES TIMEOUT 600 SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
+                       PROPERTIES TIMEOUT 600 ENVIRONMENT GOMP_SPINCOUNT=2000
+                       SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
 endfunction()
