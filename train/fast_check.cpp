@@ -4,6 +4,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "kernels/parallel.h"
 #include "runtime/fault.h"
 #include "train/run_folder.h"
 #include "train/run_setup.h"
@@ -71,10 +72,11 @@ int fast_check(const ResolvedPlan& resolved, const std::string& folder, Console&
     CheckpointFolder weights(files, lock, "weights", quiet);
     const Metadata identity = identity_of(setup.plan(), setup.data());
     EarlyStop stop(setup.plan().stop);
-    saved = weights
-                .save(kSteps, state_arrays(setup.training()),
-                      state_metadata(identity, {kSteps, 0, 0, ""}, stop, "fast check"))
-                .path;
+    saved =
+        weights
+            .save(kSteps, state_arrays(setup.training()),
+                  state_metadata(identity, {kSteps, 0, 0, "", num_threads()}, stop, "fast check"))
+            .path;
     RunSetup second(resolved, notice);
     const auto loaded = weights.resume();
     KT_CHECK(loaded.has_value(), "fast check: the checkpoint is gone");

@@ -24,19 +24,22 @@ Tensor form_total(const std::vector<LossTerm>& terms) {
   return weighted_sum(values, weights);
 }
 
+std::string pairs_text(const std::vector<std::string>& pair_ids) {
+  if (pair_ids.empty()) return "";
+  std::vector<std::string> ids;
+  for (const std::string& id : pair_ids) ids.push_back(printable(id));
+  return fmt::format(
+      "; pairs of the batch: {}; lower optimizer.lr, set optimizer.clip, or look at these pairs",
+      fmt::join(ids, ", "));
+}
+
 ObjectiveValues read_values(const std::vector<LossTerm>& terms, const Tensor& total,
                             std::int64_t step, const std::vector<std::string>& pair_ids) {
   ObjectiveValues values;
   values.total = total.item();
   const auto check = [&](std::string_view what, double value) {
     if (std::isfinite(value)) return;
-    std::vector<std::string> ids;
-    for (const std::string& id : pair_ids) ids.push_back(printable(id));
-    throw_fault(
-        "KT-NUM-001",
-        "step {}: {} is {}; pairs of the batch: {}; lower optimizer.lr, set optimizer.clip, "
-        "or look at these pairs",
-        step, what, value, fmt::join(ids, ", "));
+    throw_fault("KT-NUM-001", "step {}: {} is {}{}", step, what, value, pairs_text(pair_ids));
   };
   for (const LossTerm& term : terms) {
     values.terms.push_back(term.value.item());

@@ -15,6 +15,9 @@ struct LossTerm {
   double weight = 1.0;
 };
 
+// "; pairs of the batch: a, b; lower optimizer.lr, ...", for messages; "" without ids.
+[[nodiscard]] std::string pairs_text(const std::vector<std::string>& pair_ids);
+
 // What a step reports: the numbers that were really used, read back from memory.
 struct ObjectiveValues {
   double total = 0;             // the scalar that backward starts from

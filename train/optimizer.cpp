@@ -8,6 +8,7 @@
 #include "kernels/clip.h"
 #include "kernels/sgd.h"
 #include "runtime/fault.h"
+#include "train/objective.h"
 #include "train/tensor_arrays.h"
 
 namespace ktrain {
@@ -84,16 +85,17 @@ const Parameter& Optimizer::parameter(const Slot& slot) const {
   return parameters_.all()[slot.index];
 }
 
-void Optimizer::step(std::span<const Tensor> gradients, double lr) {
+void Optimizer::step(std::span<const Tensor> gradients, double lr,
+                     const std::vector<std::string>& pair_ids) {
   KT_CHECK(gradients.size() == parameters_.all().size(), "optimizer: {} gradients, {} parameters",
            gradients.size(), parameters_.all().size());
   measure(gradients);
   if (norm_.queue().planning) return;
   gradient_norm_ = norm_.item();
   if (!std::isfinite(gradient_norm_))
-    throw_fault("KT-NUM-021",
-                "the gradient norm of optimizer step {} is {}: {}; nothing was changed", steps_ + 1,
-                gradient_norm_, first_non_finite(parameters_, gradients));
+    throw_fault("KT-NUM-021", "step {}: the gradient norm is {}: {}; nothing was changed{}",
+                steps_ + 1, gradient_norm_, first_non_finite(parameters_, gradients),
+                pairs_text(pair_ids));
   ++steps_;
   write_numbers(lr);
   for (const Slot& slot : slots_)

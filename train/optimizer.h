@@ -33,8 +33,10 @@ class Optimizer {
 
   // One update at rate `lr`, before multipliers. `gradients` as `backward` returns them; parameters
   // whose gradient is undefined stay as they are. A Fault KT-NUM-021 that names the first parameter
-  // with a gradient that is not finite, before anything has been written.
-  void step(std::span<const Tensor> gradients, double lr);
+  // with a gradient that is not finite, before anything has been written; `pair_ids` are for its
+  // message.
+  void step(std::span<const Tensor> gradients, double lr,
+            const std::vector<std::string>& pair_ids = {});
 
   // The global L2 norm of the last step's gradients before clipping; 0 before the first step.
   [[nodiscard]] double gradient_norm() const { return gradient_norm_; }

@@ -41,8 +41,10 @@ void machine_keys(Plan& plan, KeyList& keys) {
   keys.number("seed", plan.seed, 0, kHuge, "seed of every random number of the run");
   keys.choice("device", plan.device, {"auto", "cpu", "cuda"},
               "where to train; auto takes a GPU when one answers and says so when none does");
-  keys.number("threads", plan.threads, 0, 1024,
-              "CPU threads of the computation, 0 for every core; results do not depend on it")
+  keys.number(
+          "threads", plan.threads, 0, 1024,
+          "CPU threads of the computation; 0 for every core, and when a run goes on for the number "
+          "that it began with. Another number can change the last bits of results")
       .may_change = true;
 }
 

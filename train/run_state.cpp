@@ -1,5 +1,6 @@
 #include "train/run_state.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "runtime/fault.h"
@@ -52,6 +53,7 @@ Metadata state_metadata(const Metadata& identity, const Progress& progress, cons
   metadata["ended"] = progress.ended;
   metadata["early_stop"] = stop.state();
   metadata["init"] = init;
+  metadata["threads"] = std::to_string(progress.threads);
   return metadata;
 }
 
@@ -63,6 +65,7 @@ Progress restore_state(const LoadedCheckpoint& from, const Metadata& identity,
   progress.epoch = whole_number(from, "epoch");
   progress.validated_epoch = whole_number(from, "validated_epoch");
   progress.ended = from.metadata("ended");
+  progress.threads = whole_number(from, "threads");
   // The plain weights: the average is restored as what it is.
   LoadOptions plain;
   plain.prefer_average = false;
@@ -71,6 +74,25 @@ Progress restore_state(const LoadedCheckpoint& from, const Metadata& identity,
   if (training.average()) training.average()->restore(from);
   stop.restore(from.metadata("early_stop"));
   return progress;
+}
+
+std::optional<std::int64_t> threads_of_run(FileSystem& files, const std::string& folder) {
+  try {
+    std::int64_t newest = -1;
+    for (const FileSystem::Entry& entry : files.list(folder))
+      newest = std::max(newest, checkpoint_step(entry.name).value_or(-1));
+    if (newest < 0) return std::nullopt;
+    const Metadata metadata =
+        read_checkpoint_header(files, folder + "/" + checkpoint_name(newest)).metadata;
+    const auto found = metadata.find("threads");
+    if (found == metadata.end()) return std::nullopt;
+    std::int64_t threads = 0;
+    std::from_chars(found->second.data(), found->second.data() + found->second.size(), threads);
+    return threads > 0 ? std::optional(threads) : std::nullopt;
+  } catch (const Error&) {
+    // No folder, or a damaged file: resuming says what is wrong with it.
+    return std::nullopt;
+  }
 }
 
 void check_made_by(const LoadedCheckpoint& from, const Plan& plan) {

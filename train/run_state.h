@@ -20,6 +20,8 @@ struct Progress {
   std::int64_t epoch = 0;            // epochs done
   std::int64_t validated_epoch = 0;  // the last one whose validation has been taken in
   std::string ended;                 // "", "done" or "stopped early"
+  // CPU threads of the last part. oneDNN splits some sums by it, so the last bits depend on it.
+  std::int64_t threads = 0;
 };
 
 // What must agree for two runs to be the same: every key of the plan on which results depend, as
@@ -35,6 +37,11 @@ struct Progress {
 // KT-CKPT-002 with the differences when it is another's.
 [[nodiscard]] Progress restore_state(const LoadedCheckpoint& from, const Metadata& identity,
                                      TrainingStep& training, EarlyStop& stop);
+
+// The number of threads that the newest checkpoint in the folder was computed with; none when there
+// is no checkpoint whose header can be read.
+[[nodiscard]] std::optional<std::int64_t> threads_of_run(FileSystem& files,
+                                                         const std::string& folder);
 
 // KT-CKPT-002 unless the checkpoint was made by `plan`: the keys of the plan must agree.
 void check_made_by(const LoadedCheckpoint& from, const Plan& plan);

@@ -2,6 +2,7 @@
 
 #include <csignal>
 
+#include "kernels/parallel.h"
 #include "kernels/profile.h"
 #include "runtime/fault.h"
 #include "train/frozen_proof.h"
@@ -20,6 +21,15 @@ CheckpointOptions checkpoint_options(const Plan& plan, const Notice& notice) {
   options.keep = plan.train.keep;
   options.notice = notice;
   return options;
+}
+
+// A run that goes on computes with as many threads as before, unless the plan names a number: the
+// last bits of some sums depend on it.
+ResolvedPlan with_threads(ResolvedPlan resolved, FileSystem& files, const std::string& folder) {
+  if (resolved.plan.threads != 0) return resolved;
+  const auto threads = threads_of_run(files, folder + "/weights");
+  if (threads) resolved.plan.threads = *threads;
+  return resolved;
 }
 
 std::string protocol_text(const Plan& plan, const Validation& v) {
@@ -44,7 +54,7 @@ struct Trainer::State {
   State(const ResolvedPlan& resolved, const TrainerOptions& given, Console& console)
       : options(given),
         notice([&console](const std::string& line) { console.text("notice    " + line); }),
-        setup(resolved, notice),
+        setup(with_threads(resolved, files, given.folder), notice),
         folder(files, given.folder, notice),
         records(folder, console, setup.plan(), setup.timeline(), setup.total_steps()),
         weights(files, folder.lock(), "weights", checkpoint_options(setup.plan(), logged())),
@@ -98,6 +108,11 @@ void Trainer::State::begin() {
   if (resumed) {
     progress = restore_state(*resumed, identity, training, stop);
     init = resumed->metadata("init");
+    if (progress.threads != num_threads())
+      notice(
+          fmt::format("{} threads, before it were {}: the last bits of the results may differ "
+                      "from a run that was never stopped",
+                      num_threads(), progress.threads));
     saved_step = progress.step;
     const bool validated = progress.validated_epoch == progress.epoch;
     const std::int64_t cut = folder.cut_after(progress.step, progress.step - (validated ? 0 : 1));
@@ -113,6 +128,7 @@ void Trainer::State::begin() {
                                 training, notice);
     start = "init      " + init;
   }
+  progress.threads = num_threads();
   frozen.emplace(training.parameters(),
                  setup.plan().model.norm == "batch" ? Statistics::kMoving : Statistics::kFixed);
   if (!progress.ended.empty()) return;

@@ -37,7 +37,7 @@ StepReport TrainingStep::run(const DetectorInput& input, const Timeline& timelin
     report.values = read_values(losses, total, step + 1, pair_ids);
     gradients = backward(total, *parameters_, Tape::kConsume);
   }
-  optimizer_->step(gradients, report.learning_rate);
+  optimizer_->step(gradients, report.learning_rate, pair_ids);
   report.gradient_norm = optimizer_->gradient_norm();
   if (average_) average_->update();
   return report;

@@ -71,7 +71,7 @@ class TinyRun {
     output_ = out.str();
     return code;
   }
-  int run(const std::vector<std::string>& overrides = {}) { return run(command(overrides)); }
+  int train(const std::vector<std::string>& overrides = {}) { return run(command(overrides)); }
   [[nodiscard]] const std::string& output() const { return output_; }
 
   // Hash of everything in the newest checkpoint: weights, optimizer, average.

@@ -24,7 +24,7 @@ std::vector<std::uint8_t> file_bytes(const std::string& path) {
 TEST(Detect, WritesPicturesOfBothModalitiesAndTheNumbersOfTheValidation) {
   TinyRun tiny;
   // Without a threshold every pair has boxes, whatever little has been learned.
-  ASSERT_EQ(tiny.run({"eval.score_threshold=0"}), 0);
+  ASSERT_EQ(tiny.train({"eval.score_threshold=0"}), 0);
   DetectOptions options;
   options.run = tiny.run_folder();
   options.take = "last";
@@ -54,7 +54,7 @@ TEST(Detect, WritesPicturesOfBothModalitiesAndTheNumbersOfTheValidation) {
 
 TEST(Detect, TakesAPairOfFiles) {
   TinyRun tiny;
-  ASSERT_EQ(tiny.run({"eval.score_threshold=0"}), 0);
+  ASSERT_EQ(tiny.train({"eval.score_threshold=0"}), 0);
   std::string visible;
   for (const auto& entry : fs::recursive_directory_iterator(tiny.data() + "/images"))
     if (entry.is_regular_file() && entry.path().string().find("/visible/") != std::string::npos)

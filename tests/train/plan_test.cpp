@@ -55,7 +55,7 @@ milestones = [8, 11]
 rpn_cls.weight = 2
 roi_cls.weight = { at = [0, 3], value = [0.0, 0.01], unit = "epoch", shape = "cosine" }
 [model]
-anchor_ratios = [1, 2.5]
+anchor_ratios = [1, 2.5, 4]
 )");
   EXPECT_EQ(plan.seed, 7);
   EXPECT_EQ(plan.data.size, (PlanSize{320, 256}));
@@ -69,7 +69,7 @@ anchor_ratios = [1, 2.5]
   EXPECT_THAT(plan.schedule.milestones, ElementsAre(8, 11));
   EXPECT_EQ(plan.loss.rpn_cls.weight, (WeightSchedule{{}, {2.0}, "step", "linear"}));
   EXPECT_EQ(plan.loss.roi_cls.weight, (WeightSchedule{{0, 3}, {0, 0.01}, "epoch", "cosine"}));
-  EXPECT_THAT(plan.model.anchor_ratios, ElementsAre(1.0, 2.5));
+  EXPECT_THAT(plan.model.anchor_ratios, ElementsAre(1.0, 2.5, 4.0));
 }
 
 TEST(Plan, UnknownKeyNamesPlaceAndNeighbour) {
