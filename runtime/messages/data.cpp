@@ -92,6 +92,9 @@ constexpr auto kMessages = std::to_array<Message>({
     {"KT-DATA-037", Exit::kData, "a class name that stands nowhere",
      "data.labels names a class that no annotation of the list has: misspelt, or of another data "
      "set."},
+    {"KT-DATA-038", Exit::kData, "an image is of one colour",
+     "Every pixel has the same value: a frame that the camera did not take, or that a conversion "
+     "lost. Look at it, and take the pair out of the list."},
 });
 
 }  // namespace
