@@ -6,7 +6,6 @@ set(KT_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
 # What every target of the project is compiled with.
 function(kt_settings target)
   target_compile_options(${target} PRIVATE ${KT_WARNINGS})
-  target_compile_definitions(${target} PRIVATE KT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   if(KT_NATIVE AND NOT CMAKE_CROSSCOMPILING)
     target_compile_options(${target} PRIVATE -march=native)
   endif()
@@ -53,6 +52,7 @@ function(kt_test_program name folder)
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE ${ARGN} GTest::gmock GTest::gtest_main)
   kt_settings(${name})
+  target_compile_definitions(${name} PRIVATE KT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
                        PROPERTIES TIMEOUT 600 ENVIRONMENT GOMP_SPINCOUNT=2000
                        SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")

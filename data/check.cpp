@@ -164,6 +164,19 @@ void judge_pixels(ListCheck& check) {
                      coloured.size(), index.size(), coloured.front())});
 }
 
+void find_blank_images(ListCheck& check) {
+  for (std::size_t i = 0; i < check.pixels.size(); ++i) {
+    const Pair& pair = check.report.index[static_cast<std::int64_t>(i)];
+    const PairPixels& pixels = check.pixels[i];
+    for (const auto& [path, sums] :
+         {std::pair(&pair.visible, &pixels.visible), std::pair(&pair.thermal, &pixels.thermal)})
+      if (sums->is_constant())
+        check.warnings.push_back({"KT-DATA-038",
+                                  fmt::format("{}: every pixel is the same ({})", pair.id, *path),
+                                  pair.id});
+  }
+}
+
 // The number at the end of "set00/V000/I00019", -1 without one.
 std::int64_t frame_number(const std::string& id) {
   std::size_t begin = id.size();
@@ -220,6 +233,7 @@ ListCheck check_list(const DataFolder& folder, const PairSource& source, int thr
   check.pixels = read_pixels(folder, check.report.index, threads);
   count_boxes(check);
   judge_pixels(check);
+  find_blank_images(check);
   find_doubled_boxes(check);
   find_unused_labels(source, check);
   compare_with_published(check);

@@ -54,6 +54,8 @@ void PixelSums::add(const PixelSums& other) {
   for (std::size_t c = 0; c < 3; ++c) {
     sum[c] += other.sum[c];
     squares[c] += other.squares[c];
+    least[c] = std::min(least[c], other.least[c]);
+    most[c] = std::max(most[c], other.most[c]);
   }
 }
 
@@ -82,9 +84,11 @@ PixelSums pixel_sums(const Image& image) {
     for (std::size_t c = 0; c < 3; ++c) {
       sums.sum[c] += rgb[c];
       sums.squares[c] += std::int64_t{rgb[c]} * rgb[c];
+      sums.least[c] = std::min(sums.least[c], rgb[c]);
+      sums.most[c] = std::max(sums.most[c], rgb[c]);
     }
-    const auto [least, most] = std::minmax({rgb[0], rgb[1], rgb[2]});
-    sums.chroma += most - least;
+    const auto [low, high] = std::minmax({rgb[0], rgb[1], rgb[2]});
+    sums.chroma += high - low;
   }
   return sums;
 }

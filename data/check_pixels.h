@@ -18,12 +18,15 @@ struct PixelSums {
   std::int64_t pixels = 0;
   std::array<std::int64_t, 3> sum{}, squares{};
   std::int64_t chroma = 0;  // largest channel - smallest
+  std::array<int, 3> least{255, 255, 255}, most{};
 
   void add(const PixelSums& other);
   // In [0, 1]; 0 without pixels.
   [[nodiscard]] double mean(std::size_t channel) const;
   [[nodiscard]] double deviation(std::size_t channel) const;
   [[nodiscard]] double mean_chroma() const;
+  // Whether all pixels are equal.
+  [[nodiscard]] bool is_constant() const { return pixels > 0 && least == most; }
   [[nodiscard]] double luma() const;  // 0.299 R + 0.587 G + 0.114 B
 };
 [[nodiscard]] PixelSums pixel_sums(const Image& image);

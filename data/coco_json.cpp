@@ -4,57 +4,18 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <iterator>
 #include <limits>
 #include <unordered_map>
 
 #include <nlohmann/json.hpp>
 
+#include "data/text_place.h"
 #include "runtime/fault.h"
 
 namespace ktrain {
 namespace {
 
 using Json = nlohmann::json;
-
-struct Place {
-  int line = 1;
-  int column = 0;
-};
-
-// Reads the text and keeps count of lines and columns, which the parser itself does not tell.
-class CountingIterator {
- public:
-  using iterator_category = std::input_iterator_tag;
-  using value_type = char;
-  using difference_type = std::ptrdiff_t;
-  using pointer = const char*;
-  using reference = const char&;
-
-  CountingIterator(const char* at, Place* place) : at_(at), place_(place) {}
-  reference operator*() const { return *at_; }
-  CountingIterator& operator++() {
-    if (*at_ == '\n') {
-      ++place_->line;
-      place_->column = 0;
-    } else {
-      ++place_->column;
-    }
-    ++at_;
-    return *this;
-  }
-  CountingIterator operator++(int) {
-    const CountingIterator before = *this;
-    ++*this;
-    return before;
-  }
-  bool operator==(const CountingIterator& other) const { return at_ == other.at_; }
-  bool operator!=(const CountingIterator& other) const { return at_ != other.at_; }
-
- private:
-  const char* at_;
-  Place* place_;
-};
 
 enum class Section : std::uint8_t { kNone, kImages, kAnnotations, kCategories };
 constexpr std::array<std::string_view, 4> kSections = {"", "images", "annotations", "categories"};
@@ -126,7 +87,7 @@ struct Record {
 // Receives the parser's events; keeps the three sections' elements, skips everything else.
 class CocoReader : public nlohmann::json_sax<Json> {
  public:
-  CocoReader(std::string_view name, const Place& place, const CocoLimits& limits)
+  CocoReader(std::string_view name, const TextPlace& place, const CocoLimits& limits)
       : name_(name), place_(place), limits_(limits) {}
 
   [[nodiscard]] CocoFile finish();
@@ -211,7 +172,7 @@ class CocoReader : public nlohmann::json_sax<Json> {
   }
 
   std::string_view name_;
-  const Place& place_;
+  const TextPlace& place_;
   CocoLimits limits_;
   int depth_ = 0;
   Section section_ = Section::kNone;
@@ -411,11 +372,11 @@ CocoFile parse_coco(TextSource source, const CocoLimits& limits) {
     throw_fault("KT-DATA-004", "{}: {} bytes of JSON; at most {} are read",
                 printable(source.name, 200), source.text.size(), limits.max_bytes);
   if (source.text.starts_with("\xEF\xBB\xBF")) source.text.remove_prefix(3);
-  Place place;
+  TextPlace place;
   CocoReader reader(source.name, place, limits);
   const char* begin = source.text.data();
-  Json::sax_parse(CountingIterator(begin, &place),
-                  CountingIterator(begin + source.text.size(), &place), &reader);
+  Json::sax_parse(PlaceIterator(begin, &place), PlaceIterator(begin + source.text.size(), &place),
+                  &reader);
   return reader.finish();
 }
 

@@ -188,6 +188,8 @@ std::string PairReport::list_hash() const {
 
 PairReport read_pairs(const DataFolder& folder, const PairSource& source, bool whole_images) {
   PairReport report;
+  report.layout = source.layout;
+  report.list = source.list;
   PairReader reader(folder, source, whole_images);
   PairList list = list_pairs(folder, source);
   report.problems = std::move(list.problems);
@@ -207,8 +209,11 @@ PairReport read_pairs(const DataFolder& folder, const PairSource& source, bool w
 PairIndex require_pairs(PairReport report, const DataFolder& folder) {
   if (report.problems.empty()) return std::move(report.index);
   const DataProblem& first = report.problems.front();
-  throw_fault(first.id, "{}; {} more problems in {} pairs; `ktrain check {}` lists all", first.text,
-              report.problems.size() - 1, report.listed, folder.root().string());
+  throw_fault(first.id,
+              "{}; {} more problems in {} pairs; `ktrain check {} --layout {} --list {}` "
+              "lists all",
+              first.text, report.problems.size() - 1, report.listed, folder.root().string(),
+              report.layout, report.list);
 }
 
 }  // namespace ktrain

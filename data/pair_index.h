@@ -78,6 +78,7 @@ class PairIndex {
 };
 
 struct PairReport {
+  std::string layout, list;                    // as asked for
   PairIndex index;                             // the pairs without problems
   std::vector<DataProblem> problems;           // in the order of the list, unknown classes last
   std::vector<ListedName> names;               // every pair that was named

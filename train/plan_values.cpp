@@ -13,6 +13,8 @@ template <class... Fs>
 struct Overloaded : Fs... {
   using Fs::operator()...;
 };
+template <class... Fs>
+Overloaded(Fs...) -> Overloaded<Fs...>;  // clang 14 does not deduce it
 
 std::string text(bool value) { return value ? "true" : "false"; }
 std::string text(std::int64_t value) { return fmt::format("{}", value); }

@@ -124,7 +124,8 @@ std::string schedules_text(const Plan& plan, const Timeline& timeline) {
       continue;
     }
     out += fmt::format("weight of {}\n", name);
-    const auto weight = [&](std::int64_t step) { return weight_at(*schedule, timeline, step); };
+    const WeightSchedule& term = *schedule;
+    const auto weight = [&](std::int64_t step) { return weight_at(term, timeline, step); };
     out += draw_curve(sampled(timeline, kColumns, weight), kRows, kColumns);
   }
   return out;

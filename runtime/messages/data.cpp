@@ -64,6 +64,19 @@ constexpr auto kMessages = std::to_array<Message>({
      "A resized image is larger than the padded size, or a pair has more boxes than "
      "data.max_boxes. Shapes are planned before training, so nothing is cut off later; raise the "
      "setting that the message names."},
+    {"KT-DATA-018", Exit::kCannotCreate, "no room for the built-in data set",
+     "The folder where it should be made is not empty and holds something else, or the name beside "
+     "it where it is put together, NAME.unfinished, is taken. Nothing that ktrain did not make is "
+     "ever removed. Name another folder, or move away what is there."},
+    {"KT-DATA-019", Exit::kData, "a built-in data set of another kind",
+     "The folder holds a set that was made with other settings or by another version of the "
+     "generator; the message lists what differs. Training on it would be another experiment. Name "
+     "another folder, give the settings of the set that is there, or remove it."},
+    {"KT-DATA-020", Exit::kData, "a built-in data set is not complete",
+     "Files of the set are missing or were changed after it was made. The set is a function of its "
+     "settings: remove the folder and the same command makes it again."},
+    {"KT-DATA-021", Exit::kPlan, "a setting of the built-in data set is out of range",
+     "The message names the setting, what was found and what is allowed."},
     {"KT-DATA-030", Exit::kPlan, "a data layout, list or choice of boxes that does not fit",
      "The layout is none of those that are read, or it has no list of its own for this use (M3FD "
      "has no official split), or whose boxes to take was chosen where both images share one "
@@ -92,19 +105,9 @@ constexpr auto kMessages = std::to_array<Message>({
     {"KT-DATA-037", Exit::kData, "a class name that stands nowhere",
      "data.labels names a class that no annotation of the list has: misspelt, or of another data "
      "set."},
-    {"KT-DATA-018", Exit::kCannotCreate, "no room for the built-in data set",
-     "The folder where it should be made is not empty and holds something else, or the name beside "
-     "it where it is put together, NAME.unfinished, is taken. Nothing that ktrain did not make is "
-     "ever removed. Name another folder, or move away what is there."},
-    {"KT-DATA-019", Exit::kData, "a built-in data set of another kind",
-     "The folder holds a set that was made with other settings or by another version of the "
-     "generator; the message lists what differs. Training on it would be another experiment. Name "
-     "another folder, give the settings of the set that is there, or remove it."},
-    {"KT-DATA-020", Exit::kData, "a built-in data set is not complete",
-     "Files of the set are missing or were changed after it was made. The set is a function of its "
-     "settings: remove the folder and the same command makes it again."},
-    {"KT-DATA-021", Exit::kPlan, "a setting of the built-in data set is out of range",
-     "The message names the setting, what was found and what is allowed."},
+    {"KT-DATA-038", Exit::kData, "an image is of one colour",
+     "Every pixel has the same value: a frame that the camera did not take, or that a conversion "
+     "lost. Look at it, and take the pair out of the list."},
 });
 
 }  // namespace

@@ -107,6 +107,16 @@ TEST(Check, FindsSwappedAndCopiedImages) {
               ElementsAre("set00/V000/I00000", "set00/V000/I00003", "set00/V000/I00004"));
 }
 
+TEST(Check, ABlankImageIsNamed) {
+  const TempFolder folder;
+  for (int i = 0; i < 2; ++i) write_frame(folder, i);
+  folder.write("images/set00/V000/lwir/I00001.png", encode_png(test::plain_image(48, 64, 7, 7, 7)));
+  write_list(folder, "some", {0, 1});
+  EXPECT_EQ(text_of(check(folder, "some").warnings),
+            "KT-DATA-038 set00/V000/I00001: every pixel is the same "
+            "(images/set00/V000/lwir/I00001.png)\n");
+}
+
 // A PNG whose chunks are whole and whose checksums agree, with less than its rows inside: only the
 // decoder can tell.
 TEST(Check, DecodesEveryImage) {

@@ -105,7 +105,8 @@ TEST(PairIndex, FindsEveryPlantedFault) {
   const DataFolder root(folder.path());
   const std::string fault = test::fault_of([&] { (void)require_pairs(read(folder), root); });
   EXPECT_THAT(fault, HasSubstr("I00001"));
-  EXPECT_THAT(fault, HasSubstr("7 more problems"));
+  EXPECT_THAT(fault, HasSubstr("7 more problems in 10 pairs; `ktrain check "));
+  EXPECT_THAT(fault, HasSubstr("--layout kaist --list train` lists all"));
 }
 
 TEST(PairIndex, ListsCannotLeadOutOfTheRoot) {
