@@ -50,9 +50,9 @@ class Composer {
     camera.height = dice_.within(1.7F, 2.9F);
     camera.horizon = 0.45F - 0.075F * (camera.height - 1.7F) + dice_.within(-0.02F, 0.02F);
     camera.focal = dice_.within(1.02F, 1.22F);
-    // From feet at the lower edge to people of a seventh of the image's height.
+    // From feet at the lower edge to people of a sixth of the image's height.
     near_ = std::max(3.3F, camera.focal * camera.height / (0.965F - camera.horizon));
-    far_ = camera.focal * 1.7F / 0.145F;
+    far_ = camera.focal * 1.7F / 0.165F;
   }
 
   void set_climate() {
@@ -235,14 +235,14 @@ class Composer {
   void add_decoys() {
     const float nearest = near_ * 1.1F, farthest = far_ * 0.95F;
     for (int i = 0; i < 2; ++i) {
-      if (dice_.chance(0.34F)) {
+      if (dice_.chance(0.22F)) {
         const Ground at = free_place(nearest, farthest, 0.6F);
         put(cold_figure(dice_, scene_.climate), at.x, at.z);
       }
-      if (dice_.chance(0.30F)) add_glass(free_place(nearest, farthest, 1.0F, 0.7F), true);
-      if (dice_.chance(0.30F)) add_warm_post(free_place(nearest, farthest, 0.6F));
+      if (dice_.chance(0.17F)) add_glass(free_place(nearest, farthest, 1.0F, 0.7F), true);
+      if (dice_.chance(0.17F)) add_warm_post(free_place(nearest, farthest, 0.6F));
     }
-    if (dice_.chance(0.25F)) add_glass(free_place(nearest, farthest, 1.0F, 0.7F), false);
+    if (dice_.chance(0.2F)) add_glass(free_place(nearest, farthest, 1.0F, 0.7F), false);
     if (dice_.chance(0.15F)) {
       Dog dog;
       dog.facing = dice_.chance(0.5F) ? 1.0F : -1.0F;
