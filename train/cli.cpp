@@ -9,6 +9,7 @@
 
 #include "runtime/fault.h"
 #include "train/bench_step_command.h"
+#include "train/built_in_plans.h"
 #include "train/check_command.h"
 #include "train/detect_command.h"
 #include "train/eval_command.h"
@@ -152,6 +153,21 @@ void add_run(CLI::App& app, Action& action) {
   });
 }
 
+void add_init(CLI::App& app, Action& action) {
+  CLI::App* const verb = app.add_subcommand("init", "write the built-in plans to a folder");
+  const auto folder = std::make_shared<std::string>("configs");
+  verb->add_option("folder", *folder, "the folder; files that are there are never changed")
+      ->capture_default_str();
+  verb->callback([folder, &action] {
+    action = [folder](std::ostream& out) {
+      write_built_in_plans(*folder);
+      for (const BuiltInPlan& plan : built_in_plans())
+        out << fmt::format("{}/{}\n", *folder, plan.name);
+      return 0;
+    };
+  });
+}
+
 void add_detect(CLI::App& app, Action& action) {
   CLI::App* const verb =
       app.add_subcommand("detect", "draw what a trained detector finds on pairs of images");
@@ -235,6 +251,7 @@ int dispatch(const std::vector<std::string>& given, std::ostream& out) {
   Action action;
   add_run(app, action);
   add_detect(app, action);
+  add_init(app, action);
   add_eval(app, action);
   add_check(app, action);
   add_bench_step(app, action);

@@ -6,6 +6,7 @@
 
 #include "kernels/parallel.h"
 #include "runtime/fault.h"
+#include "train/initial_weights.h"
 #include "train/run_folder.h"
 #include "train/run_setup.h"
 #include "train/run_state.h"
@@ -53,6 +54,11 @@ int fast_check(const ResolvedPlan& resolved, const std::string& folder, Console&
   const Notice notice = [&](const std::string& line) { console.text("notice    " + line); };
   RunSetup setup(resolved, notice);
   console.text(setup.heading());
+  const InitPlan& init = setup.plan().init;
+  console.text(init.plan.empty()
+                   ? "init      " + load_initial_weights(real_file_system(), resolved, nullptr, "",
+                                                         setup.training(), notice)
+                   : fmt::format("init      random numbers: {} is not run for a check", init.plan));
   setup.seek(0);
   for (std::int64_t step = 0; step < kSteps; ++step) {
     const StepReport report = setup.train_step(step);

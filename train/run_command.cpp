@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <sstream>
 
 #include <unistd.h>
 
 #include "runtime/fault.h"
+#include "train/built_in_plans.h"
 #include "train/checkpoint.h"
 #include "train/fast_check.h"
 #include "train/initial_weights.h"
@@ -121,17 +123,21 @@ int dry_run(const std::vector<ResolvedPlan>& chain, const RunCommand& command, C
 
 }  // namespace
 
-int run_plan(const RunCommand& command, std::ostream& out) {
-  if (command.resume && command.fresh)
+int run_plan(const RunCommand& given, std::ostream& out) {
+  if (given.resume && given.fresh)
     throw_fault("KT-CLI-001", "--resume and --fresh contradict each other; give one of them");
-  if (command.quiet && command.json)
+  if (given.quiet && given.json)
     throw_fault("KT-CLI-001", "--quiet and --json contradict each other; give one of them");
+  RunCommand command = given;
+  std::ostringstream said;
+  command.plan = plan_file(given.plan, said);
   const std::vector<ResolvedPlan> chain = chain_of(command);
   Console console(out,
                   command.json    ? Console::Mode::kJson
                   : command.quiet ? Console::Mode::kQuiet
                                   : Console::Mode::kText,
                   &out == &std::cout && ::isatty(STDOUT_FILENO) == 1);
+  if (!said.str().empty()) console.text(said.str());
   const Notice notice = [&](const std::string& line) { console.text("notice    " + line); };
   if (command.dry_run) return dry_run(chain, command, console, notice);
   if (command.fast_check)

@@ -19,6 +19,9 @@ constexpr auto kMessages = std::to_array<Message>({
     {"KT-IO-012", Exit::kCannotCreate, "the run folder cannot be made or written",
      "The folder does not exist and cannot be made, or its permissions forbid writing. Set "
      "output.dir to a folder of your own on a disk that honours fsync."},
+    {"KT-IO-013", Exit::kCannotCreate, "a file of the user's stands where one should be written",
+     "`ktrain init` writes the built-in plans and never changes a file that is there. Name another "
+     "folder, or move the file away."},
 });
 
 }  // namespace

@@ -1,0 +1,65 @@
+#include "train/built_in_plans.h"
+
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "runtime/fault.h"
+#include "tests/support/temporary_folder.h"
+#include "train/plan_load.h"
+
+namespace ktrain::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+TEST(BuiltInPlans, AreTheFilesOfConfigsAndAllOfThemLoad) {
+  const fs::path configs = fs::path(KT_SOURCE_DIR) / "configs";
+  std::size_t files = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(configs))
+    files += entry.path().extension() == ".cfg";
+  EXPECT_EQ(built_in_plans().size(), files);
+  for (const BuiltInPlan& plan : built_in_plans()) {
+    EXPECT_EQ(read_text(configs / plan.name), plan.text) << plan.name;
+    EXPECT_NO_THROW((void)load_plan(configs / plan.name)) << plan.name;
+  }
+}
+
+TEST(BuiltInPlans, AreWrittenButNeverOverAnotherFile) {
+  TemporaryFolder temp;
+  write_built_in_plans(temp / "plans");
+  EXPECT_EQ(read_text(temp / "plans/plan_a.cfg"), find_built_in("plan_a.cfg")->text);
+  EXPECT_NO_THROW(write_built_in_plans(temp / "plans"));  // the same files once more
+  write_text(temp / "plans/stage1.cfg", "seed = 3\n");
+  try {
+    write_built_in_plans(temp / "plans");
+    FAIL() << "no fault";
+  } catch (const Fault& fault) {
+    EXPECT_EQ(fault.id(), "KT-IO-013");
+  }
+  EXPECT_EQ(read_text(temp / "plans/stage1.cfg"), "seed = 3\n");
+}
+
+// The published settings of the experiment: what the plans say, key by key.
+TEST(BuiltInPlans, PlanAHasTheReferencesSettings) {
+  const Plan plan = load_plan(fs::path(KT_SOURCE_DIR) / "configs/kaist/plan_a.cfg").plan;
+  EXPECT_EQ(plan.model.depth, 50);
+  EXPECT_EQ(plan.data.size, (PlanSize{640, 512}));
+  EXPECT_EQ(plan.optimizer.lr, 5e-5);
+  EXPECT_EQ(plan.optimizer.weight_decay, 5e-4);
+  EXPECT_EQ(plan.optimizer.clip, 3.0);
+  EXPECT_EQ(plan.optimizer.multipliers, (std::vector<Multiplier>{{"backbone", 0.1, 1.0}}));
+  EXPECT_EQ(plan.train.epochs, 5);
+  EXPECT_EQ(plan.train.batch, 4);
+  EXPECT_EQ(plan.stop.threshold, 0.58);
+  EXPECT_EQ(plan.stop.patience, 2);
+  const Plan baseline = load_plan(fs::path(KT_SOURCE_DIR) / "configs/kaist/baseline.cfg").plan;
+  EXPECT_EQ(baseline.optimizer.lr, 1e-4);
+  EXPECT_EQ(baseline.optimizer.weight_decay, 1e-2);
+  EXPECT_EQ(baseline.optimizer.clip, 0.0);
+  EXPECT_EQ(baseline.train.epochs, 8);
+}
+
+}  // namespace
+}  // namespace ktrain::test
