@@ -76,6 +76,8 @@ struct PublishedList {
 // Counts of the published lists; docs/data.md has the sources.
 constexpr PublishedList kPublished[] = {
     {"kaist", "train-all-02", 25086},
+    {"kaist", "train-all-02:!set05", 23626},
+    {"kaist", "train-all-02:set05", 1460},
     {"kaist", "test-all-20", 2252},
     {"kaist-improved", "test-all-20", 2252},
     {"kaist-paired", "trainval", 8892},

@@ -216,4 +216,16 @@ PairIndex require_pairs(PairReport report, const DataFolder& folder) {
               report.layout, report.list);
 }
 
+void require_disjoint(const PairReport& train, const PairReport& other) {
+  std::int64_t shared = 0;
+  std::string first;
+  for (std::int64_t i = 0; i < other.index.size(); ++i)
+    if (train.index.find(other.index[i].id) >= 0 && shared++ == 0) first = other.index[i].id;
+  if (shared > 0)
+    throw_fault("KT-DATA-032",
+                "{}: in list '{}' and in list '{}', as are {} more; take them out "
+                "of one (LIST:PREFIX and LIST:!PREFIX split a list)",
+                printable(first), train.list, other.list, shared - 1);
+}
+
 }  // namespace ktrain

@@ -101,4 +101,7 @@ struct PairReport {
 // For training: the index, or the first problem as a Fault that tells how many more there are.
 [[nodiscard]] PairIndex require_pairs(PairReport report, const DataFolder& folder);
 
+// Throws Fault KT-DATA-032, with the first and the number of them, when a pair is in both lists.
+void require_disjoint(const PairReport& train, const PairReport& other);
+
 }  // namespace ktrain

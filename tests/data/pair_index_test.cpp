@@ -125,6 +125,19 @@ TEST(PairIndex, NothingToLearnFromIsAProblem) {
   EXPECT_THAT(problems(read(folder)), HasSubstr("KT-DATA-016"));
 }
 
+TEST(PairIndex, ListsOfOneRunAreDisjoint) {
+  const TempFolder folder;
+  write_kaist(folder, 3);
+  const DataFolder files(folder.path());
+  const auto list = [&](const std::string& name) { return read_pairs(files, {.list = name}); };
+  EXPECT_NO_THROW(
+      require_disjoint(list("train:!set00/V000/I00002"), list("train:set00/V000/I00002")));
+  EXPECT_THAT(
+      test::fault_of([&] { require_disjoint(list("train"), list("train:!set00/V000/I00000")); }),
+      HasSubstr("KT-DATA-032: set00/V000/I00001: in list 'train' and in list "
+                "'train:!set00/V000/I00000', as are 1 more"));
+}
+
 TEST(PairIndex, RealLlvipPairs) {
   if (test::shared_data().empty()) GTEST_SKIP() << "no real LLVIP pairs beside the checkout";
   const DataFolder folder(test::shared_data() / "llvip_mini");
