@@ -59,7 +59,8 @@ ConvEngine resolve(const char* who, Nhwc<const T> x, Krsc<const T> w, Nhwc<const
              w.channels, w.filters);
     if (x.empty() || y.empty()) return ConvEngine::kReference;
     if (options.engine != ConvEngine::kAuto) return options.engine;
-    return fits && winograd::pays(y) ? ConvEngine::kWinograd : ConvEngine::kOneDnn;
+    if (fits && winograd::pays(y)) return ConvEngine::kWinograd;
+    return onednn::is_trusted() ? ConvEngine::kOneDnn : ConvEngine::kReference;
   } else {
     KT_CHECK(options.engine == ConvEngine::kAuto || options.engine == ConvEngine::kReference,
              "{}: engines onednn and winograd compute in float only", who);

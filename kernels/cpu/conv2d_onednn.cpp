@@ -6,6 +6,7 @@
 
 #include "kernels/cpu/conv2d_engines.h"
 #include "kernels/cpu/onednn.h"
+#include "kernels/cpu/pixel_stride.h"
 #include "kernels/parallel.h"
 
 namespace ktrain::cpu::onednn {
@@ -181,8 +182,23 @@ const float* reordered(const std::unique_ptr<Primitive>& reorder, const float* d
 
 }  // namespace
 
+bool is_trusted() {
+  static const bool trusted = [] {
+    const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+    const auto avx2 = static_cast<unsigned>(dnnl::cpu_isa::avx2);
+    return (isa & avx2) == avx2;
+  }();
+  return trusted;
+}
+
 void conv2d_forward(Nhwc<const float> x, Krsc<const float> w, Conv2dEpilogue<float> epilogue,
                     float* workspace, Nhwc<float> y, const Conv2dOptions& options) {
+  if (skips_pixels(w, options)) {
+    const Nhwc<float> seen = seen_pixels(workspace, x, y);
+    gather_pixels(x, options.stride, seen);
+    return conv2d_forward(seen, w, epilogue, workspace + seen_floats(seen), y,
+                          dense_options(options));
+  }
   const FilterPlan& plan = forward_plan(x, w, epilogue, y, options);
   const float* filters = prepare_filters(plan, w, epilogue.scale, workspace);
   plan.convolve->run({{DNNL_ARG_SRC, x.data},
@@ -196,11 +212,21 @@ void conv2d_forward(Nhwc<const float> x, Krsc<const float> w, Conv2dEpilogue<flo
 std::int64_t conv2d_forward_workspace(Nhwc<const float> x, Krsc<const float> w,
                                       Conv2dEpilogue<float> epilogue, Nhwc<const float> y,
                                       const Conv2dOptions& options) {
+  if (skips_pixels(w, options)) {
+    const Nhwc<float> seen = seen_pixels(nullptr, x, y);
+    return seen_floats(seen) +
+           conv2d_forward_workspace(seen, w, epilogue, y, dense_options(options));
+  }
   return forward_plan(x, w, epilogue, y, options).workspace(!epilogue.scale.empty());
 }
 
 void conv2d_backward_data(Nhwc<const float> g, Krsc<const float> w, Span<const float> scale,
                           float* workspace, Nhwc<float> dx, const Conv2dOptions& options) {
+  if (skips_pixels(w, options)) {
+    const Nhwc<float> seen = seen_pixels(workspace, dx, g);
+    conv2d_backward_data(g, w, scale, workspace + seen_floats(seen), seen, dense_options(options));
+    return scatter_pixels(seen, options.stride, dx);
+  }
   const FilterPlan& plan = backward_data_plan(g, w, dx, options);
   const float* filters = prepare_filters(plan, w, scale, workspace);
   plan.convolve->run(
@@ -211,11 +237,22 @@ void conv2d_backward_data(Nhwc<const float> g, Krsc<const float> w, Span<const f
 std::int64_t conv2d_backward_data_workspace(Nhwc<const float> g, Krsc<const float> w,
                                             Span<const float> scale, Nhwc<const float> dx,
                                             const Conv2dOptions& options) {
+  if (skips_pixels(w, options)) {
+    const Nhwc<float> seen = seen_pixels(nullptr, dx, g);
+    return seen_floats(seen) +
+           conv2d_backward_data_workspace(g, w, scale, seen, dense_options(options));
+  }
   return backward_data_plan(g, w, dx, options).workspace(!scale.empty());
 }
 
 void conv2d_backward_weights(Nhwc<const float> x, Nhwc<const float> g, float* workspace,
                              Krsc<float> dw, const Conv2dOptions& options) {
+  if (skips_pixels(dw, options)) {
+    const Nhwc<float> seen = seen_pixels(workspace, x, g);
+    gather_pixels(x, options.stride, seen);
+    return conv2d_backward_weights(seen, g, workspace + seen_floats(seen), dw,
+                                   dense_options(options));
+  }
   const WeightsPlan& plan = backward_weights_plan(x, g, dw, options);
   float* scratch = workspace + plan.x_floats + plan.g_floats + plan.dw_floats;
   const float* from = reordered(plan.reorder_x, x.data, plan.x_floats, workspace, scratch);
@@ -230,6 +267,11 @@ void conv2d_backward_weights(Nhwc<const float> x, Nhwc<const float> g, float* wo
 
 std::int64_t conv2d_backward_weights_workspace(Nhwc<const float> x, Nhwc<const float> g,
                                                Krsc<const float> dw, const Conv2dOptions& options) {
+  if (skips_pixels(dw, options)) {
+    const Nhwc<float> seen = seen_pixels(nullptr, x, g);
+    return seen_floats(seen) +
+           conv2d_backward_weights_workspace(seen, g, dw, dense_options(options));
+  }
   return backward_weights_plan(x, g, dw, options).workspace();
 }
 
