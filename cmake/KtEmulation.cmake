@@ -2,12 +2,14 @@
 #   plain   as compiled; tests run it in three orders of threads and blocks
 #   asan    AddressSanitizer and UndefinedBehaviorSanitizer
 #   check   the access check: races, bounds, uninitialised reads, host memory
-# A build whose own flags are a sanitizer's has the plain flavour only, which then is sanitized.
+# A build with a sanitizer of its own has the asan flavour, or none where the two do not go together.
 # Included from tests/: a source file has one language per folder, and here .cu is C++.
 
-set(KT_FLAVOURS plain)
-if(NOT KT_SANITIZE)
-  list(APPEND KT_FLAVOURS asan check)
+set(KT_FLAVOURS plain asan check)
+if(KT_SANITIZE MATCHES "address")
+  set(KT_FLAVOURS asan)
+elseif(KT_SANITIZE)
+  set(KT_FLAVOURS "")
 endif()
 
 file(GLOB kt_emulator CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/device/emulation/*.cpp)
@@ -24,13 +26,13 @@ function(kt_flavour target flavour part)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
   target_compile_features(${target} PRIVATE cxx_std_20)
   target_compile_definitions(${target} PRIVATE KT_CUDA_ENABLED=1 KT_CUDA_ARCHITECTURES="emulation")
-  target_compile_options(${target} PRIVATE -Wno-unknown-pragmas -g1)
+  target_compile_options(${target} PRIVATE -Wno-unknown-pragmas -g1 -O1)
   if(flavour STREQUAL "asan")
-    target_compile_options(${target} PRIVATE -O1 ${kt_asan_flags})
+    target_compile_options(${target} PRIVATE ${kt_asan_flags})
   elseif(flavour STREQUAL "check")
     target_compile_definitions(${target} PRIVATE KT_EMULATION_CHECK=1)
     if(part STREQUAL "kernels")
-      target_compile_options(${target} PRIVATE -O1 -fsanitize=thread)
+      target_compile_options(${target} PRIVATE -fsanitize=thread)
     endif()
   endif()
 endfunction()
@@ -42,12 +44,12 @@ foreach(flavour ${KT_FLAVOURS})
   kt_flavour(kt_emulated_${flavour} ${flavour} kernels)
 endforeach()
 
-# kt_emulated_program(name flavour SOURCES ... OBJECTS ...): a program of the flavour. Objects stand
-# before kt_kernels, so that its functions are taken from here where both have them.
+# kt_emulated_program(name flavour OBJECTS ...): a program of the flavour. Objects stand before
+# kt_kernels, so that its functions are taken from here where both have them.
 function(kt_emulated_program name flavour)
-  cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "SOURCES;OBJECTS")
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "OBJECTS")
   list(TRANSFORM arg_OBJECTS REPLACE "(.+)" "$<TARGET_OBJECTS:\\1>")
-  add_executable(${name} ${arg_SOURCES} ${arg_OBJECTS} $<TARGET_OBJECTS:kt_emulator_${flavour}>)
+  add_executable(${name} ${arg_OBJECTS} $<TARGET_OBJECTS:kt_emulator_${flavour}>)
   target_link_libraries(${name} PRIVATE kt_kernels GTest::gmock GTest::gtest_main)
   kt_settings(${name})
   if(flavour STREQUAL "asan")

@@ -6,7 +6,7 @@
 
 #include "kernels/device/launch.cuh"
 #include "kernels/device/stream.h"
-#include "tests/support/cuda.h"
+#include "tests/support/device_view.h"
 
 namespace ktrain::test {
 

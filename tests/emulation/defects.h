@@ -22,8 +22,8 @@ struct Expected {
 struct Defect {
   std::string name;
   Expected expected;
-  // A pattern that the report of the check flavour holds where that notices the defect, and that of
-  // the asan flavour elsewhere; empty where no report is made.
+  // What the report of the check flavour holds where that notices the defect, and that of the asan
+  // flavour elsewhere: alternatives between bars; empty where no report is made.
   std::string word;
   std::function<bool()> run;  // true: the result is right
   bool strict_exit = false;

@@ -2,9 +2,11 @@
 // the table expects must be seen. A defect that no flavour notices is a hole in the checkers.
 #include "tests/emulation/defects.h"
 
+#include <algorithm>
+#include <cctype>
 #include <cstdio>
+#include <cstdlib>
 #include <ostream>
-#include <regex>
 #include <string_view>
 
 #include <gtest/gtest.h>
@@ -28,7 +30,12 @@ static void PrintTo(const Defect& defect, std::ostream* out) { *out << defect.na
 
 namespace {
 
-constexpr std::string_view kFlavour = KT_FLAVOUR;
+// Which flavour this program is: KT_FLAVOUR in the environment.
+std::string_view flavour() {
+  static const char* const name = std::getenv("KT_FLAVOUR");
+  KT_CHECK(name, "KT_FLAVOUR is not set; wanted plain, asan or check");
+  return name;
+}
 constexpr int kRight = 0, kWrong = 10, kError = 11;
 
 struct Outcome {
@@ -92,8 +99,18 @@ Outcome random_outcome(const Defect& defect) {
 // Is this the flavour whose report must hold the defect's word?
 bool must_say_so(const Defect& defect) {
   if (defect.word.empty()) return false;
-  if (defect.expected.check == 'E') return kFlavour == "check";
-  return kFlavour == "asan";
+  if (defect.expected.check == 'E') return flavour() == "check";
+  return flavour() == "asan";
+}
+
+// `words` are alternatives between bars.
+bool holds_one_of(const std::string& text, std::string_view words) {
+  for (std::size_t bar; !words.empty(); words.remove_prefix(bar)) {
+    bar = std::min(words.find('|'), words.size());
+    if (text.find(words.substr(0, bar)) != std::string::npos) return true;
+    if (bar < words.size()) ++bar;
+  }
+  return false;
 }
 
 void expect(const Defect& defect, char wanted, const Outcome& found, const char* how) {
@@ -102,7 +119,7 @@ void expect(const Defect& defect, char wanted, const Outcome& found, const char*
   if (wanted == '.') return;  // whatever it does there, another flavour is the one that must see it
   EXPECT_EQ(found.letter, wanted) << found.text;
   if (!must_say_so(defect)) return;
-  EXPECT_TRUE(std::regex_search(found.text, std::regex(defect.word)))
+  EXPECT_TRUE(holds_one_of(found.text, defect.word))
       << "wanted '" << defect.word << "' in: " << found.text;
 }
 
@@ -120,8 +137,8 @@ TEST_P(PlantedDefect, IsNoticed) {
   const Defect& defect = GetParam();
   const Expected& e = defect.expected;
   const Outcome fifo = outcome(defect);
-  if (kFlavour != "plain") {
-    expect(defect, kFlavour == "asan" ? e.asan : e.check, fifo, "fifo");
+  if (flavour() != "plain") {
+    expect(defect, flavour() == "asan" ? e.asan : e.check, fifo, "fifo");
     std::printf("  %-44s %c\n", defect.name.c_str(), fifo.letter);
     return;
   }
