@@ -3,27 +3,32 @@
 
 set(KT_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
 
+# Options for the target's C++ files; its CUDA files, if any, have theirs from KtCuda.cmake.
+function(kt_cxx_options target)
+  target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:${ARGN}>")
+endfunction()
+
 # What every target of the project is compiled with.
 function(kt_settings target)
-  target_compile_options(${target} PRIVATE ${KT_WARNINGS})
+  kt_cxx_options(${target} ${KT_WARNINGS})
   if(KT_NATIVE AND NOT CMAKE_CROSSCOMPILING)
-    target_compile_options(${target} PRIVATE -march=native)
+    kt_cxx_options(${target} -march=native)
   endif()
   # One rounding rule for every compiler: a*b+c is not silently fused, so that results do not
   # depend on what the optimiser saw.
-  target_compile_options(${target} PRIVATE -ffp-contract=off)
+  kt_cxx_options(${target} -ffp-contract=off)
   # std::sqrt need not set errno: with it no loop that takes a root runs in vector registers.
-  target_compile_options(${target} PRIVATE -fno-math-errno)
+  kt_cxx_options(${target} -fno-math-errno)
   # A loop that clang leaves scalar under `omp simd` (as sanitizers make it) is slow, not wrong.
   if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-    target_compile_options(${target} PRIVATE -Wno-pass-failed)
+    kt_cxx_options(${target} -Wno-pass-failed)
   endif()
   if(KT_FUZZ)
-    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
+    kt_cxx_options(${target} -fsanitize=fuzzer-no-link)
   endif()
   if(KT_SANITIZE)
-    target_compile_options(${target} PRIVATE -fsanitize=${KT_SANITIZE} -fno-sanitize-recover=all
-                           -fno-omit-frame-pointer)
+    kt_cxx_options(${target} -fsanitize=${KT_SANITIZE} -fno-sanitize-recover=all
+                   -fno-omit-frame-pointer)
     target_link_options(${target} PRIVATE -fsanitize=${KT_SANITIZE})
   endif()
 endfunction()

@@ -4,9 +4,9 @@
 //              loss[0]     = sum_r row_loss[r] / max(avg_factor[0], 1)
 //   backward:  dx[r,c]     = dloss[0] * (p[r,c] - [c == labels[r]]) / max(avg_factor[0], 1);
 //                            0 in the rows where labels[r] = -1
-// avg_factor, loss and dloss have one element. The sum over rows is taken in double and in the
-// order of r. Shapes must agree. No rows: loss 0. Probabilities are written for every row. p may
-// alias x; dx may alias p.
+// avg_factor, loss and dloss have one element. The sum over rows is taken in double, on the CPU in
+// the order of r, on CUDA in an order that depends on their number alone. Shapes must agree. No
+// rows: loss 0. Probabilities are written for every row. p may alias x; dx may alias p.
 // A label outside -1 .. cols-1 throws on the CPU; on CUDA, where nothing can be thrown, it makes
 // row_loss and loss NaN and its row of dx NaN.
 #pragma once

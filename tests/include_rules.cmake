@@ -51,6 +51,15 @@ foreach(contract ${contracts})
   endif()
 endforeach()
 
+# gpu.cu asks the driver and computes nothing.
+file(GLOB cuda_kernels ${ROOT}/kernels/*.cu)
+foreach(kernel ${cuda_kernels})
+  get_filename_component(op ${kernel} NAME_WE)
+  if(NOT op STREQUAL "gpu" AND NOT EXISTS ${ROOT}/tests/cuda/${op}_test.cpp)
+    complain("kernels/${op}.cu has no tests/cuda/${op}_test.cpp")
+  endif()
+endforeach()
+
 if(errors)
   message(FATAL_ERROR "include_rules: ${errors} violations")
 endif()

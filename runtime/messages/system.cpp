@@ -7,12 +7,21 @@ namespace {
 
 constexpr auto kMessages = std::to_array<Message>({
     {"KT-SYS-001", Exit::kUnavailable, "the requested device cannot be used",
-     "device = \"cuda\" was asked for, and no driver or no supported GPU answered. Use device = "
-     "\"auto\" or \"cpu\" to train on the CPU."},
+     "device = \"cuda\" was asked for, and the program was built without CUDA, or no driver or no "
+     "supported GPU answered. Use device = \"auto\" or \"cpu\" to train on the CPU, or configure "
+     "with "
+     "`cmake --preset cuda`."},
     {"KT-SYS-002", Exit::kOutOfMemory, "out of memory",
      "The plan needs more memory than the machine has. The memory plan (`--dry-run`) shows what "
      "takes "
      "how much and the largest batch that fits. Lower data.batch, data.size or model.width."},
+    {"KT-SYS-003", Exit::kUnavailable, "training cannot use this GPU yet",
+     "A GPU was found, but some kernels of a training step exist for the CPU only, and a step is "
+     "not "
+     "split between the two. Use device = \"auto\" or \"cpu\"."},
+    {"KT-SYS-004", Exit::kPlan, "a device that does not exist",
+     "The setting `device` is one of auto (a GPU if training can use one, else the CPU), cpu and "
+     "cuda."},
 });
 
 }  // namespace

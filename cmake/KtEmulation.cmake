@@ -1,0 +1,58 @@
+# The CUDA kernels as C++ on the CPU (kernels/device/emulation), in up to three flavours:
+#   plain   as compiled; tests run it in three orders of threads and blocks
+#   asan    AddressSanitizer and UndefinedBehaviorSanitizer
+#   check   the access check: races, bounds, uninitialised reads, host memory
+# A build with a sanitizer of its own has the asan flavour, or none where the two do not go together.
+# Included from tests/: a source file has one language per folder, and here .cu is C++.
+
+set(KT_FLAVOURS plain asan check)
+if(KT_SANITIZE MATCHES "address")
+  set(KT_FLAVOURS asan)
+elseif(KT_SANITIZE)
+  set(KT_FLAVOURS "")
+endif()
+
+file(GLOB kt_emulator CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/device/emulation/*.cpp)
+file(GLOB kt_emulated CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*.cu
+     ${PROJECT_SOURCE_DIR}/kernels/device/*.cu)
+set_source_files_properties(${kt_emulated} PROPERTIES LANGUAGE CXX)
+
+set(kt_asan_flags -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
+    -fno-omit-frame-pointer)
+
+# kt_flavour(target flavour kernels|emulator): compiles the target's sources for a flavour.
+function(kt_flavour target flavour part)
+  kt_settings(${target})
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_compile_features(${target} PRIVATE cxx_std_20)
+  target_compile_definitions(${target} PRIVATE KT_CUDA_ENABLED=1 KT_CUDA_ARCHITECTURES="emulation")
+  target_compile_options(${target} PRIVATE -Wno-unknown-pragmas -g1 -O1)
+  if(flavour STREQUAL "asan")
+    target_compile_options(${target} PRIVATE ${kt_asan_flags})
+  elseif(flavour STREQUAL "check")
+    target_compile_definitions(${target} PRIVATE KT_EMULATION_CHECK=1)
+    if(part STREQUAL "kernels")
+      target_compile_options(${target} PRIVATE -fsanitize=thread)
+    endif()
+  endif()
+endfunction()
+
+foreach(flavour ${KT_FLAVOURS})
+  add_library(kt_emulator_${flavour} OBJECT ${kt_emulator})
+  kt_flavour(kt_emulator_${flavour} ${flavour} emulator)
+  add_library(kt_emulated_${flavour} OBJECT ${kt_emulated})
+  kt_flavour(kt_emulated_${flavour} ${flavour} kernels)
+endforeach()
+
+# kt_emulated_program(name flavour OBJECTS ...): a program of the flavour. Objects stand before
+# kt_kernels, so that its functions are taken from here where both have them.
+function(kt_emulated_program name flavour)
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "OBJECTS")
+  list(TRANSFORM arg_OBJECTS REPLACE "(.+)" "$<TARGET_OBJECTS:\\1>")
+  add_executable(${name} ${arg_OBJECTS} $<TARGET_OBJECTS:kt_emulator_${flavour}>)
+  target_link_libraries(${name} PRIVATE kt_kernels GTest::gmock GTest::gtest_main)
+  kt_settings(${name})
+  if(flavour STREQUAL "asan")
+    target_link_options(${name} PRIVATE ${kt_asan_flags})
+  endif()
+endfunction()

@@ -1,0 +1,91 @@
+// What machine.cpp and sync.cpp share: the state of the running block.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/device/emulation/fiber.h"
+#include "kernels/device/emulation/machine.h"
+
+namespace ktrain::emulation {
+
+inline constexpr int kLanes = 32;
+
+enum class State : std::uint8_t { kReady, kAtBarrier, kInWarpOperation, kLeft };
+
+struct Thread {
+  Fiber fiber;
+  uint3 index{};
+  unsigned number = 0;  // in its block
+  int lane = 0;
+  State state = State::kLeft;
+  const char* waits_in = "";
+  Site site{};
+  bool fenced = false;
+  std::array<const void*, 4> atomics{};  // the last addresses, for the next fence
+  unsigned num_atomics = 0;
+};
+
+// One warp-wide operation whose lanes are arriving.
+struct WarpOperation {
+  unsigned mask = 0;
+  unsigned arrived = 0;
+  const char* name = "";
+  Site site{};
+  std::array<const void*, kLanes> in{};
+  std::array<void*, kLanes> out{};
+  std::array<Thread*, kLanes> threads{};
+};
+
+struct Warp {
+  unsigned exists = 0;  // lanes
+  unsigned left = 0;
+  unsigned turn = 0;
+  std::vector<WarpOperation> pending;
+  std::array<char, 64> clocks{};  // addresses that stand for __syncwarp in the race check
+};
+
+struct Random {
+  std::uint64_t state = 1;
+  std::uint32_t below(std::uint32_t limit) {
+    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+    return static_cast<std::uint32_t>(((state >> 32) * limit) >> 32);
+  }
+};
+
+struct Machine {
+  const char* kernel = "";
+  void (*body)(const void*) = nullptr;
+  const void* arguments = nullptr;
+
+  uint3 block{};
+  unsigned num_threads = 0;
+  unsigned alive = 0;
+  std::vector<Thread> threads;
+  std::vector<Warp> warps;
+
+  std::vector<Thread*> at_barrier;
+  Site barrier_site{};
+  unsigned barrier_generation = 0;
+  std::array<char, 2> barrier_clocks{};
+
+  std::vector<Thread*> ready;
+  std::size_t next_ready = 0;
+  Thread* running = nullptr;
+  Random random;
+  std::optional<Failure> failure;
+};
+
+[[nodiscard]] Machine& machine();
+
+void make_ready(Thread& thread);
+// The running thread stops in `state` and goes on when somebody makes it ready.
+void wait(State state, const char* what, Site site);
+// The running thread has ended: those who wait for it go on, or it is an error.
+void thread_leaves(Thread& thread);
+
+}  // namespace ktrain::emulation

@@ -1,0 +1,170 @@
+#include "kernels/device/emulation/memory.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "kernels/device/emulation/access_check.h"
+#include "kernels/device/emulation/machine.h"
+#include "kernels/device/emulation/sanitizers.h"
+
+namespace ktrain::emulation {
+namespace {
+
+constexpr std::size_t kSharedLimit = 48 << 10;  // what a kernel may declare without opting in
+constexpr std::size_t kWindow = 128 << 10;
+constexpr std::size_t kGuard = 256;
+constexpr unsigned char kGuardByte = 0xA5;
+
+struct SharedArray {
+  const void* key;
+  char* data;
+  std::size_t bytes;
+  Site site;
+};
+
+// The shared memory of the running block.
+struct Window {
+  alignas(256) std::array<char, kWindow> memory;
+  std::size_t used = 0;   // of memory, guards included
+  std::size_t bytes = 0;  // asked for
+  std::vector<SharedArray> arrays;
+};
+Window& window() {
+  static auto* const w = new Window;
+  return *w;
+}
+
+// An allocation's bytes stand between two guards of kGuard bytes.
+struct Allocation {
+  char* data;
+  std::size_t bytes;
+};
+std::vector<Allocation>& allocations() {  // by address
+  static auto* const list = new std::vector<Allocation>;
+  return *list;
+}
+
+void make_guard(char* p, std::size_t bytes) {
+  std::memset(p, kGuardByte, bytes);
+  forbid(p, bytes);
+}
+
+bool guard_is_whole(const char* p, std::size_t bytes) {
+#if KT_EMULATION_ASAN
+  (void)p, (void)bytes;
+  return true;  // a write would have ended the program
+#else
+  return std::all_of(p, p + bytes,
+                     [](char c) { return static_cast<unsigned char>(c) == kGuardByte; });
+#endif
+}
+
+// The allocation that starts at or before p, nullptr when there is none.
+Allocation* allocation_before(const void* p) {
+  auto& list = allocations();
+  const auto after =
+      std::upper_bound(list.begin(), list.end(), static_cast<const char*>(p),
+                       [](const char* address, const Allocation& a) { return address < a.data; });
+  return after == list.begin() ? nullptr : &*(after - 1);
+}
+
+}  // namespace
+
+void shared_memory_begins() {
+  Window& w = window();
+  w.arrays.clear();
+  w.bytes = 0;
+  w.used = kGuard;
+  allow(w.memory.data(), w.memory.size());
+  make_guard(w.memory.data(), kGuard);
+  access_check::shared_window(w.memory.data(), w.memory.size());
+}
+
+void shared_memory_ends() {
+  const Window& w = window();
+  bool whole = guard_is_whole(w.memory.data(), kGuard);
+  for (const SharedArray& a : w.arrays) {
+    const std::size_t end = (a.bytes + 15) / 16 * 16 - a.bytes + kGuard;
+    whole = whole && guard_is_whole(a.data + a.bytes, end);
+    if (!whole)
+      fail("shared-guard", fmt::format("a write outside the shared array of {}:{}, {} bytes long",
+                                       a.site.file, a.site.line, a.bytes));
+  }
+}
+
+void* shared_memory(const void* key, std::size_t bytes, Site site) {
+  Window& w = window();
+  for (const SharedArray& a : w.arrays)
+    if (a.key == key) return a.data;
+  w.bytes += bytes;
+  if (w.bytes > kSharedLimit)
+    fail("shared-limit", fmt::format("{} bytes of shared memory at {}:{}; {} are allowed", w.bytes,
+                                     site.file, site.line, kSharedLimit));
+  char* const data = w.memory.data() + w.used;
+  const std::size_t end = (bytes + 15) / 16 * 16 - bytes + kGuard;
+  w.used += bytes + end;
+  if (w.used > kWindow)
+    fail("shared-limit", "more shared arrays than the emulation's window holds");
+  std::memset(data, 0xFF, bytes);
+  make_guard(data + bytes, end);
+  w.arrays.push_back({key, data, bytes, site});
+  access_check::shared_array(data, bytes, site);
+  return data;
+}
+
+void* device_allocate(std::size_t bytes) {
+  const std::size_t padded = (bytes + 15) / 16 * 16;
+  auto* const base =
+      static_cast<char*>(std::aligned_alloc(256, (padded + 2 * kGuard + 255) / 256 * 256));
+  if (!base) return nullptr;
+  char* const data = base + kGuard;
+  std::memset(data, 0xFF, bytes);
+  make_guard(base, kGuard);
+  make_guard(data + bytes, padded - bytes + kGuard);
+  auto& list = allocations();
+  const Allocation* const before = allocation_before(data);
+  list.insert(before ? list.begin() + (before - list.data()) + 1 : list.begin(), {data, bytes});
+  access_check::allocated(data, bytes, kGuard);
+  return data;
+}
+
+void device_free(void* p) {
+  if (!p) return;
+  Allocation* const a = allocation_before(p);
+  if (!a || a->data != p) fail("device-pointer", "cudaFree of what is not a device allocation");
+  access_check::freed(p);
+  char* const base = a->data - kGuard;
+  const std::size_t bytes = a->bytes;
+  const bool whole = guard_is_whole(base, kGuard) && guard_is_whole(a->data + bytes, kGuard);
+  allocations().erase(allocations().begin() + (a - allocations().data()));
+  allow(base, kGuard);
+  allow(base + kGuard + bytes, (bytes + 15) / 16 * 16 - bytes + kGuard);
+  std::free(base);
+  if (!whole) fail("device-guard", fmt::format("a write outside an allocation of {} bytes", bytes));
+}
+
+bool is_device_memory(const void* p, std::size_t bytes) {
+  const Allocation* const a = allocation_before(p);
+  return a && static_cast<const char*>(p) + bytes <= a->data + a->bytes;
+}
+
+void check_kernel_pointer(const char* kernel, const void* p) {
+  if (p && !is_device_memory(p, 0))
+    fail("device-pointer",
+         fmt::format("{} is called with a pointer that is not device memory", kernel));
+}
+
+void check_device_guards(const char* kernel) {
+  for (const Allocation& a : allocations())
+    if (!guard_is_whole(a.data - kGuard, kGuard) || !guard_is_whole(a.data + a.bytes, kGuard)) {
+      std::memset(a.data - kGuard, kGuardByte, kGuard);  // one report for one fault
+      std::memset(a.data + a.bytes, kGuardByte, kGuard);
+      fail("device-guard",
+           fmt::format("{} wrote outside an allocation of {} bytes", kernel, a.bytes));
+    }
+}
+
+}  // namespace ktrain::emulation

@@ -1,0 +1,36 @@
+// Four floats at a time: one 16-byte access where the address allows, four of 4 bytes where not.
+// The caller finds out once, for all its pointers, so that the order of what it computes does not
+// depend on an address.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/device/port.cuh"
+
+namespace ktrain {
+
+inline bool aligned_for_quads(const float* p) {
+  return reinterpret_cast<std::uintptr_t>(p) % sizeof(float4) == 0;
+}
+
+// The quad p[0..3]; elements past `count` are 0 and not read.
+__device__ __forceinline__ float4 load_quad(const float* p, bool aligned, std::int64_t count = 4) {
+  if (aligned && count >= 4) return *reinterpret_cast<const float4*>(p);
+  return make_float4(count > 0 ? p[0] : 0.0f, count > 1 ? p[1] : 0.0f, count > 2 ? p[2] : 0.0f,
+                     count > 3 ? p[3] : 0.0f);
+}
+
+// Elements past `count` are not written.
+__device__ __forceinline__ void store_quad(float* p, float4 value, bool aligned,
+                                           std::int64_t count = 4) {
+  if (aligned && count >= 4) {
+    *reinterpret_cast<float4*>(p) = value;
+    return;
+  }
+  if (count > 0) p[0] = value.x;
+  if (count > 1) p[1] = value.y;
+  if (count > 2) p[2] = value.z;
+  if (count > 3) p[3] = value.w;
+}
+
+}  // namespace ktrain

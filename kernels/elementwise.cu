@@ -1,0 +1,173 @@
+// A thread per four elements; every byte is read and written once. One kernel serves all the
+// arithmetic: `op` gets the quad that y had (when it asks) and the inputs', and returns y's.
+#include "kernels/elementwise.h"
+
+#include "kernels/check.h"
+#include "kernels/device/launch.cuh"
+#include "kernels/device/vector_io.cuh"
+
+namespace ktrain::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr std::int64_t kPerBlock = kThreads * 4;
+
+// Applies a function of scalars to the elements of quads.
+template <class F, class... Quads>
+__device__ float4 by_element(F f, const Quads&... q) {
+  return make_float4(f(q.x...), f(q.y...), f(q.z...), f(q.w...));
+}
+
+// The operations. prepare() is called once by every thread: what stands in memory is read there.
+struct Fill {
+  float value;
+  __device__ void prepare() {}
+  __device__ float operator()() const { return value; }
+};
+struct Copy {
+  __device__ void prepare() {}
+  __device__ float operator()(float x) const { return x; }
+};
+struct Sum {
+  __device__ void prepare() {}
+  __device__ float operator()(float a, float b) const { return a + b; }
+};
+struct Product {
+  __device__ void prepare() {}
+  __device__ float operator()(float a, float b) const { return a * b; }
+};
+struct Scale {
+  float factor;
+  __device__ void prepare() {}
+  __device__ float operator()(float x) const { return factor * x; }
+};
+struct ScaleBy {
+  const float* memory;
+  float factor = 0;
+  __device__ void prepare() { factor = memory[0]; }
+  __device__ float operator()(float x) const { return factor * x; }
+};
+struct AddScaled {
+  float factor;
+  __device__ void prepare() {}
+  __device__ float operator()(float x, float y) const { return y + factor * x; }
+};
+struct Blend {
+  float keep, rest;
+  __device__ void prepare() {}
+  __device__ float operator()(float x, float y) const { return keep * y + rest * x; }
+};
+struct Relu {
+  __device__ void prepare() {}
+  // A NaN, for which no comparison holds, is kept.
+  __device__ float operator()(float x) const { return x <= 0 ? 0.0f : x; }
+};
+struct ReluGradient {
+  __device__ void prepare() {}
+  __device__ float operator()(float y, float dy) const { return y > 0 ? dy : 0.0f; }
+};
+
+// y may be one of the inputs: a thread reads its elements before it writes them.
+template <class Op, class... Inputs>
+__global__ void __launch_bounds__(kThreads)
+    map_kernel(Op op, std::int64_t size, bool aligned, float* y, Inputs... inputs) {
+  const std::int64_t i = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * 4;
+  if (i >= size) return;
+  const std::int64_t count = size - i;
+  op.prepare();
+  const float4 result = by_element(op, load_quad(inputs + i, aligned, count)...);
+  store_quad(y + i, result, aligned, count);
+}
+
+template <class Op, class... Inputs>
+void map(const char* name, CudaStream stream, Op op, Span<float> y, Inputs... inputs) {
+  [[maybe_unused]] const auto check = [&](Span<const float> x) {
+    KT_CHECK(x.size == y.size, "{}: an input has {} elements, the output {}", name, x.size, y.size);
+  };
+  (check(inputs), ...);
+  if (y.empty()) return;
+  const bool aligned = aligned_for_quads(y.data) && (aligned_for_quads(inputs.data) && ...);
+  launch(name, map_kernel<Op, decltype(inputs.data)...>, num_blocks(y.size, kPerBlock), kThreads,
+         stream, op, y.size, aligned, y.data, inputs.data...);
+}
+
+// Terms without their sizes, which are all the same.
+struct TermPointers {
+  const float* terms[Terms<float>::kCapacity];
+  int count;
+};
+
+__global__ void __launch_bounds__(kThreads)
+    weighted_sum_kernel(TermPointers from, const float* weights, std::int64_t size, bool aligned,
+                        float* y) {
+  const std::int64_t i = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * 4;
+  if (i >= size) return;
+  const std::int64_t count = size - i;
+  float4 total = make_float4(0, 0, 0, 0);
+  for (int k = 0; k < from.count; ++k) {
+    const float weight = weights[k];
+    const float4 x = load_quad(from.terms[k] + i, aligned, count);
+    total = by_element([weight](float sum, float term) { return sum + weight * term; }, total, x);
+  }
+  store_quad(y + i, total, aligned, count);
+}
+
+}  // namespace
+
+void fill(CudaStream stream, Span<float> y, double value) {
+  map("fill", stream, Fill{static_cast<float>(value)}, y);
+}
+void copy(CudaStream stream, Span<const float> x, Span<float> y) {
+  map("copy", stream, Copy{}, y, x);
+}
+void add(CudaStream stream, Span<const float> a, Span<const float> b, Span<float> y) {
+  map("add", stream, Sum{}, y, a, b);
+}
+void multiply(CudaStream stream, Span<const float> a, Span<const float> b, Span<float> y) {
+  map("multiply", stream, Product{}, y, a, b);
+}
+void scale(CudaStream stream, Span<const float> x, Span<float> y, double factor) {
+  map("scale", stream, Scale{static_cast<float>(factor)}, y, x);
+}
+void scale_by(CudaStream stream, Span<const float> x, Span<const float> factor, Span<float> y) {
+  KT_CHECK(factor.size == 1, "scale_by: the factor has {} elements, wanted 1", factor.size);
+  map("scale_by", stream, ScaleBy{factor.data}, y, x);
+}
+void accumulate(CudaStream stream, Span<const float> x, Span<float> y) {
+  map("accumulate", stream, Sum{}, y, y, x);
+}
+void accumulate_scaled(CudaStream stream, Span<const float> x, Span<float> y, double factor) {
+  map("accumulate_scaled", stream, AddScaled{static_cast<float>(factor)}, y, x, y);
+}
+void blend(CudaStream stream, Span<const float> x, Span<float> y, double keep) {
+  map("blend", stream, Blend{static_cast<float>(keep), static_cast<float>(1.0 - keep)}, y, x, y);
+}
+void relu_forward(CudaStream stream, Span<const float> x, Span<float> y) {
+  map("relu_forward", stream, Relu{}, y, x);
+}
+void relu_backward(CudaStream stream, Span<const float> y, Span<const float> dy, Span<float> dx) {
+  map("relu_backward", stream, ReluGradient{}, dx, y, dy);
+}
+
+void weighted_sum(CudaStream stream, const Terms<float>& terms, Span<const float> weights,
+                  Span<float> y) {
+  KT_CHECK(terms.count >= 0 && terms.count <= Terms<float>::kCapacity,
+           "weighted_sum: {} terms, at most {} allowed", terms.count, Terms<float>::kCapacity);
+  KT_CHECK(weights.size == terms.count, "weighted_sum: {} weights for {} terms", weights.size,
+           terms.count);
+  TermPointers from{};
+  from.count = terms.count;
+  bool aligned = aligned_for_quads(y.data);
+  for (int k = 0; k < terms.count; ++k) {
+    const Span<const float> term = terms.terms[static_cast<std::size_t>(k)];
+    KT_CHECK(term.size == y.size, "weighted_sum: an input has {} elements, the output {}",
+             term.size, y.size);
+    from.terms[k] = term.data;
+    aligned = aligned && aligned_for_quads(term.data);
+  }
+  if (y.empty()) return;
+  launch("weighted_sum", weighted_sum_kernel, num_blocks(y.size, kPerBlock), kThreads, stream, from,
+         weights.data, y.size, aligned, y.data);
+}
+
+}  // namespace ktrain::cuda

@@ -1,0 +1,46 @@
+#include "runtime/device.h"
+
+#include "runtime/fault.h"
+
+namespace ktrain {
+namespace {
+
+// True as soon as every kernel of a training step has a CUDA form and tensors can live on a GPU.
+constexpr bool kTrainingRunsOnGpu = false;
+
+constexpr std::string_view kNotYet =
+    "a training step still has kernels without a CUDA form (convolution is one)";
+
+}  // namespace
+
+DeviceChoice choose_device(std::string_view requested) {
+  // Asking the driver takes a moment, and "cpu" does not want to know.
+  return choose_device(requested, requested == "cpu" ? GpuQuery{} : find_gpu());
+}
+
+DeviceChoice choose_device(std::string_view requested, const GpuQuery& found) {
+  if (requested == "cpu") return {Device::kCpu, ""};
+  if (requested == "auto") {
+    if (!found.gpu)
+      return {Device::kCpu, fmt::format("no GPU: {}; training on the CPU", found.reason)};
+    if (!kTrainingRunsOnGpu)
+      return {Device::kCpu,
+              fmt::format("{} is not used: {}; training on the CPU", found.gpu->name, kNotYet)};
+    return {Device::kCuda, found.gpu->name};
+  }
+  if (requested != "cuda")
+    throw_fault("KT-SYS-004", "device = \"{}\": wanted auto, cpu or cuda", printable(requested));
+  if (!found.gpu)
+    throw_fault(
+        "KT-SYS-001",
+        "device = \"cuda\": no GPU: {}; set device = \"auto\" or \"cpu\" to train on the CPU",
+        found.reason);
+  if (!kTrainingRunsOnGpu)
+    throw_fault("KT-SYS-003",
+                "device = \"cuda\": found {}, but {}; set device = \"auto\" or \"cpu\" to train on "
+                "the CPU",
+                found.gpu->name, kNotYet);
+  return {Device::kCuda, found.gpu->name};
+}
+
+}  // namespace ktrain

@@ -1,0 +1,42 @@
+// Deliberately broken kernels: what the emulation and its checkers must notice.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace ktrain::test {
+
+// How a defect shows in one flavour of the emulation:
+//   E   the emulation's own Failure, or an Error of a call
+//   S   AddressSanitizer or UndefinedBehaviorSanitizer
+//   W   nobody complains, and the result is wrong
+//   .   nothing, and the result is right: as it may well be on a GPU, on a good day
+// `asan` and `check` run in the fifo order; `random` is the plain flavour with seeds 1 to 8, the
+// best of them.
+struct Expected {
+  char fifo, random, asan, check;
+};
+
+struct Defect {
+  std::string name;
+  Expected expected;
+  // What the report of the check flavour holds where that notices the defect, and that of the asan
+  // flavour elsewhere: alternatives between bars; empty where no report is made.
+  std::string word;
+  std::function<bool()> run;  // true: the result is right
+  bool strict_exit = false;
+};
+
+[[nodiscard]] std::vector<Defect> all_defects();
+
+// By group, in files of their own.
+std::vector<Defect> order_defects();   // barriers, warps, atomics, blocks
+std::vector<Defect> memory_defects();  // bounds, initial values, host memory
+std::vector<Defect> launch_defects();  // launches, arithmetic, calls
+std::vector<Defect> stripped_ops();    // the project's own kernels without their barriers
+// The repaired kernels: nothing may be noticed and the result must be right.
+std::vector<Defect> clean_kernels();
+
+}  // namespace ktrain::test

@@ -1,0 +1,110 @@
+// The project's own kernels, compiled without their barriers (without_barriers.h): the checkers
+// must notice it there, too.
+#include <algorithm>
+
+#include "kernels/cross_entropy.h"
+#include "kernels/reduce.h"
+#include "kernels/roi_align.h"
+#include "tests/emulation/bench.cuh"
+#include "tests/emulation/defects.h"
+
+namespace ktrain::test {
+namespace {
+
+bool sum_without_barriers() {
+  DefectBench b;
+  const DeviceView<double> scratch(kReduceScratch);
+  cuda::sum(b.stream.get(), b.dx.in(), scratch.span(), {b.y.data(), 1});
+  double total = 0;
+  for (const float x : b.x) total += static_cast<double>(x);
+  return b.gives({static_cast<float>(total)});
+}
+
+bool columns_without_barriers() {
+  DefectBench b;
+  const DeviceView<double> scratch(kReduceScratch);
+  cuda::column_sums(b.stream.get(), {b.dx.data(), 64, 10}, scratch.span(), {b.y.data(), 10});
+  std::vector<float> want(10, 0.0f);
+  for (std::size_t i = 0; i < b.x.size(); ++i) want[i % 10] += b.x[i];
+  return b.gives(want);
+}
+
+bool loss_without_barriers() {
+  DefectBench b;
+  const DeviceView<std::int32_t> labels(b.stream.get(), std::vector<std::int32_t>(320, 1));
+  const DeviceView<float> p(640), rows(320), one(b.stream.get(), {1.0f});
+  cuda::cross_entropy_forward(b.stream.get(), {b.dx.data(), 320, 2}, labels.in(), one.in(),
+                              {p.data(), 320, 2}, rows.span(), {b.y.data(), 1});
+  double total = 0;
+  for (std::size_t r = 0; r < 320; ++r)
+    total +=
+        std::log1p(std::exp(static_cast<double>(b.x[2 * r]) - static_cast<double>(b.x[2 * r + 1])));
+  return std::abs(static_cast<double>(b.y.to_host(b.stream.get())[0]) - total) < 1e-3 * total;
+}
+
+struct Pyramid {
+  std::vector<float> ones = std::vector<float>(2 * (64 + 16 + 4 + 1) * 4, 1.0f);
+  template <class T>
+  static RoiLevels<T> levels(T* at) {
+    RoiLevels<T> result;
+    for (std::size_t l = 0; l < kRoiLevels; ++l) {
+      result[l] = {at, 2, 8 >> l, 8 >> l, 4};
+      at += result[l].size();
+    }
+    return result;
+  }
+};
+
+bool roi_forward_without_barriers() {
+  DefectBench b;
+  const Pyramid pyramid;
+  const DeviceView<float> maps(b.stream.get(), pyramid.ones),
+      roi(b.stream.get(), {4.0f, 4.0f, 28.0f, 20.0f});
+  const DeviceView<std::int32_t> image(b.stream.get(), {1});
+  cuda::roi_align_forward(b.stream.get(), Pyramid::levels<const float>(maps.data()),
+                          {roi.data(), 1, 4}, image.in(), {b.y.data(), 1, 3, 3, 4});
+  return b.gives(std::vector<float>(36, 1.0f));
+}
+
+bool roi_backward_without_barriers() {
+  DefectBench b;
+  const Pyramid pyramid;
+  const DeviceView<float> maps(static_cast<std::int64_t>(pyramid.ones.size())),
+      roi(b.stream.get(), {4.0f, 4.0f, 28.0f, 20.0f}),
+      dout(b.stream.get(), std::vector<float>(36, 1.0f));
+  const DeviceView<std::int32_t> image(b.stream.get(), {1});
+  cuda::roi_align_backward(b.stream.get(), {roi.data(), 1, 4}, image.in(),
+                           {dout.data(), 1, 3, 3, 4}, Pyramid::levels<float>(maps.data()));
+  double total = 0;
+  for (const float v : maps.to_host(b.stream.get())) total += static_cast<double>(v);
+  return std::abs(total - 36) < 1e-3;
+}
+
+}  // namespace
+
+std::vector<Defect> stripped_ops() {
+  return {
+      {"sum without barriers",
+       {'W', 'W', 'W', 'E'},
+       "race|what nobody wrote",
+       sum_without_barriers},
+      {"column sums without barriers",
+       {'W', 'W', 'W', 'E'},
+       "race|what nobody wrote",
+       columns_without_barriers},
+      {"loss without barriers",
+       {'W', 'W', 'W', 'E'},
+       "race|what nobody wrote",
+       loss_without_barriers},
+      {"RoIAlign forward without barriers",
+       {'W', 'W', 'W', 'E'},
+       "race|what nobody wrote",
+       roi_forward_without_barriers},
+      {"RoIAlign backward without barriers",
+       {'W', 'W', 'W', 'E'},
+       "race|what nobody wrote",
+       roi_backward_without_barriers},
+  };
+}
+
+}  // namespace ktrain::test
