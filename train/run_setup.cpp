@@ -3,12 +3,16 @@
 #include <algorithm>
 
 #include "kernels/parallel.h"
+#include "runtime/device.h"
 #include "train/model_options.h"
 
 namespace ktrain {
 
 RunSetup::RunSetup(const ResolvedPlan& resolved, const Notice& notice)
     : resolved_(resolved), context_(make_cpu_context()) {
+  const DeviceChoice choice = choose_device(plan().device);
+  context_->queue.device = choice.device;
+  if (!choice.note.empty()) notice(choice.note);
   set_num_threads(static_cast<int>(plan().threads));
   data_ = open_data_set(plan().data, plan().threads, notice);
   training_.emplace(context_, plan());
@@ -64,7 +68,8 @@ std::string RunSetup::heading() const {
          fmt::format("optimizer {}, weight decay {:g}, clip {:g}\n", plan().optimizer.kind,
                      plan().optimizer.weight_decay, plan().optimizer.clip) +
          training_->optimizer().groups_text() + memory_table(memory_) +
-         fmt::format("machine   {} threads, device cpu, seed {}\n", num_threads(), plan().seed);
+         fmt::format("machine   {} threads, device {}, seed {}\n", num_threads(),
+                     name(context_->queue.device), plan().seed);
 }
 
 }  // namespace ktrain
