@@ -31,7 +31,7 @@ TEST(Schedule, GoldenTableOfPlanA) {
   const auto rates = by_epoch(plan, 5, 11439);
   // The table gives three digits.
   const double want[] = {5.0e-5, 5.0e-5, 4.28e-5, 2.55e-5, 8.2e-6};
-  for (int i = 0; i < 5; ++i) EXPECT_NEAR(rates[i], want[i], 0.005 * want[i]) << i;
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_NEAR(rates[i], want[i], 0.005 * want[i]) << i;
   EXPECT_DOUBLE_EQ(rates[0], 5e-5);
   EXPECT_DOUBLE_EQ(rates[1], 5e-5);
   EXPECT_DOUBLE_EQ(rates[3], 1e-6 + 4.9e-5 / 2);
