@@ -219,8 +219,10 @@ TEST(CheckpointCrash, OneFailureAnywhereIsOvercome) {
 // C7, C8, C9: from some call on everything fails, and the older checkpoints stay.
 TEST(CheckpointCrash, LastingFailuresEndInOneFaultWithOldFilesIntact) {
   int faults = 0;
-  for (const auto& [code, only_room] : std::vector<std::pair<int, bool>>{
+  for (const auto& failure : std::vector<std::pair<int, bool>>{
            {EIO, false}, {ENOSPC, true}, {EDQUOT, true}, {EROFS, true}}) {
+    const int code = failure.first;  // clang 14 captures no structured binding
+    const bool only_room = failure.second;
     for (std::int64_t call = 1, calls = calls_of_a_save(); call <= calls; ++call) {
       SimulatedDisk disk(empty_disk());
       Told told;

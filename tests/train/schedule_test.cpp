@@ -31,7 +31,7 @@ TEST(Schedule, GoldenTableOfPlanA) {
   const auto rates = by_epoch(plan, 5, 11439);
   // The table gives three digits.
   const double want[] = {5.0e-5, 5.0e-5, 4.28e-5, 2.55e-5, 8.2e-6};
-  for (int i = 0; i < 5; ++i) EXPECT_NEAR(rates[i], want[i], 0.005 * want[i]) << i;
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_NEAR(rates[i], want[i], 0.005 * want[i]) << i;
   EXPECT_DOUBLE_EQ(rates[0], 5e-5);
   EXPECT_DOUBLE_EQ(rates[1], 5e-5);
   EXPECT_DOUBLE_EQ(rates[3], 1e-6 + 4.9e-5 / 2);
@@ -45,7 +45,7 @@ TEST(Schedule, GoldenTableOfTheFailedRun) {
       "schedule = {kind = 'cosine', begin = 1, end = 8, min_lr = 1e-5, warmup_steps = 200}");
   const auto rates = by_epoch(plan, 8, 11439);
   const double want[] = {1e-4, 1e-4, 9.55e-5};
-  for (int i = 0; i < 3; ++i) EXPECT_NEAR(rates[i], want[i], 0.0005 * want[i]) << i;
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(rates[i], want[i], 0.0005 * want[i]) << i;
 }
 
 TEST(Schedule, GoldenTableOfTheUpstreamDefault) {
@@ -54,9 +54,9 @@ TEST(Schedule, GoldenTableOfTheUpstreamDefault) {
       "schedule = {kind = 'multistep', milestones = [8, 11], gamma = 0.1, warmup_steps = 500}");
   const auto rates = by_epoch(plan, 12, 1000);
   for (int epoch = 1; epoch <= 12; ++epoch)
-    EXPECT_DOUBLE_EQ(rates[epoch - 1], epoch <= 8    ? 0.02
-                                       : epoch <= 11 ? 0.02 * 0.1
-                                                     : 0.02 * 0.1 * 0.1);
+    EXPECT_DOUBLE_EQ(rates[static_cast<std::size_t>(epoch - 1)], epoch <= 8    ? 0.02
+                                                                 : epoch <= 11 ? 0.02 * 0.1
+                                                                               : 0.02 * 0.1 * 0.1);
 }
 
 TEST(Schedule, WarmupRisesLinearlyToOne) {
