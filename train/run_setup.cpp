@@ -8,7 +8,8 @@
 namespace ktrain {
 
 RunSetup::RunSetup(const ResolvedPlan& resolved, const Notice& notice)
-    : resolved_(resolved), context_(make_cpu_context()) {
+    : resolved_(resolved), device_(choose_device(plan().device)), context_(make_cpu_context()) {
+  KT_CHECK(device_.device == Device::kCpu, "run: no context for device {}", name(device_.device));
   set_num_threads(static_cast<int>(plan().threads));
   data_ = open_data_set(plan().data, plan().threads, notice);
   training_.emplace(context_, plan());
@@ -64,7 +65,9 @@ std::string RunSetup::heading() const {
          fmt::format("optimizer {}, weight decay {:g}, clip {:g}\n", plan().optimizer.kind,
                      plan().optimizer.weight_decay, plan().optimizer.clip) +
          training_->optimizer().groups_text() + memory_table(memory_) +
-         fmt::format("machine   {} threads, device cpu, seed {}\n", num_threads(), plan().seed);
+         fmt::format("machine   {} threads, device {}, seed {}\n", num_threads(),
+                     name(device_.device), plan().seed) +
+         (device_.note.empty() ? "" : fmt::format("device    {}\n", device_.note));
 }
 
 }  // namespace ktrain
