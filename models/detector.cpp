@@ -1,6 +1,6 @@
 #include "models/detector.h"
 
-#include "kernels/profile.h"
+#include "runtime/profile.h"
 
 namespace ktrain {
 namespace {

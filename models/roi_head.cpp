@@ -1,6 +1,6 @@
 #include "models/roi_head.h"
 
-#include "kernels/profile.h"
+#include "runtime/profile.h"
 
 namespace ktrain {
 namespace {

@@ -3,16 +3,13 @@
 #include <algorithm>
 
 #include "kernels/parallel.h"
-#include "runtime/device.h"
 #include "train/model_options.h"
 
 namespace ktrain {
 
 RunSetup::RunSetup(const ResolvedPlan& resolved, const Notice& notice)
-    : resolved_(resolved), context_(make_cpu_context()) {
-  const DeviceChoice choice = choose_device(plan().device);
-  context_->queue.device = choice.device;
-  if (!choice.note.empty()) notice(choice.note);
+    : resolved_(resolved), device_(choose_device(plan().device)), context_(make_cpu_context()) {
+  KT_CHECK(device_.device == Device::kCpu, "run: no context for device {}", name(device_.device));
   set_num_threads(static_cast<int>(plan().threads));
   data_ = open_data_set(plan().data, plan().threads, notice);
   training_.emplace(context_, plan());
@@ -69,7 +66,8 @@ std::string RunSetup::heading() const {
                      plan().optimizer.weight_decay, plan().optimizer.clip) +
          training_->optimizer().groups_text() + memory_table(memory_) +
          fmt::format("machine   {} threads, device {}, seed {}\n", num_threads(),
-                     name(context_->queue.device), plan().seed);
+                     name(device_.device), plan().seed) +
+         (device_.note.empty() ? "" : fmt::format("device    {}\n", device_.note));
 }
 
 }  // namespace ktrain

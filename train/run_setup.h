@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "runtime/device.h"
 #include "train/batch_tensors.h"
 #include "train/data_set.h"
 #include "train/memory_plan.h"
@@ -49,6 +50,7 @@ class RunSetup {
   [[nodiscard]] MemoryPlan plan_step_memory();
 
   ResolvedPlan resolved_;
+  DeviceChoice device_;
   ContextPtr context_;
   DataSet data_;
   std::optional<TrainingStep> training_;

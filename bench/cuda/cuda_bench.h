@@ -23,6 +23,10 @@ inline std::vector<float> random_values(std::int64_t size, unsigned seed) {
   return values;
 }
 
+// A launch takes microseconds and evicting the cache before it a tenth of a millisecond: left alone
+// the library would repeat short kernels a hundred thousand times.
+constexpr std::int64_t kIterations = 300;
+
 class CudaBench {
  public:
   [[nodiscard]] CudaStream stream() const { return stream_.get(); }

@@ -122,15 +122,17 @@ BENCHMARK(cuda_cross_entropy_forward)
     ->Args({1024, 2})
     ->Args({163680, 2})
     ->Args({8192, 81})
+    ->Iterations(kIterations)
     ->UseManualTime();
 BENCHMARK(cuda_cross_entropy_backward)
     ->ArgNames({"rows", "classes"})
     ->Args({1024, 2})
     ->Args({163680, 2})
     ->Args({8192, 81})
+    ->Iterations(kIterations)
     ->UseManualTime();
-BENCHMARK(cuda_roi_align_forward)->UseManualTime();
-BENCHMARK(cuda_roi_align_backward)->UseManualTime();
+BENCHMARK(cuda_roi_align_forward)->Iterations(kIterations)->UseManualTime();
+BENCHMARK(cuda_roi_align_backward)->Iterations(kIterations)->UseManualTime();
 
 }  // namespace
 }  // namespace ktrain::bench

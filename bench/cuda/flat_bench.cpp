@@ -67,16 +67,33 @@ void cuda_adamw(benchmark::State& state) {
   });
 }
 
-BENCHMARK(cuda_add)->ArgName("p2_2x128x160x256")->Arg(kMap)->UseManualTime();
-BENCHMARK(cuda_relu_backward)->ArgName("p2_2x128x160x256")->Arg(kMap)->UseManualTime();
-BENCHMARK(cuda_sum_of_squares)->ArgName("backbone_weights")->Arg(kBackbone)->UseManualTime();
+BENCHMARK(cuda_add)
+    ->ArgName("p2_2x128x160x256")
+    ->Arg(kMap)
+    ->Iterations(kIterations)
+    ->UseManualTime();
+BENCHMARK(cuda_relu_backward)
+    ->ArgName("p2_2x128x160x256")
+    ->Arg(kMap)
+    ->Iterations(kIterations)
+    ->UseManualTime();
+BENCHMARK(cuda_sum_of_squares)
+    ->ArgName("backbone_weights")
+    ->Arg(kBackbone)
+    ->Iterations(kIterations)
+    ->UseManualTime();
 BENCHMARK(cuda_column_sums)
     ->ArgNames({"rows", "cols"})
     ->Args({2 * 128 * 160, 256})
     ->Args({2 * 128 * 160, 3})
     ->Args({1024, 1024})
+    ->Iterations(kIterations)
     ->UseManualTime();
-BENCHMARK(cuda_adamw)->ArgName("backbone_weights")->Arg(kBackbone)->UseManualTime();
+BENCHMARK(cuda_adamw)
+    ->ArgName("backbone_weights")
+    ->Arg(kBackbone)
+    ->Iterations(kIterations)
+    ->UseManualTime();
 
 }  // namespace
 }  // namespace ktrain::bench

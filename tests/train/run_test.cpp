@@ -214,6 +214,19 @@ TEST(Run, DryRunTrainsNothing) {
   EXPECT_FALSE(fs::exists(tiny.runs()));
 }
 
+TEST(Run, TheDeviceIsChosenByPlanAndMachineAndTheReasonIsSaidOnce) {
+  TinyRun tiny;
+  RunCommand dry = tiny.command();
+  dry.dry_run = true;
+  ASSERT_EQ(tiny.run(dry), 0);
+  const std::string output = tiny.output(), said = "device    " + choose_device("auto").note + "\n";
+  const std::size_t at = output.find(said);
+  ASSERT_NE(at, std::string::npos) << output;
+  EXPECT_EQ(output.find(said, at + 1), std::string::npos);
+  dry.overrides.push_back("device='cuda'");
+  EXPECT_THAT(fault_of(tiny, dry), testing::ContainsRegex("^KT-SYS-00[13]: device = .cuda."));
+}
+
 TEST(Run, FastCheckLeavesNothing) {
   TinyRun tiny;
   RunCommand check = tiny.command({"train.average=0.1"});
