@@ -18,7 +18,7 @@ Pyramid Fusion::operator()(const Pyramid& visible, const Pyramid& thermal) const
       fused[i] = add(v, t);
       continue;
     }
-    fused[i] = convs_[i](concat(v, t));
+    fused[i] = convs_[i](v, t);
     if (kind_ == FusionKind::kGated) fused[i] = gate(fused[i], v, t);
   }
   return fused;

@@ -28,6 +28,16 @@ Tensor Conv::operator()(const Tensor& x) const {
   return conv2d(x, weight_, {.shift = bias_}, options(shape_, activation_));
 }
 
+Tensor Conv::operator()(const Tensor& a, const Tensor& b) const {
+  const std::int64_t split = a.size(3), rest = b.size(3);
+  KT_CHECK(split + rest == shape_.inputs, "Conv: {} and {} channels, wanted {} together", split,
+           rest, shape_.inputs);
+  const Tensor of_b = conv2d(b, take_channels(weight_, split, rest), {.shift = bias_},
+                             options(shape_, Activation::kNone));
+  return conv2d(a, take_channels(weight_, 0, split), {.residual = of_b},
+                options(shape_, activation_));
+}
+
 Linear::Linear(const Maker& maker, std::int64_t inputs, std::int64_t outputs,
                const Initial& initial, Activation activation)
     : weight_(maker.weight("weight", {outputs, inputs}, initial)),

@@ -27,6 +27,8 @@ class Conv {
   Conv(const Maker& maker, const ConvShape& shape, const Initial& initial,
        Activation activation = Activation::kNone);
   [[nodiscard]] Tensor operator()(const Tensor& x) const;
+  // Of the channels of a followed by those of b, without making a map of both.
+  [[nodiscard]] Tensor operator()(const Tensor& a, const Tensor& b) const;
 
  private:
   Tensor weight_, bias_;

@@ -104,5 +104,7 @@ struct NormTensors {
 // Side by side: the parts, each seen as its first axis by everything else
 // (runtime/ops/columns.cpp).
 [[nodiscard]] Tensor concat_columns(const std::vector<Tensor>& parts);
+// `count` channels from `first` on: a copy (runtime/ops/columns.cpp).
+[[nodiscard]] Tensor take_channels(const Tensor& x, std::int64_t first, std::int64_t count);
 
 }  // namespace ktrain

@@ -126,7 +126,6 @@ void write_kernels(const BenchStepReport& report, std::ostream& out) {
 
 void write_text(const BenchStepReport& report, std::ostream& out) {
   const Summary s(report);
-  const MemoryUsage& planned = report.memory.usage;
   out << fmt::format(
              "machine   {}, {} threads, {:.1f} GFLOP/s of multiply-adds measured ({} bit)\n",
              cpu_name(), num_threads(), report.fma_peak * 1e-9, fma_vector_bits())
@@ -138,10 +137,10 @@ void write_text(const BenchStepReport& report, std::ostream& out) {
              "pairs/s\n",
              s.median_ms, s.min_ms, s.max_ms, report.seconds.size(), s.pairs_per_second)
       << fmt::format(
-             "memory    {:.1f} MiB planned ({:.1f} with gaps), {:.1f} MiB used of the arena, "
-             "{:.1f} MiB peak of the process; the arena grew {} times\n",
-             mebibytes(planned.peak_bytes), mebibytes(planned.high_water_bytes),
-             mebibytes(report.high_water_bytes), mebibytes(report.peak_rss_bytes), report.growths);
+             "used      {:.1f} MiB of the arena, which grew {} times in the timed steps; {:.1f} "
+             "MiB peak of the process\n",
+             mebibytes(report.high_water_bytes), report.growths, mebibytes(report.peak_rss_bytes))
+      << memory_table(report.memory);
   if (!report.options.parts) return;
   out << fmt::format(
       "work      {:.1f} GFLOP a step, as direct convolution and matrix products have them: {:.1f} "

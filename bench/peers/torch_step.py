@@ -98,7 +98,12 @@ def random_batch(args, generator):
     return (*images, targets)
 
 
+def peak_rss_mib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def main():
+    imports = peak_rss_mib()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, value in dict(depth=50, channels=256, batch=2, height=512, width=640, boxes=6, steps=5, warmup=2,
                             threads=0).items():
@@ -131,7 +136,7 @@ def main():
     print(json.dumps(dict(
         step_ms_median=round(statistics.median(times), 1), step_ms_min=round(min(times), 1),
         step_ms_max=round(max(times), 1), pairs_per_s=round(args.batch * 1e3 / statistics.median(times), 4),
-        peak_rss_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        peak_rss_mib=round(peak_rss_mib(), 1), import_rss_mib=round(imports, 1),
         parameters=sum(p.numel() for p in model.parameters()), torch=torch.__version__,
         torchvision=torchvision.__version__, threads=torch.get_num_threads(), machine=platform.machine(),
         settings=vars(args))))

@@ -51,4 +51,20 @@ Tensor concat_columns(const std::vector<Tensor>& parts) {
   });
 }
 
+Tensor take_channels(const Tensor& x, std::int64_t first, std::int64_t count) {
+  KT_CHECK(x.shape().rank() == 4 && first >= 0 && count >= 0 && first + count <= x.size(3),
+           "take_channels: x is {}, wanted {} channels from {}", x.shape().text(), count, first);
+  Tensor y = Tensor::empty(x.context(), {x.size(0), x.size(1), x.size(2), count});
+  run_on_cpu(x.queue(), "take_columns",
+             [&] { cpu::take_columns<float>(x.rows<float>(), y.mutable_rows<float>(), first); });
+  return record("take_channels", {x}, y,
+                [shape = x.shape(), first](const Tensor& dy, const Wanted&) {
+                  Tensor dx = Tensor::zeros(dy.context(), shape);
+                  run_on_cpu(dy.queue(), "place_columns", [&] {
+                    cpu::place_columns<float>(dy.rows<float>(), dx.mutable_rows<float>(), first);
+                  });
+                  return std::vector{dx};
+                });
+}
+
 }  // namespace ktrain
