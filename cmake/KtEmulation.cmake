@@ -5,6 +5,9 @@
 # A build with a sanitizer of its own has the asan flavour, or none where the two do not go together.
 # Included from tests/: a source file has one language per folder, and here .cu is C++.
 
+set(kt_asan_flags -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
+    -fno-omit-frame-pointer)
+
 set(KT_FLAVOURS plain asan check)
 if(KT_SANITIZE MATCHES "address")
   set(KT_FLAVOURS asan)
@@ -12,13 +15,22 @@ elseif(KT_SANITIZE)
   set(KT_FLAVOURS "")
 endif()
 
+# Debian's clang has its sanitizers' libraries in a package of their own (libclang-rt-14-dev).
+include(CheckCXXSourceCompiles)
+list(JOIN kt_asan_flags " " CMAKE_REQUIRED_FLAGS)
+check_cxx_source_compiles("int main() { return 0; }" KT_HAS_ASAN)
+unset(CMAKE_REQUIRED_FLAGS)
+if(NOT KT_HAS_ASAN AND "asan" IN_LIST KT_FLAVOURS)
+  list(REMOVE_ITEM KT_FLAVOURS asan)
+  add_test(NAME emulation.asan COMMAND ${CMAKE_COMMAND} -E echo
+           "SKIPPED: this compiler has no AddressSanitizer library")
+  set_tests_properties(emulation.asan PROPERTIES SKIP_REGULAR_EXPRESSION "SKIPPED")
+endif()
+
 file(GLOB kt_emulator CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/device/emulation/*.cpp)
 file(GLOB kt_emulated CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*.cu
      ${PROJECT_SOURCE_DIR}/kernels/device/*.cu)
 set_source_files_properties(${kt_emulated} PROPERTIES LANGUAGE CXX)
-
-set(kt_asan_flags -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
-    -fno-omit-frame-pointer)
 
 # kt_flavour(target flavour kernels|emulator): compiles the target's sources for a flavour.
 function(kt_flavour target flavour part)
@@ -33,6 +45,10 @@ function(kt_flavour target flavour part)
     target_compile_definitions(${target} PRIVATE KT_EMULATION_CHECK=1)
     if(part STREQUAL "kernels")
       target_compile_options(${target} PRIVATE -fsanitize=thread)
+      if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")  # else x += 1 is reported as a write alone
+        target_compile_options(${target} PRIVATE
+                               "SHELL:-mllvm -tsan-instrument-read-before-write=1")
+      endif()
     endif()
   endif()
 endfunction()
