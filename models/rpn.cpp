@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "kernels/profile.h"
+#include "runtime/part.h"
 
 namespace ktrain {
 namespace {
