@@ -1,6 +1,6 @@
 #include "models/detector.h"
 
-#include "runtime/profile.h"
+#include "runtime/part.h"
 
 namespace ktrain {
 namespace {

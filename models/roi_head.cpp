@@ -1,6 +1,6 @@
 #include "models/roi_head.h"
 
-#include "runtime/profile.h"
+#include "runtime/part.h"
 
 namespace ktrain {
 namespace {

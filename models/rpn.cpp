@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "runtime/profile.h"
+#include "runtime/part.h"
 
 namespace ktrain {
 namespace {

@@ -7,9 +7,9 @@
 
 namespace {
 
-// libgomp lets a thread that waits for others spin for about 12 ms. Where other programs want the
+// libgomp lets a thread that waits for others spin for 300,000 turns. Where other programs want the
 // cores too, that takes the core from the very thread that is waited for: a step then lasts several
-// times as long as it must. 2000 turns, about 0.1 ms, bridge the gap from loop to loop and no more.
+// times as long as it must (docs/performance.md). 2000 turns bridge the gap from loop to loop.
 // libgomp reads its environment while it is loaded, so the program starts itself once more; where
 // that is impossible it runs as it is.
 void limit_spinning(char** argv) {
