@@ -64,7 +64,7 @@ __global__ void read_last_blocks_shared(const float* x, float* y) {
   y[blockIdx.x * 64 + threadIdx.x] = s[threadIdx.x];
 }
 
-__global__ void misaligned_quad(const float* x, float* y) {
+[[maybe_unused]] __global__ void misaligned_quad(const float* x, float* y) {
   const float4 q = *reinterpret_cast<const float4*>(x + 1 + 4 * threadIdx.x);
   y[threadIdx.x] = q.x;
 }
@@ -115,7 +115,7 @@ bool stale_shared() {
   b.run(read_last_blocks_shared, 2, 64, b.dx.data(), b.y.data());
   return b.gives(b.picked(128, [](int i) { return i % 64; }));
 }
-bool misaligned() {
+[[maybe_unused]] bool misaligned() {
   DefectBench b;
   b.run(misaligned_quad, 1, 32, b.dx.data(), b.y.data());
   return b.gives(b.picked(32, [](int i) { return 1 + 4 * i; }));
@@ -179,7 +179,9 @@ std::vector<Defect> memory_defects() {
        {'W', 'W', 'W', 'E'},
        "what nobody wrote",
        stale_shared},
+#ifndef __clang__  // whose alignment check leaves out copies of whole structs
       {"misaligned float4", {'.', '.', 'S', '.'}, "misaligned address", misaligned},
+#endif
       {"local array past the end",
        {'.', '.', 'S', '.'},
        "out of bounds|stack-buffer-overflow",
