@@ -13,7 +13,19 @@ namespace ktrain {
 namespace {
 
 constexpr std::int64_t kHeadBytes = 256 << 10;  // where an image's header must end
+constexpr std::int64_t kTailBytes = 8;          // enough for an end mark
 constexpr std::int64_t kAnnotationBytes = 16 << 20;
+
+// Whether a file of this kind that ends in `tail` ends as a whole one does. BMP has no mark.
+bool has_end_mark(ImageFormat format, const std::vector<std::uint8_t>& tail) {
+  const auto ends = [&](std::initializer_list<std::uint8_t> mark) {
+    return tail.size() >= mark.size() &&
+           std::equal(mark.begin(), mark.end(), tail.end() - std::ssize(mark));
+  };
+  if (format == ImageFormat::kJpeg) return ends({0xFF, 0xD9});
+  if (format == ImageFormat::kPng) return ends({'I', 'E', 'N', 'D', 0xAE, 0x42, 0x60, 0x82});
+  return false;
+}
 
 class PairReader {
  public:
@@ -91,8 +103,13 @@ class PairReader {
       check_image_complete({shown, bytes_});
       return image_info({shown, bytes_});
     }
-    folder_.read_ends(path, kHeadBytes, 0, bytes_, tail_);
-    return image_info({shown, bytes_});
+    folder_.read_ends(path, kHeadBytes, kTailBytes, bytes_, tail_);
+    const ImageInfo info = image_info({shown, bytes_});
+    if (has_end_mark(info.format, tail_)) return info;
+    // Cut off, or bytes of somebody else's behind the end: the whole file tells.
+    folder_.read(path, ImageLimits{}.max_file_bytes, bytes_);
+    check_image_complete({shown, bytes_});
+    return info;
   }
 
   void read_images(Pair& pair, PairReport& report) {

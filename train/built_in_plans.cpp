@@ -47,7 +47,9 @@ void write_built_in_plans(const std::string& folder) {
 
 std::string plan_file(const std::string& plan, std::ostream& out) {
   std::error_code error;
-  if (fs::exists(plan, error) || !find_built_in(plan) || fs::exists("configs", error)) return plan;
+  if (fs::exists(plan, error) || !find_built_in(plan)) return plan;
+  if (fs::exists("configs/" + plan, error)) return "configs/" + plan;
+  if (fs::exists("configs", error)) return plan;
   write_built_in_plans("configs");
   out << fmt::format("plan      {} is not here; the built-in plans are now in configs/\n", plan);
   return "configs/" + plan;

@@ -24,8 +24,8 @@ struct BuiltInPlan {
 void write_built_in_plans(const std::string& folder);
 
 // The file to read for a plan that a user names: `plan` itself when it exists. Else, when it is the
-// name of a built-in one and there is no folder `configs`, all of them are written there and
-// `configs/<plan>` is the answer; `out` says so.
+// name of a built-in one, `configs/<plan>`; where there is no folder `configs`, all of them are
+// written there first, and `out` says so.
 [[nodiscard]] std::string plan_file(const std::string& plan, std::ostream& out);
 
 }  // namespace ktrain

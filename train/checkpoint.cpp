@@ -98,10 +98,13 @@ std::optional<LoadedCheckpoint> load_newest(FileSystem& files, const std::string
   return std::nullopt;
 }
 
-// The file of the step after which `epoch` was complete.
+// The file of the step after which `epoch` was complete: the first that says so. Those saved in the
+// middle of the next epoch say it too.
 std::optional<std::string> find_epoch(FileSystem& files, const std::string& folder,
                                       const std::string& epoch) {
-  for (const std::int64_t step : list_steps(files, folder)) {
+  std::vector<std::int64_t> steps = list_steps(files, folder);
+  std::reverse(steps.begin(), steps.end());
+  for (const std::int64_t step : steps) {
     try {
       const auto header = read_checkpoint_header(files, folder + "/" + checkpoint_name(step));
       const auto found = header.metadata.find("epoch");
@@ -354,7 +357,10 @@ void check_identity(const std::string& where, const Metadata& found, const Metad
                                printable(text, 40));
   }
   if (!differences.empty())
-    throw_fault("KT-CKPT-002", "{}: belongs to another run: {}", where, differences);
+    throw_fault("KT-CKPT-002",
+                "{}: belongs to another run: {}; give it what it was made with, start over with "
+                "--fresh, or name another folder with output.dir or --runs",
+                where, differences);
 }
 
 }  // namespace ktrain

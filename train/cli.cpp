@@ -14,6 +14,7 @@
 #include "train/detect_command.h"
 #include "train/eval_command.h"
 #include "train/explain.h"
+#include "train/machine_text.h"
 #include "train/nearest.h"
 #include "train/plan_text.h"
 #include "train/run_command.h"
@@ -246,7 +247,12 @@ void check_verb(const CLI::App& app, const std::vector<std::string>& arguments) 
 
 int dispatch(const std::vector<std::string>& given, std::ostream& out) {
   const std::vector<std::string> arguments = with_verb(given);
-  CLI::App app("ktrain: two-stream pedestrian detectors", "ktrain");
+  CLI::App app(
+      "ktrain: two-stream pedestrian detectors\n\n"
+      "ktrain PLAN.cfg [OPTIONS]    train by a plan, such as configs/plan_a.cfg\n"
+      "ktrain COMMAND [OPTIONS]\n",
+      "ktrain");
+  app.set_version_flag("--version", "ktrain " + version_text());
   app.require_subcommand(1);
   Action action;
   add_run(app, action);
@@ -257,10 +263,17 @@ int dispatch(const std::vector<std::string>& given, std::ostream& out) {
   add_bench_step(app, action);
   add_synth(app, action);
   add_explain(app, action);
+  if (arguments.empty()) {
+    out << app.help();
+    return static_cast<int>(Exit::kUsage);
+  }
   try {
     check_verb(app, arguments);
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 wants it
     app.parse(reversed);
+  } catch (const CLI::CallForVersion&) {
+    out << "ktrain " << version_text() << '\n';
+    return 0;
   } catch (const CLI::CallForHelp&) {
     const auto used = app.get_subcommands();
     out << (used.empty() ? app.help() : used[0]->help());
@@ -269,7 +282,11 @@ int dispatch(const std::vector<std::string>& given, std::ostream& out) {
     throw_fault("KT-CLI-001", "{}; `ktrain --help` lists commands, `ktrain COMMAND --help` options",
                 printable(error.what(), 300));
   }
-  return action(out);
+  const int code = action(out);
+  // A run goes on when nobody listens any more; what other commands have to say is their result.
+  if (!out.flush() && arguments[0] != "run")
+    throw_fault("KT-IO-001", "standard output: cannot be written, so the result is lost");
+  return code;
 }
 
 int report(std::ostream& err, Exit exit, std::string_view text) {

@@ -1,6 +1,7 @@
 #include "train/data_set.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "data/synth/synth.h"
 #include "kernels/profile.h"
@@ -10,10 +11,12 @@
 namespace ktrain {
 namespace {
 
-PairList read_list(const DataFolder& folder, const DataPlan& plan, std::string_view role) {
-  const PairSource source = pair_source(plan, role);
-  PairReport report = read_pairs(folder, source);
-  PairList out{source.list, {}, report.positive, report.ignored, report.empty};
+PairReport read_report(const DataFolder& folder, const DataPlan& plan, std::string_view role) {
+  return read_pairs(folder, pair_source(plan, role));
+}
+
+RunList list_of(PairReport report, const DataFolder& folder) {
+  RunList out{report.list, {}, report.positive, report.ignored, report.empty};
   out.index = require_pairs(std::move(report), folder);
   return out;
 }
@@ -33,25 +36,17 @@ SynthSpec synth_spec(const SynthPlan& plan) {
 
 void make_built_in(const DataPlan& plan, std::int64_t threads, const Notice& notice) {
   const double begin = monotonic_seconds();
+  std::error_code error;
+  if (!std::filesystem::exists(plan.root, error))
+    notice(fmt::format("drawing the built-in data set, {} pairs of {}x{}, in {} ...",
+                       plan.synth.train_pairs + plan.synth.val_pairs, plan.synth.size.width,
+                       plan.synth.size.height, plan.root));
   if (ensure_synth(plan.root, synth_spec(plan.synth), static_cast<int>(threads)))
     notice(
         fmt::format("made the built-in data set: {} training and {} held-out pairs of {}x{} in {} "
                     "({:.1f} s)",
                     plan.synth.train_pairs, plan.synth.val_pairs, plan.synth.size.width,
                     plan.synth.size.height, plan.root, monotonic_seconds() - begin));
-}
-
-// A pair that is trained on is no measure of anything, unless a plan says so by naming one list
-// for both.
-void check_disjoint(const DataSet& data) {
-  if (data.train.name == data.val.name) return;
-  for (std::int64_t i = 0; i < data.val.index.size(); ++i)
-    if (data.train.index.find(data.val.index[i].id) >= 0)
-      throw_fault(
-          "KT-DATA-032",
-          "pair '{}' stands in the training list '{}' and in the validation list '{}'; take "
-          "it out of one; `ktrain check` lists all",
-          printable(data.val.index[i].id), data.train.name, data.val.name);
 }
 
 LoaderOptions common_options(const Plan& plan) {
@@ -68,7 +63,7 @@ LoaderOptions common_options(const Plan& plan) {
   return options;
 }
 
-std::string list_line(const char* what, const PairList& list) {
+std::string list_line(const char* what, const RunList& list) {
   return fmt::format(
       "{:<9} list '{}': {} pairs, {} without a pedestrian; {} boxes, {} to ignore; #{:.8}\n", what,
       list.name, list.index.size(), list.empty, list.positive, list.ignored,
@@ -85,9 +80,13 @@ DataSet open_data_set(const DataPlan& plan, std::int64_t threads, const Notice& 
   if (plan.preset == "synth") make_built_in(plan, threads, notice);
   DataSet data;
   data.folder = std::make_unique<DataFolder>(plan.root);
-  data.train = read_list(*data.folder, plan, "train");
-  data.val = read_list(*data.folder, plan, "val");
-  check_disjoint(data);
+  PairReport train = read_report(*data.folder, plan, "train");
+  PairReport val = read_report(*data.folder, plan, "val");
+  // A pair that is trained on is no measure of anything, unless a plan says so by naming one list
+  // for both.
+  if (train.list != val.list) require_disjoint(train, val);
+  data.train = list_of(std::move(train), *data.folder);
+  data.val = list_of(std::move(val), *data.folder);
   if (data.train.name == data.val.name)
     notice(
         fmt::format("list '{}' is trained on and validated on: scores say how well it was "

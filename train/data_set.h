@@ -11,7 +11,7 @@
 
 namespace ktrain {
 
-struct PairList {
+struct RunList {
   std::string name;
   PairIndex index;
   std::int64_t positive = 0, ignored = 0, empty = 0;  // boxes, boxes, pairs without a positive
@@ -19,7 +19,7 @@ struct PairList {
 
 struct DataSet {
   std::unique_ptr<DataFolder> folder;
-  PairList train, val;
+  RunList train, val;
 };
 
 // Reads both lists and every annotation. data.preset "synth" writes the built-in set first when it

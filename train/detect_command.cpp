@@ -126,7 +126,8 @@ void detect_list(Session& session, const DetectOptions& options, Output& output)
   loading.batch = 1;
   Loader loader(index, folder, loading);
   BatchTensors tensors(session.context, 1, loader.padded_size(), loader.max_boxes());
-  const auto found = detect_all(*session.detector, loader, tensors, index.size());
+  const auto found =
+      *detect_all(*session.detector, loader, tensors, index.size(), [] { return false; });
   const auto truth = truth_of(index);
   for (std::int64_t i = 0; i < index.size(); ++i)
     output.add(read_image(folder, index[i].visible), read_image(folder, index[i].thermal),

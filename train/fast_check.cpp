@@ -90,6 +90,8 @@ int fast_check(const ResolvedPlan& resolved, const std::string& folder, Console&
     compare(setup.training(), second.training(), found, second.detect_first_batch());
   }
   std::filesystem::remove_all(folder, error);
+  console.record(fmt::format(R"({{"kind":"fast_check","passed":true,"steps":{},"boxes":{}}})",
+                             kSteps, count(found)));
   console.result(fmt::format(
       "fast check passed: {} steps, {} boxes on the first validation batch, saved, reloaded, equal "
       "to the bit",

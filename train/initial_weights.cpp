@@ -1,5 +1,7 @@
 #include "train/initial_weights.h"
 
+#include <filesystem>
+
 #include "runtime/fault.h"
 #include "train/run_state.h"
 
@@ -14,9 +16,20 @@ std::string loaded_line(const LoadedCheckpoint& from, const LoadReport& report) 
 
 }  // namespace
 
+std::string run_name(const ResolvedPlan& resolved) {
+  const std::filesystem::path path = std::filesystem::path(resolved.file).lexically_normal();
+  std::filesystem::path below;
+  bool inside = false;
+  for (const std::filesystem::path& part : path.parent_path()) {
+    if (inside) below /= part;
+    inside = inside || part == "configs";
+  }
+  return (below / resolved.name).string();
+}
+
 std::string run_folder_of(const ResolvedPlan& resolved, const std::string& runs) {
   const std::string& dir = resolved.plan.output.dir;
-  return dir.empty() ? runs + "/" + resolved.name : dir;
+  return dir.empty() ? runs + "/" + run_name(resolved) : dir;
 }
 
 std::string load_initial_weights(FileSystem& files, const ResolvedPlan& resolved,

@@ -10,7 +10,10 @@
 
 namespace ktrain {
 
-// The folder of a plan's run: output.dir, or `runs`/<name of the plan>.
+// The plan's name with the folders between `configs` and it: "stage1", "llvip/stage1".
+[[nodiscard]] std::string run_name(const ResolvedPlan& resolved);
+
+// The folder of a plan's run: output.dir, or `runs`/<run_name>.
 [[nodiscard]] std::string run_folder_of(const ResolvedPlan& resolved, const std::string& runs);
 
 // Loads what init.plan or init.checkpoint names and returns one line that says where the weights

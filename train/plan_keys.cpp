@@ -66,7 +66,8 @@ void data_keys(DataPlan& data, KeyList& keys) {
   keys.number("data.flip", data.flip, 0, 1, "probability of a horizontal flip of the whole pair");
   keys.flag("data.skip_empty", data.skip_empty,
             "leave pairs without a positive box out of training");
-  keys.number("data.cache_mb", data.cache_mb, 0, 1 << 20, "MiB of decoded images kept in memory")
+  keys.number("data.cache_mb", data.cache_mb, 0, 1 << 20,
+              "MiB of decoded images kept in memory, for each of the two lists")
       .may_change = true;
   keys.number("data.workers", data.workers, 0, 256,
               "threads that decode ahead, 0 to decode in the training thread")
@@ -225,7 +226,8 @@ void outcome_keys(Plan& plan, KeyList& keys) {
   keys.number("eval.max_detections", plan.eval.max_detections, 1, 10000,
               "detections kept of a pair");
   keys.text("output.dir", plan.output.dir,
-            "run folder relative to the working folder, empty for runs/<name of the plan>")
+            "run folder relative to the working folder, empty for runs/<the plan's path below "
+            "configs/>")
       .may_change = true;
   keys.number("output.log_every", plan.output.log_every, 1, 1e9,
               "steps between two lines of the log")

@@ -5,15 +5,17 @@
 #include <iostream>
 #include <sstream>
 
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "runtime/device.h"
 #include "runtime/fault.h"
 #include "train/built_in_plans.h"
 #include "train/checkpoint.h"
+#include "train/data_set.h"
 #include "train/fast_check.h"
 #include "train/initial_weights.h"
 #include "train/plan_keys.h"
-#include "train/run_folder.h"
 #include "train/run_setup.h"
 #include "train/trainer.h"
 
@@ -56,11 +58,14 @@ std::vector<ResolvedPlan> chain_of(const RunCommand& command) {
   return chain;
 }
 
-bool has_checkpoint(const std::string& folder, const std::string& take) {
-  namespace fs = std::filesystem;
+// Whether there is a file of a checkpoint, good or not.
+bool has_checkpoint(const std::string& folder) {
   std::error_code missing;
-  if (take == "best") return fs::exists(folder + "/weights/best.safetensors", missing);
-  return fs::exists(folder + "/weights", missing);
+  for (const auto& entry : std::filesystem::directory_iterator(folder + "/weights", missing)) {
+    const std::string name = entry.path().filename().string();
+    if (name == "best.safetensors" || checkpoint_step(name)) return true;
+  }
+  return false;
 }
 
 // Whether the run in `folder` has come to its end.
@@ -69,43 +74,55 @@ bool is_complete(const std::string& folder, const Notice& notice) {
   return last && !last->metadata("ended").empty();
 }
 
-int train_one(const ResolvedPlan& resolved, const ResolvedPlan* prerequisite,
+int train_one(const ResolvedPlan& resolved, const ResolvedPlan* prerequisite, bool fresh,
               const RunCommand& command, Console& console, const StopSignals& signals) {
   Trainer trainer(resolved,
                   {.folder = run_folder_of(resolved, command.runs),
                    .runs = command.runs,
-                   .prerequisite = prerequisite},
+                   .prerequisite = prerequisite,
+                   .fresh = fresh},
                   console);
   return exit_code(trainer.run(signals));
+}
+
+// The plans of the chain whose runs are still to be made, the last one in any case.
+std::vector<std::size_t> to_run(const std::vector<ResolvedPlan>& chain, const RunCommand& command,
+                                const Notice& notice) {
+  std::vector<std::size_t> open;
+  for (std::size_t i = 0; i < chain.size(); ++i) {
+    const std::string folder = run_folder_of(chain[i], command.runs);
+    if (i + 1 == chain.size() || !has_checkpoint(folder) || !is_complete(folder, notice))
+      open.push_back(i);
+  }
+  return open;
 }
 
 int train_chain(const std::vector<ResolvedPlan>& chain, const RunCommand& command,
                 Console& console) {
   const StopSignals signals;
   const Notice notice = [&](const std::string& line) { console.text("notice    " + line); };
-  for (std::size_t i = 0; i + 1 < chain.size(); ++i) {
-    const std::string folder = run_folder_of(chain[i], command.runs);
-    const ResolvedPlan& next = chain[i + 1];
-    if (has_checkpoint(folder, next.plan.init.take) && is_complete(folder, notice)) continue;
-    console.text(
-        fmt::format("{} starts from {} of {}, which has not run to its end: it runs first, "
-                    "in {}\n",
-                    next.name, next.plan.init.take, chain[i].name, folder));
-    const int code =
-        train_one(chain[i], i > 0 ? &chain[i - 1] : nullptr, command, console, signals);
-    if (code != 0) return code;
-    console.text("");
-  }
-  const ResolvedPlan& plan = chain.back();
-  const std::string folder = run_folder_of(plan, command.runs);
-  if (command.fresh) {
-    const std::string old = archive_run_folder(real_file_system(), folder);
-    if (!old.empty()) console.text(fmt::format("fresh     the older run is now {}", old));
-  }
-  if (command.resume && !has_checkpoint(folder, "last"))
+  const std::string folder = run_folder_of(chain.back(), command.runs);
+  if (command.resume && !has_checkpoint(folder))
     throw_fault("KT-CKPT-005", "{}: --resume, but there is no run to go on with", folder);
-  return train_one(plan, chain.size() > 1 ? &chain[chain.size() - 2] : nullptr, command, console,
-                   signals);
+  const std::vector<std::size_t> open = to_run(chain, command, notice);
+  // What is wrong with a later plan's data should not be found after hours of an earlier one.
+  if (open.size() > 1)
+    for (const std::size_t i : open)
+      (void)open_data_set(chain[i].plan.data, chain[i].plan.threads, notice);
+  for (const std::size_t i : open) {
+    const bool last = i + 1 == chain.size();
+    if (!last)
+      console.text(
+          fmt::format("{} starts from {} of {}, which has not run to its end: it runs "
+                      "first, in {}\n",
+                      chain[i + 1].name, chain[i + 1].plan.init.take, chain[i].name,
+                      run_folder_of(chain[i], command.runs)));
+    const int code = train_one(chain[i], i > 0 ? &chain[i - 1] : nullptr, last && command.fresh,
+                               command, console, signals);
+    if (code != 0) return code;
+    if (!last) console.text("");
+  }
+  return 0;
 }
 
 int dry_run(const std::vector<ResolvedPlan>& chain, const RunCommand& command, Console& console,
@@ -116,8 +133,15 @@ int dry_run(const std::vector<ResolvedPlan>& chain, const RunCommand& command, C
   RunSetup setup(chain.back(), notice);
   console.result(setup.heading());
   console.result(schedules_text(setup.plan(), setup.timeline()));
-  console.result(fmt::format("folder    {}\ndry run   nothing was trained",
-                             run_folder_of(chain.back(), command.runs)));
+  const std::string folder = run_folder_of(chain.back(), command.runs);
+  console.result(fmt::format("folder    {}\ndry run   nothing was trained", folder));
+  console.record(nlohmann::ordered_json{{"kind", "dry_run"},
+                                        {"folder", folder},
+                                        {"train_pairs", setup.data().train.index.size()},
+                                        {"val_pairs", setup.data().val.index.size()},
+                                        {"steps", setup.total_steps()},
+                                        {"memory_bytes", setup.memory().usage.high_water_bytes}}
+                     .dump());
   return 0;
 }
 
@@ -138,6 +162,8 @@ int run_plan(const RunCommand& given, std::ostream& out) {
                                   : Console::Mode::kText,
                   &out == &std::cout && ::isatty(STDOUT_FILENO) == 1);
   if (!said.str().empty()) console.text(said.str());
+  const DeviceChoice device = choose_device(chain.back().plan.device);
+  if (!device.note.empty()) console.text("device    " + device.note);
   const Notice notice = [&](const std::string& line) { console.text("notice    " + line); };
   if (command.dry_run) return dry_run(chain, command, console, notice);
   if (command.fast_check)

@@ -138,6 +138,18 @@ void RunRecords::validation(const Progress& progress, const Validation& v,
       verdict.reason.empty() ? std::string() : fmt::format("\n{}", verdict.reason)));
 }
 
+void RunRecords::end(const std::string& state, const Progress& progress, const EarlyStop& stop) {
+  Json json = {{"kind", "end"},
+               {"state", state},
+               {"step", progress.step},
+               {"epoch", progress.epoch},
+               {"best_epoch", stop.best_epoch()},
+               {"metric", plan_.stop.metric}};
+  json["best_value"] = stop.best_epoch() > 0 ? Json(stop.best_value()) : Json(nullptr);
+  json["folder"] = folder_.path();
+  console_.record(json.dump());
+}
+
 void RunRecords::status(const std::string& state, const Progress& progress, const EarlyStop& stop,
                         const std::string& message) {
   Json json = {{"state", state},

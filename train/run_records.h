@@ -30,6 +30,9 @@ class RunRecords {
   void status(const std::string& state, const Progress& progress, const EarlyStop& stop,
               const std::string& message);
 
+  // For programs: how the run ended, as the last record of --json.
+  void end(const std::string& state, const Progress& progress, const EarlyStop& stop);
+
   // Seconds of training, validations and saves left out, since this process began; for the report.
   [[nodiscard]] double train_seconds() const { return train_seconds_; }
   [[nodiscard]] double data_seconds() const { return data_seconds_; }

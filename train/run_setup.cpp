@@ -45,10 +45,12 @@ StepReport RunSetup::train_step(std::int64_t step) {
   return training_->run(train_tensors_->input(), timeline_, step, pair_ids_);
 }
 
-std::vector<metrics::Detections> RunSetup::detect() {
+std::optional<std::vector<metrics::Detections>> RunSetup::detect(
+    const std::function<bool()>& stopped) {
   std::optional<AverageScope> averaged;
   if (training_->average()) averaged.emplace(*training_->average());
-  return detect_all(training_->detector(), *val_loader_, *val_tensors_, data_.val.index.size());
+  return detect_all(training_->detector(), *val_loader_, *val_tensors_, data_.val.index.size(),
+                    stopped);
 }
 
 std::vector<metrics::Detections> RunSetup::detect_first_batch() {
@@ -66,8 +68,7 @@ std::string RunSetup::heading() const {
                      plan().optimizer.weight_decay, plan().optimizer.clip) +
          training_->optimizer().groups_text() + memory_table(memory_) +
          fmt::format("machine   {} threads, device {}, seed {}\n", num_threads(),
-                     name(device_.device), plan().seed) +
-         (device_.note.empty() ? "" : fmt::format("device    {}\n", device_.note));
+                     name(device_.device), plan().seed);
 }
 
 }  // namespace ktrain

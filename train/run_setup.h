@@ -2,6 +2,7 @@
 // shows, what --fast-check tries and what a run trains with.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -39,7 +40,9 @@ class RunSetup {
   [[nodiscard]] double data_seconds() const { return train_loader_->wait_seconds(); }
 
   // The whole validation list, with the average of the weights when the plan has one.
-  [[nodiscard]] std::vector<metrics::Detections> detect();
+  // Asks `stopped` before each batch and gives nothing when it says so.
+  [[nodiscard]] std::optional<std::vector<metrics::Detections>> detect(
+      const std::function<bool()>& stopped = [] { return false; });
   // The first validation batch alone, with the plain weights: for comparing two detectors.
   [[nodiscard]] std::vector<metrics::Detections> detect_first_batch();
 

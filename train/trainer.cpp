@@ -53,16 +53,38 @@ int exit_code(RunEnd end) {
 struct Trainer::State {
   State(const ResolvedPlan& resolved, const TrainerOptions& given, Console& console)
       : options(given),
-        notice([&console](const std::string& line) { console.text("notice    " + line); }),
-        setup(with_threads(resolved, files, given.folder), notice),
+        notice([this, &console](const std::string& line) { tell(console, line); }),
+        setup(given.fresh ? resolved : with_threads(resolved, files, given.folder), notice),
+        archived(given.fresh ? archive_run_folder(files, given.folder) : ""),
         folder(files, given.folder, notice),
         records(folder, console, setup.plan(), setup.timeline(), setup.total_steps()),
-        weights(files, folder.lock(), "weights", checkpoint_options(setup.plan(), logged())),
+        weights(files, folder.lock(), "weights", checkpoint_options(setup.plan(), saving())),
         identity(identity_of(setup.plan(), setup.data())),
-        stop(setup.plan().stop) {}
+        stop(setup.plan().stop) {
+    for (const std::string& line : early) folder.log(line);
+    early.clear();
+    logging = true;
+    if (!archived.empty()) records.text(fmt::format("fresh     the older run is now {}", archived));
+  }
 
-  [[nodiscard]] Notice logged() {
-    return [this](const std::string& line) { folder.log(line); };
+  // To the console, and to the log as soon as there is one.
+  void tell(Console& console, const std::string& line) {
+    const std::string text = "notice    " + line;
+    console.text(text);
+    if (logging)
+      folder.log(text);
+    else
+      early.push_back(text);
+  }
+
+  // What goes as it should is for the log alone.
+  [[nodiscard]] Notice saving() {
+    return [this](const std::string& line) {
+      if (line.starts_with("durable "))
+        folder.log(line);
+      else
+        notice(line);
+    };
   }
 
   // Whether the step that is done was the last one of an epoch, or of the run.
@@ -72,8 +94,9 @@ struct Trainer::State {
   }
   void begin();
   RunEnd loop(const StopSignals& signals);
-  void finish_epoch();
-  void validate();
+  // False when a signal came before the validation was through.
+  bool finish_epoch(const StopSignals& signals);
+  bool validate(const StopSignals& signals);
   void save();
   void write_validation(const Validation& v, std::span<const metrics::Detections> found);
   RunEnd finish(RunEnd end);
@@ -81,8 +104,11 @@ struct Trainer::State {
 
   TrainerOptions options;
   FileSystem& files = real_file_system();
+  std::vector<std::string> early;  // notices from before there was a log
+  bool logging = false;
   Notice notice;
   RunSetup setup;
+  std::string archived;  // where the older run went, "" when there was none or it was not asked for
   RunFolder folder;
   RunRecords records;
   CheckpointFolder weights;
@@ -117,7 +143,8 @@ void Trainer::State::begin() {
     const bool validated = progress.validated_epoch == progress.epoch;
     const std::int64_t cut = folder.cut_after(progress.step, progress.step - (validated ? 0 : 1));
     // A process that died between the save after a validation and this.
-    if (validated && stop.best_epoch() == progress.epoch && at_epoch_end())
+    if (validated && stop.best_epoch() == progress.epoch && at_epoch_end() &&
+        resumed->path() == weights.path_of(progress.step))
       weights.mark_best(progress.step);
     start =
         fmt::format("resume    step {} of {}, from {} (#{:.8}); weights began as {}{}",
@@ -126,7 +153,11 @@ void Trainer::State::begin() {
   } else {
     init = load_initial_weights(files, setup.resolved(), options.prerequisite, options.runs,
                                 training, notice);
-    start = "init      " + init;
+    // What a run left that never came to its first checkpoint.
+    const std::int64_t cut = folder.cut_after(0, 0);
+    start =
+        fmt::format("init      {}{}", init,
+                    cut > 0 ? fmt::format("; {} records without a checkpoint taken out", cut) : "");
   }
   progress.threads = num_threads();
   frozen.emplace(training.parameters(),
@@ -145,6 +176,7 @@ void Trainer::State::begin() {
 RunEnd Trainer::run(const StopSignals& signals) {
   State& state = *state_;
   if (!state.progress.ended.empty()) {
+    state.records.end(state.progress.ended, state.progress, state.stop);
     state.records.result(fmt::format("This run is complete ({}); --fresh starts it over.\n{}",
                                      state.progress.ended, state.folder.read("report.txt")));
     return state.progress.ended == "done" ? RunEnd::kDone : RunEnd::kStoppedEarly;
@@ -153,7 +185,11 @@ RunEnd Trainer::run(const StopSignals& signals) {
     return state.finish(state.loop(signals));
   } catch (const std::exception& error) {
     state.folder.log(error.what());
-    state.records.status("failed", state.progress, state.stop, error.what());
+    try {
+      state.records.status("failed", state.progress, state.stop, error.what());
+    } catch (const Error& second) {
+      state.folder.log(second.what());  // the first error is the one to tell
+    }
     throw;
   }
 }
@@ -161,50 +197,55 @@ RunEnd Trainer::run(const StopSignals& signals) {
 RunEnd Trainer::State::loop(const StopSignals& signals) {
   const Plan& plan = setup.plan();
   // A run that was cut short between the last step of an epoch and its validation.
-  if (at_epoch_end()) finish_epoch();
+  const auto leave = [&] {
+    if (saved_step != progress.step) save();
+    return signals.pending() == SIGINT ? RunEnd::kInterrupted : RunEnd::kPreempted;
+  };
+  if (at_epoch_end() && !finish_epoch(signals)) return leave();
   records.restart_clock();
   while (progress.step < setup.total_steps() && !stop.stopped()) {
-    if (signals.pending() != 0) {
-      if (saved_step != progress.step) save();
-      return signals.pending() == SIGINT ? RunEnd::kInterrupted : RunEnd::kPreempted;
-    }
+    if (signals.pending() != 0) return leave();
     const StepReport report = setup.train_step(progress.step);
     ++progress.step;
     records.step(progress, report, setup.data_seconds());
-    if (at_epoch_end())
-      finish_epoch();
-    else if (plan.train.checkpoint_every > 0 && progress.step % plan.train.checkpoint_every == 0)
+    if (at_epoch_end()) {
+      if (!finish_epoch(signals)) return leave();
+    } else if (plan.train.checkpoint_every > 0 &&
+               progress.step % plan.train.checkpoint_every == 0) {
       save();
-    else
+    } else {
       continue;
+    }
     records.restart_clock();
   }
   return stop.stopped() ? RunEnd::kStoppedEarly : RunEnd::kDone;
 }
 
-void Trainer::State::finish_epoch() {
+bool Trainer::State::finish_epoch(const StopSignals& signals) {
   const std::int64_t per_epoch = setup.timeline().steps_per_epoch;
   progress.epoch = (progress.step + per_epoch - 1) / per_epoch;
   frozen->check();
   if (saved_step != progress.step) save();
   const bool last = progress.step == setup.total_steps();
   const bool due = last || progress.epoch % setup.plan().train.eval_every == 0;
-  if (due && progress.validated_epoch != progress.epoch) validate();
+  return !due || progress.validated_epoch == progress.epoch || validate(signals);
 }
 
-void Trainer::State::validate() {
+bool Trainer::State::validate(const StopSignals& signals) {
   records.status("validating", progress, stop, "");
   const double begin = monotonic_seconds();
-  const std::vector<metrics::Detections> found = setup.detect();
-  const Validation v = score(setup.data().val, found);
+  const auto found = setup.detect([&] { return signals.pending() != 0; });
+  if (!found) return false;
+  const Validation v = score(setup.data().val, *found);
   const StopVerdict verdict = stop.update(progress.epoch, v.metric(setup.plan().stop.metric));
   progress.validated_epoch = progress.epoch;
-  write_validation(v, found);
+  write_validation(v, *found);
   records.validation(progress, v, verdict, monotonic_seconds() - begin);
   records.text(protocol_text(setup.plan(), v));
   save();
   if (verdict.best) weights.mark_best(progress.step);
   records.status("running", progress, stop, "");
+  return true;
 }
 
 void Trainer::State::save() {
@@ -243,7 +284,9 @@ std::string Trainer::State::report(RunEnd end) const {
 
 RunEnd Trainer::State::finish(RunEnd end) {
   if (end == RunEnd::kPreempted || end == RunEnd::kInterrupted) {
-    records.status(end == RunEnd::kPreempted ? "preempted" : "interrupted", progress, stop, "");
+    const char* const name = end == RunEnd::kPreempted ? "preempted" : "interrupted";
+    records.status(name, progress, stop, "");
+    records.end(name, progress, stop);
     records.result(
         fmt::format("{}: stopped on request after step {} of {}; saved; the same command "
                     "goes on from here",
@@ -263,6 +306,7 @@ RunEnd Trainer::State::finish(RunEnd end) {
         100 * records.data_seconds() / records.train_seconds(),
         static_cast<double>(records.steps() * setup.plan().train.batch) / records.train_seconds()));
   records.status(progress.ended, progress, stop, "");
+  records.end(progress.ended, progress, stop);
   return end;
 }
 

@@ -17,6 +17,7 @@ struct TrainerOptions {
   std::string folder;  // of this run
   std::string runs;    // where the prerequisite's run folder lies
   const ResolvedPlan* prerequisite = nullptr;
+  bool fresh = false;  // an older run in the folder is moved away, once plan and data are good
 };
 
 class Trainer {

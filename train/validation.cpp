@@ -56,11 +56,14 @@ std::vector<metrics::Detections> detections_of(const DetectionTensors& found, st
   return out;
 }
 
-std::vector<metrics::Detections> detect_all(const TwoStreamDetector& detector, Loader& loader,
-                                            BatchTensors& tensors, std::int64_t pairs) {
+std::optional<std::vector<metrics::Detections>> detect_all(const TwoStreamDetector& detector,
+                                                           Loader& loader, BatchTensors& tensors,
+                                                           std::int64_t pairs,
+                                                           const std::function<bool()>& stopped) {
   std::vector<metrics::Detections> found(static_cast<std::size_t>(pairs));
   loader.seek(0);
   for (std::int64_t step = 0; step < loader.steps_per_epoch(); ++step) {
+    if (stopped()) return std::nullopt;
     const PairBatch& batch = loader.next();
     tensors.fill(batch);
     auto detections = detections_of(detector.predict(tensors.input()), batch.count);
@@ -85,7 +88,7 @@ std::optional<double> Validation::metric(std::string_view name) const {
   return std::isnan(value) ? std::nullopt : std::optional(value);
 }
 
-Validation score(const PairList& list, std::span<const metrics::Detections> found) {
+Validation score(const RunList& list, std::span<const metrics::Detections> found) {
   const std::vector<metrics::ImageTruth> truth = truth_of(list.index);
   const std::string classes[] = {"person"};
   Validation v;

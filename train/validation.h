@@ -1,6 +1,7 @@
 // The detector over a list of pairs, and the scores of what it finds.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,10 +22,11 @@ namespace ktrain {
                                                              std::int64_t count);
 
 // Detections of each pair of the loader's list, in its order. The loader must give every pair once
-// (LastBatch::kPartial) from its first step on; it is sought there.
-[[nodiscard]] std::vector<metrics::Detections> detect_all(const TwoStreamDetector& detector,
-                                                          Loader& loader, BatchTensors& tensors,
-                                                          std::int64_t pairs);
+// (LastBatch::kPartial) from its first step on; it is sought there. Asks `stopped` before each
+// batch and gives nothing when it says so.
+[[nodiscard]] std::optional<std::vector<metrics::Detections>> detect_all(
+    const TwoStreamDetector& detector, Loader& loader, BatchTensors& tensors, std::int64_t pairs,
+    const std::function<bool()>& stopped);
 
 // All three protocols at once: one detection pass, one record.
 struct Validation {
@@ -39,7 +41,7 @@ struct Validation {
   [[nodiscard]] std::optional<double> metric(std::string_view name) const;
 };
 
-[[nodiscard]] Validation score(const PairList& list, std::span<const metrics::Detections> found);
+[[nodiscard]] Validation score(const RunList& list, std::span<const metrics::Detections> found);
 
 // The names that Validation::metric knows.
 inline constexpr std::array<std::string_view, 4> kMetricNames = {"map", "map_11point", "recall",

@@ -1,6 +1,7 @@
 #include "train/built_in_plans.h"
 
 #include <filesystem>
+#include <sstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -39,6 +40,21 @@ TEST(BuiltInPlans, AreWrittenButNeverOverAnotherFile) {
     EXPECT_EQ(fault.id(), "KT-IO-013");
   }
   EXPECT_EQ(read_text(temp / "plans/stage1.cfg"), "seed = 3\n");
+}
+
+TEST(BuiltInPlans, AreFoundByNameWhereThereIsNothingElse) {
+  TemporaryFolder temp;
+  const fs::path before = fs::current_path();
+  fs::current_path(temp.path());
+  std::ostringstream out;
+  EXPECT_EQ(plan_file("no.cfg", out), "no.cfg");
+  EXPECT_FALSE(fs::exists("configs"));
+  EXPECT_EQ(plan_file("plan_a.cfg", out), "configs/plan_a.cfg");
+  EXPECT_THAT(out.str(), testing::HasSubstr("now in configs/"));
+  EXPECT_EQ(plan_file("plan_a.cfg", out), "configs/plan_a.cfg");  // and the next time
+  write_text("plan_a.cfg", "seed = 1\n");
+  EXPECT_EQ(plan_file("plan_a.cfg", out), "plan_a.cfg");  // the user's own comes first
+  fs::current_path(before);
 }
 
 // The published settings of the experiment: what the plans say, key by key.

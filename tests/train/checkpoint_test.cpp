@@ -225,6 +225,9 @@ TEST(Checkpoint, TakeByName) {
   EXPECT_EQ(take_checkpoint(files, path, "last")->step(), 30);
   EXPECT_EQ(take_checkpoint(files, path, "epoch_2")->step(), 20);
   EXPECT_FALSE(take_checkpoint(files, path, "epoch_4").has_value());
+  // Saved in the middle of epoch 3, with two epochs behind it: not the end of epoch 2.
+  run.save(25, {{"epoch", "2"}});
+  EXPECT_EQ(take_checkpoint(files, path, "epoch_2")->step(), 20);
   damage(run.folder.path_of(20));
   fault_of("KT-CKPT-001", [&] { (void)take_checkpoint(files, path, "epoch_2", test::kSilent); });
 }

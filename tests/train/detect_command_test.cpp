@@ -1,5 +1,6 @@
 #include "train/detect_command.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <sstream>
 
@@ -47,9 +48,23 @@ TEST(Detect, WritesPicturesOfBothModalitiesAndTheNumbersOfTheValidation) {
   // The same detector on the same pairs: as many boxes as the last validation wrote.
   const auto json = nlohmann::json::parse(read_text(tiny.run_folder() + "/detect/detections.json"));
   const std::string validation = tiny.read("val/epoch_03/detections.txt");
-  EXPECT_GT(json.size(), 0u);
-  EXPECT_EQ(json.size(),
-            static_cast<std::size_t>(std::count(validation.begin(), validation.end(), '\n')));
+  ASSERT_GT(json.size(), 0u);
+  std::istringstream lines(validation);
+  std::string line;
+  for (const auto& box : json) {
+    ASSERT_TRUE(std::getline(lines, line));
+    std::replace(line.begin(), line.end(), ',', ' ');
+    std::istringstream numbers(line);
+    double image = 0, value = 0;
+    numbers >> image;
+    for (int i = 0; i < 4; ++i) {
+      numbers >> value;
+      EXPECT_NEAR(box["bbox"][static_cast<std::size_t>(i)].get<double>(), value, 1e-3) << line;
+    }
+    numbers >> value;
+    EXPECT_NEAR(box["score"].get<double>(), value, 1e-6) << line;
+  }
+  EXPECT_FALSE(std::getline(lines, line));
 }
 
 TEST(Detect, TakesAPairOfFiles) {

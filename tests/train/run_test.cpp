@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/tiny_run.h"
+#include "train/initial_weights.h"
 #include "train/run_setup.h"
 
 namespace ktrain::test {
@@ -131,6 +132,78 @@ TEST(Run, ARunThatWasCutGoesOnToTheSameBits) {
 }
 
 // Sums of some kernels depend on the number of threads, so a run that goes on keeps its number.
+TEST(Run, WithoutStepFilesItGoesOnFromTheBest) {
+  TinyRun tiny;
+  ASSERT_EQ(tiny.train(), 0);
+  const std::string expected = TinyRun::state_hash(tiny.run_folder(), 12);
+  for (const auto& entry : fs::directory_iterator(tiny.run_folder() + "/weights"))
+    if (entry.path().filename().string().starts_with("step_")) fs::remove(entry.path());
+  ASSERT_EQ(tiny.train(), 0);
+  EXPECT_THAT(tiny.output(), HasSubstr("best.safetensors"));
+  EXPECT_EQ(TinyRun::state_hash(tiny.run_folder(), 12), expected);
+}
+
+TEST(Run, RecordsOfARunThatNeverSavedAreTakenOut) {
+  TinyRun tiny;
+  fs::create_directories(tiny.run_folder());
+  write_text(tiny.run_folder() + "/scalars.jsonl",
+             "{\"kind\":\"train\",\"step\":2}\n{\"kind\":\"tr");
+  ASSERT_EQ(tiny.train(), 0);
+  EXPECT_THAT(tiny.output(), HasSubstr("2 records without a checkpoint taken out"));
+  EXPECT_EQ(records(tiny.read("scalars.jsonl")).size(), 9u);
+}
+
+TEST(Run, FreshLosesNothingWhenTheNewRunCannotStart) {
+  TinyRun tiny;
+  ASSERT_EQ(tiny.train(), 0);
+  RunCommand fresh = tiny.command({"data.preset=kaist", "data.root=/nowhere"});
+  fresh.fresh = true;
+  EXPECT_THAT(fault_of(tiny, fresh), HasSubstr("KT-DATA-001"));
+  EXPECT_TRUE(fs::exists(tiny.run_folder() + "/report.txt"));
+  EXPECT_FALSE(fs::exists(tiny.run_folder() + ".1"));
+}
+
+TEST(Run, DataOfALaterPlanIsLookedAtBeforeAnEarlierOneTrains) {
+  TinyRun tiny;
+  tiny.write("second.cfg", "include = [\"tiny.cfg\"]\n[init]\nplan = \"tiny.cfg\"\n");
+  RunCommand command = tiny.command({"data.preset=kaist", "data.root=/nowhere"});
+  command.plan = fs::path(tiny.plan()).parent_path() / "second.cfg";
+  EXPECT_THAT(fault_of(tiny, command), HasSubstr("KT-DATA-001"));
+  EXPECT_FALSE(fs::exists(tiny.run_folder()));
+  command.overrides.clear();
+  command.resume = true;
+  EXPECT_THAT(fault_of(tiny, command), HasSubstr("KT-CKPT-005"));
+  EXPECT_FALSE(fs::exists(tiny.run_folder()));
+}
+
+TEST(Run, ATruncatedImageIsFoundBeforeTheFirstStep) {
+  TinyRun tiny;
+  RunCommand dry = tiny.command();
+  dry.dry_run = true;
+  ASSERT_EQ(tiny.run(dry), 0);
+  std::string image;
+  for (const auto& entry : fs::recursive_directory_iterator(tiny.data() + "/images"))
+    if (entry.is_regular_file()) image = entry.path().string();
+  const std::string bytes = read_text(image);
+  write_text(image, bytes.substr(0, bytes.size() - 20));
+  // The built-in set would find out by itself, so it is read as any other KAIST tree.
+  dry.overrides = {"data.preset=kaist", "data.train=train", "data.val=val"};
+  EXPECT_THAT(fault_of(tiny, dry), HasSubstr("KT-DATA-002"));
+}
+
+TEST(Run, ARunFolderIsNamedByThePlacesBelowConfigs) {
+  ResolvedPlan plan;
+  plan.name = "stage1";
+  for (const auto& [file, name] :
+       {std::pair("stage1.cfg", "stage1"), std::pair("mine/stage1.cfg", "stage1"),
+        std::pair("configs/stage1.cfg", "stage1"),
+        std::pair("configs/kaist/../llvip/stage1.cfg", "llvip/stage1"),
+        std::pair("/home/x/configs/llvip/stage1.cfg", "llvip/stage1")}) {
+    plan.file = file;
+    EXPECT_EQ(run_name(plan), name) << file;
+  }
+}
+
 TEST(Run, ARunThatGoesOnKeepsItsThreads) {
   TinyRun whole, cut;
   ASSERT_EQ(whole.train({"threads=1", "train.keep=9"}), 0);
@@ -152,6 +225,7 @@ TEST(Run, ADamagedCheckpointIsNamedAndTheOneBeforeIsUsed) {
   write_text(newest, bytes);
   ASSERT_EQ(tiny.train(), 0);
   EXPECT_THAT(tiny.read("train.log"), HasSubstr("refused"));
+  EXPECT_THAT(tiny.output(), HasSubstr("refused"));
   EXPECT_THAT(tiny.output(), HasSubstr("resume    step 8 of 12"));
   EXPECT_EQ(TinyRun::state_hash(tiny.run_folder(), 12), expected);
 }
@@ -241,7 +315,17 @@ TEST(Run, JsonIsOneObjectALineAndQuietTellsTheResult) {
   RunCommand json = tiny.command();
   json.json = true;
   ASSERT_EQ(tiny.run(json), 0);
-  EXPECT_EQ(records(tiny.output()).size(), 9u);
+  auto said = records(tiny.output());
+  ASSERT_EQ(said.size(), 10u);
+  EXPECT_EQ(said.back()["kind"], "end");
+  EXPECT_EQ(said.back()["state"], "done");
+  ASSERT_EQ(tiny.run(json), 0);  // complete already
+  said = records(tiny.output());
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_EQ(said.back()["state"], "done");
+  json.dry_run = true;
+  ASSERT_EQ(tiny.run(json), 0);
+  EXPECT_EQ(records(tiny.output()).at(0)["kind"], "dry_run");
   RunCommand quiet = tiny.command();
   quiet.quiet = quiet.fresh = true;
   ASSERT_EQ(tiny.run(quiet), 0);
@@ -249,7 +333,7 @@ TEST(Run, JsonIsOneObjectALineAndQuietTellsTheResult) {
 }
 
 // Memory is planned: the arena does not grow after the second step, validations included.
-TEST(Run, NothingIsAllocatedAfterTheSecondStep) {
+TEST(Run, TheArenaDoesNotGrowAfterTheSecondStep) {
   TinyRun tiny;
   RunSetup setup(load_plan(tiny.plan(), {"train.average=0.1"}), [](const std::string&) {});
   Context& context = *setup.training().context();
