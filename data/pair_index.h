@@ -92,9 +92,9 @@ struct PairReport {
   [[nodiscard]] std::string list_hash() const;
 };
 
-// Reads headers, end marks and annotations of every listed pair; with `whole_images` also walks each image to
-// its end. Throws Fault only when the root or the list itself cannot be read, or the source asks
-// for what its layout has not.
+// Reads headers, end marks and annotations of every listed pair; with `whole_images` also walks
+// each image to its end. Throws Fault only when the root or the list itself cannot be read, or the
+// source asks for what its layout has not.
 [[nodiscard]] PairReport read_pairs(const DataFolder& folder, const PairSource& source,
                                     bool whole_images = false);
 

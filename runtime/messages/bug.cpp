@@ -14,7 +14,8 @@ constexpr auto kMessages = std::to_array<Message>({
      "Frozen means excluded from the optimizer, without gradient and with fixed statistics; a hash "
      "proves it after each epoch. The run stops before it saves them."},
     {"KT-BUG-003", Exit::kBug, "a checkpoint does not give back what was saved",
-     "--fast-check saved a run, loaded it again and found a difference. A run on this machine could "
+     "--fast-check saved a run, loaded it again and found a difference. A run on this machine "
+     "could "
      "not be resumed exactly. Please report the whole message with the plan that led to it."},
 });
 
