@@ -3,7 +3,8 @@ BUILD := build/release
 PLAN := configs/plan_a.cfg
 
 .PHONY: run test build setup format clean
-run: build
+run: setup
+	scripts/build.sh $(BUILD) ktrain
 	$(BUILD)/ktrain $(PLAN)
 
 test: build

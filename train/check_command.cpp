@@ -34,8 +34,16 @@ Work from_plan(const CheckOptions& options) {
   if (data.root.empty())
     throw_fault("KT-CFG-008", "data.root ({}): empty; wanted the folder of the data set",
                 resolved.origin_of("data.root"));
-  Work work = {data.root, {pair_source(data, "train"), pair_source(data, "val")}};
-  if (!data.test.empty()) work.lists.push_back(pair_source(data, "test"));
+  Work work = {data.root, {}};
+  const auto add = [&](const PairSource& source) {
+    // One list for two uses is the plan's decision, and a run says so; it is checked once.
+    for (const PairSource& other : work.lists)
+      if (other.list == source.list) return;
+    work.lists.push_back(source);
+  };
+  add(pair_source(data, "train"));
+  add(pair_source(data, "val"));
+  if (!data.test.empty()) add(pair_source(data, "test"));
   return work;
 }
 

@@ -105,6 +105,15 @@ TEST(CheckWriteList, IsReadBackInEveryLayoutWithLists) {
   }
 }
 
+// A plan that learns one list by heart names it twice; that is no pair in two lists.
+TEST_F(CheckCommand, OneListOfAPlanForBothUsesIsCheckedOnce) {
+  folder_.write("imageSets/val.txt", "set00/V000/I00040\n");
+  folder_.write("p.cfg", "[data]\npreset = \"kaist\"\nroot = \"" + root() +
+                             "\"\ntrain = \"val\"\nval = \"val\"\n");
+  const Outcome outcome = check({path("p.cfg")});
+  EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err;
+}
+
 TEST_F(CheckCommand, ComparesTwoLists) {
   folder_.write("imageSets/val.txt", "set00/V000/I00040\n");
   const Outcome outcome = check({root(), "--list", "some", "val"});
