@@ -102,14 +102,14 @@ std::string picture_name(std::string id) {
 
 struct Output {
   std::filesystem::path folder;
-  std::vector<std::string> ids;
+  std::vector<std::string> names;
   std::vector<metrics::Detections> found;
 
   void add(const Image& visible, const Image& thermal, const metrics::ImageTruth& truth,
            const metrics::Detections& detections, double score) {
     write_image(folder / picture_name(truth.name),
                 draw_pair(visible, thermal, truth, detections, score));
-    ids.push_back(nlohmann::json(printable(truth.name, 300)).dump());
+    names.push_back(printable(truth.name, 300));
     found.push_back(detections);
   }
 };
@@ -195,17 +195,18 @@ int run_detect(const DetectOptions& options, std::ostream& out) {
   else
     detect_files(*session, options, output);
   const std::string categories[] = {"1"};
-  metrics::write_coco_results(output.folder / "detections.json", output.found, output.ids,
-                              categories);
-  for (std::size_t i = 0; i < output.ids.size(); ++i) {
+  std::vector<std::string> ids;
+  for (const std::string& name : output.names) ids.push_back(nlohmann::json(name).dump());
+  metrics::write_coco_results(output.folder / "detections.json", output.found, ids, categories);
+  for (std::size_t i = 0; i < output.names.size(); ++i) {
     const auto& found = output.found[i];
     const auto drawn = std::count_if(found.begin(), found.end(), [&](const metrics::Detection& d) {
       return d.score >= options.score;
     });
-    out << fmt::format("{:<24} {} boxes, {} with a score from {:g}\n", output.ids[i], found.size(),
-                       drawn, options.score);
+    out << fmt::format("{:<24} {} boxes, {} with a score from {:g}\n", output.names[i],
+                       found.size(), drawn, options.score);
   }
-  out << fmt::format("pictures  {} in {}, numbers in detections.json\n", output.ids.size(),
+  out << fmt::format("pictures  {} in {}, numbers in detections.json\n", output.names.size(),
                      output.folder.string());
   return 0;
 }

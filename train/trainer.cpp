@@ -198,6 +198,7 @@ RunEnd Trainer::State::loop(const StopSignals& signals) {
   const Plan& plan = setup.plan();
   // A run that was cut short between the last step of an epoch and its validation.
   const auto leave = [&] {
+    records.text("stopping on request; a second Ctrl-C ends at once");
     if (saved_step != progress.step) save();
     return signals.pending() == SIGINT ? RunEnd::kInterrupted : RunEnd::kPreempted;
   };
