@@ -9,6 +9,13 @@ ctest --test-dir "$folder" --output-on-failure -j "$(nproc)" 2>&1 | tee "$log" |
 skipped=$(grep -cE '^ *[0-9]+/[0-9]+ Test .*\*\*\*Skipped' "$log" || true)
 failed=$(grep -cE '^ *[0-9]+/[0-9]+ Test .*\*\*\*(Failed|Timeout|Exception|Not Run)' "$log" || true)
 passed=$(grep -cE '^ *[0-9]+/[0-9]+ Test .* Passed ' "$log" || true)
+# Why tests were skipped: googletest prints the reason in the line after "Skipped", scripts after "SKIPPED:".
+if ((skipped)); then
+  echo "skipped because:"
+  awk '/: Skipped$/ {getline; count[$0]++} /^SKIPPED: / {sub(/^SKIPPED: /, ""); count[$0]++}
+    END {for (reason in count) printf "  %d x %s\n", count[reason], reason}' \
+    "$folder/Testing/Temporary/LastTest.log"
+fi
 echo "$passed passed, $failed failed, $skipped skipped"
 if [[ $status -eq 0 && $passed -eq 0 ]]; then
   echo "no test ran: that is a failure" >&2
