@@ -25,14 +25,16 @@ std::string percent(std::optional<double> value) {
 }  // namespace
 
 RunRecords::RunRecords(RunFolder& folder, Console& console, const Plan& plan,
-                       const Timeline& timeline, std::int64_t total_steps)
+                       const Timeline& timeline, std::int64_t total_steps,
+                       const std::vector<std::string>& loss_names)
     : folder_(folder),
       console_(console),
       plan_(plan),
       timeline_(timeline),
       total_steps_(total_steps),
+      loss_names_(loss_names),
       clock_(monotonic_seconds()) {
-  window_.terms.resize(kLossNames.size());
+  window_.terms.resize(loss_names_.size());
 }
 
 void RunRecords::text(const std::string& text) {
@@ -89,12 +91,12 @@ void RunRecords::log_window(const Progress& progress, const StepReport& report) 
                {"mean_over", window_.steps},
                {"loss", window_.total / n}};
   std::string terms;
-  for (std::size_t i = 0; i < kLossNames.size(); ++i) {
-    json[std::string(kLossNames[i])] = window_.terms[i] / n;
-    terms += fmt::format(" {} {:.4f}", kLossNames[i], window_.terms[i] / n);
+  for (std::size_t i = 0; i < loss_names_.size(); ++i) {
+    json[loss_names_[i]] = window_.terms[i] / n;
+    terms += fmt::format(" {} {:.4f}", loss_names_[i], window_.terms[i] / n);
   }
-  for (std::size_t i = 0; i < kLossNames.size(); ++i)
-    json[fmt::format("weight_{}", kLossNames[i])] = report.values.weights[i];
+  for (std::size_t i = 0; i < loss_names_.size(); ++i)
+    json[fmt::format("weight_{}", loss_names_[i])] = report.values.weights[i];
   json["lr"] = report.learning_rate;
   json["gradient_norm"] = window_.norm / n;
   json["pairs_per_second"] = rate;

@@ -16,7 +16,7 @@ namespace ktrain {
 class RunRecords {
  public:
   RunRecords(RunFolder& folder, Console& console, const Plan& plan, const Timeline& timeline,
-             std::int64_t total_steps);
+             std::int64_t total_steps, const std::vector<std::string>& loss_names);
 
   // Shown and logged.
   void text(const std::string& text);
@@ -48,6 +48,7 @@ class RunRecords {
   const Plan& plan_;
   Timeline timeline_;
   std::int64_t total_steps_;
+  std::vector<std::string> loss_names_;
 
   struct Window {
     std::int64_t steps = 0;

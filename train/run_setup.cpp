@@ -31,7 +31,7 @@ MemoryPlan RunSetup::plan_step_memory() {
   return plan_memory(*context_, plan().train.batch, [&](std::int64_t batch) {
     const BatchTensors tensors(context_, batch, train_loader_->padded_size(),
                                train_loader_->max_boxes());
-    (void)training_->run(tensors.input(), timeline_, 0, {});
+    (void)training_->run({tensors.input(), timeline_, 0, {}});
   });
 }
 
@@ -42,7 +42,7 @@ StepReport RunSetup::train_step(std::int64_t step) {
   pair_ids_.clear();
   for (int i = 0; i < batch.count; ++i)
     pair_ids_.push_back(data_.train.index[batch.indices[static_cast<std::size_t>(i)]].id);
-  return training_->run(train_tensors_->input(), timeline_, step, pair_ids_);
+  return training_->run({train_tensors_->input(), timeline_, step, pair_ids_});
 }
 
 std::optional<std::vector<metrics::Detections>> RunSetup::detect(

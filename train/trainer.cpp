@@ -57,7 +57,8 @@ struct Trainer::State {
         setup(given.fresh ? resolved : with_threads(resolved, files, given.folder), notice),
         archived(given.fresh ? archive_run_folder(files, given.folder) : ""),
         folder(files, given.folder, notice),
-        records(folder, console, setup.plan(), setup.timeline(), setup.total_steps()),
+        records(folder, console, setup.plan(), setup.timeline(), setup.total_steps(),
+                setup.training().loss_names()),
         weights(files, folder.lock(), "weights", checkpoint_options(setup.plan(), saving())),
         identity(identity_of(setup.plan(), setup.data())),
         stop(setup.plan().stop) {

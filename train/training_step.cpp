@@ -15,29 +15,32 @@ TrainingStep::TrainingStep(const ContextPtr& context, const Plan& plan)
   if (plan.train.average > 0) average_.emplace(*parameters_, plan.train.average);
 }
 
-std::vector<LossTerm> TrainingStep::terms(const DetectorLosses& losses, const Timeline& timeline,
-                                          std::int64_t step) const {
-  const auto term = [&](std::size_t i, const Tensor& value, const LossTermPlan& plan) {
-    return LossTerm{std::string(kLossNames[i]), value, weight_at(plan.weight, timeline, step)};
-  };
-  return {
-      term(0, losses.rpn_cls, plan_.loss.rpn_cls), term(1, losses.rpn_bbox, plan_.loss.rpn_bbox),
-      term(2, losses.roi_cls, plan_.loss.roi_cls), term(3, losses.roi_bbox, plan_.loss.roi_bbox)};
+std::vector<LossTerm> TrainingStep::terms(const StepInput& input) const {
+  const DetectorLosses losses = detector_->losses(input.batch);
+  const std::vector<Tensor> values = {losses.rpn_cls, losses.rpn_bbox, losses.roi_cls,
+                                      losses.roi_bbox};
+  const std::vector<const LossTermPlan*> plans = {&plan_.loss.rpn_cls, &plan_.loss.rpn_bbox,
+                                                  &plan_.loss.roi_cls, &plan_.loss.roi_bbox};
+  std::vector<LossTerm> terms;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    terms.push_back(
+        {loss_names_[i], values[i], weight_at(plans[i]->weight, input.timeline, input.step)});
+  return terms;
 }
 
-StepReport TrainingStep::run(const DetectorInput& input, const Timeline& timeline,
-                             std::int64_t step, const std::vector<std::string>& pair_ids) {
+StepReport TrainingStep::run(const StepInput& input) {
   StepReport report;
-  report.learning_rate = learning_rate(plan_.schedule, timeline, plan_.optimizer.lr, step);
+  report.learning_rate =
+      learning_rate(plan_.schedule, input.timeline, plan_.optimizer.lr, input.step);
   std::vector<Tensor> gradients;
   {
     // The terms hold the tape and all that it saved; both end with this block.
-    const std::vector<LossTerm> losses = terms(detector_->losses(input), timeline, step);
+    const std::vector<LossTerm> losses = terms(input);
     const Tensor total = form_total(losses);
-    report.values = read_values(losses, total, step + 1, pair_ids);
+    report.values = read_values(losses, total, input.step + 1, input.pair_ids);
     gradients = backward(total, *parameters_, Tape::kConsume);
   }
-  optimizer_->step(gradients, report.learning_rate, pair_ids);
+  optimizer_->step(gradients, report.learning_rate, input.pair_ids);
   report.gradient_norm = optimizer_->gradient_norm();
   if (average_) average_->update();
   return report;

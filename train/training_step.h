@@ -2,7 +2,6 @@
 // average of its weights live here.
 #pragma once
 
-#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,12 +16,16 @@
 
 namespace ktrain {
 
-// In the order of LossTerm lists.
-inline constexpr std::array<std::string_view, 4> kLossNames = {"rpn_cls", "rpn_bbox", "roi_cls",
-                                                               "roi_bbox"};
+// What one step trains on.
+struct StepInput {
+  const DetectorInput& batch;
+  Timeline timeline;
+  std::int64_t step = 0;                     // from 0
+  std::vector<std::string> pair_ids;  // for messages
+};
 
 struct StepReport {
-  ObjectiveValues values;
+  ObjectiveValues values;  // in the order of TrainingStep::loss_names
   double learning_rate = 0;
   double gradient_norm = 0;  // before clipping
 };
@@ -31,10 +34,11 @@ class TrainingStep {
  public:
   TrainingStep(const ContextPtr& context, const Plan& plan);
 
-  // `step` counts from 0. Throws Fault KT-NUM-* when a loss or a gradient is not finite; then no
-  // weight has been changed. `pair_ids` are for its message.
-  StepReport run(const DetectorInput& input, const Timeline& timeline, std::int64_t step,
-                 const std::vector<std::string>& pair_ids);
+  // Throws Fault KT-NUM-* when a loss or a gradient is not finite; then no weight has been changed.
+  StepReport run(const StepInput& input);
+
+  // The terms of the total, the detector's four first.
+  [[nodiscard]] const std::vector<std::string>& loss_names() const { return loss_names_; }
 
   [[nodiscard]] const ContextPtr& context() const { return context_; }
   [[nodiscard]] ParameterSet& parameters() { return *parameters_; }
@@ -47,11 +51,12 @@ class TrainingStep {
   [[nodiscard]] const WeightAverage* average() const { return average_ ? &*average_ : nullptr; }
 
  private:
-  [[nodiscard]] std::vector<LossTerm> terms(const DetectorLosses& losses, const Timeline& timeline,
-                                            std::int64_t step) const;
+  // In the order of the names, with the weights of the step.
+  [[nodiscard]] std::vector<LossTerm> terms(const StepInput& input) const;
 
   ContextPtr context_;
   Plan plan_;
+  std::vector<std::string> loss_names_ = {"rpn_cls", "rpn_bbox", "roi_cls", "roi_bbox"};
   std::unique_ptr<ParameterSet> parameters_;
   std::optional<TwoStreamDetector> detector_;
   std::optional<Optimizer> optimizer_;
