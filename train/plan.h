@@ -131,6 +131,7 @@ struct EvalPlan {
 struct OutputPlan {
   std::string dir;  // empty: runs/<name of the plan>
   std::int64_t log_every = 50;
+  bool tensorboard = true;  // event files in tb/
 };
 
 // Where the weights start. At most one of `plan` and `checkpoint`.

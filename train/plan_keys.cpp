@@ -232,6 +232,9 @@ void outcome_keys(Plan& plan, KeyList& keys) {
   keys.number("output.log_every", plan.output.log_every, 1, 1e9,
               "steps between two lines of the log")
       .may_change = true;
+  keys.flag("output.tensorboard", plan.output.tensorboard,
+            "write curves and validation pictures for TensorBoard to the run folder's tb/")
+      .may_change = true;
   keys.text("init.plan", plan.init.plan,
             "prerequisite plan, relative to this plan's folder; it runs first when it has not");
   keys.text("init.take", plan.init.take,
