@@ -4,9 +4,8 @@
 #include <cmath>
 #include <utility>
 
-#include <Eigen/Cholesky>
-
 #include "kernels/check.h"
+#include "train/monitor/eigen.h"
 
 namespace ktrain {
 namespace {

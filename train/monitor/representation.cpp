@@ -3,10 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include <Eigen/QR>
-#include <Eigen/SVD>
-
 #include "kernels/check.h"
+#include "train/monitor/eigen.h"
 
 namespace ktrain {
 namespace {
