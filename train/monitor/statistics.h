@@ -61,14 +61,15 @@ class Cusum {
     bool operator==(const State&) const = default;
   };
 
-  explicit Cusum(double k = 0.5, double h = 5) : k_(k), h_(h) {}
+  Cusum() = default;
+  Cusum(double k, double h) : k_(k), h_(h) {}
   // Whether the sum is above h.
   bool add(double z, std::int64_t step);
   [[nodiscard]] const State& state() const { return state_; }
   void restore(const State& state) { state_ = state; }
 
  private:
-  double k_, h_;
+  double k_ = 0.5, h_ = 5;
   State state_;
 };
 
