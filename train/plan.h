@@ -104,7 +104,8 @@ struct SchedulePlan {
 struct TrainPlan {
   std::int64_t epochs = 12, batch = 2, steps = 0;  // steps 0: no limit
   std::int64_t eval_every = 1, checkpoint_every = 0, keep = 2;
-  double average = 0.0;  // momentum of the weights' average; 0: off
+  std::vector<std::int64_t> keep_epochs;  // [first, last]: their ends' checkpoints stay
+  double average = 0.0;                   // momentum of the weights' average; 0: off
 };
 
 struct LossTermPlan {

@@ -17,9 +17,15 @@
 namespace ktrain {
 namespace {
 
-CheckpointOptions checkpoint_options(const Plan& plan, const Notice& notice) {
+CheckpointOptions checkpoint_options(const Plan& plan, const Timeline& timeline,
+                                     const Notice& notice) {
   CheckpointOptions options;
   options.keep = plan.train.keep;
+  if (const auto& kept = plan.train.keep_epochs; !kept.empty())
+    options.also_keep = [first = kept[0], last = kept.back(),
+                         steps = timeline.steps_per_epoch](std::int64_t step) {
+      return step % steps == 0 && step / steps >= first && step / steps <= last;
+    };
   options.notice = notice;
   return options;
 }
@@ -60,7 +66,8 @@ struct Trainer::State {
         folder(files, given.folder, notice),
         records(folder, console, setup.plan(), setup.timeline(), setup.total_steps(),
                 setup.training().loss_names()),
-        weights(files, folder.lock(), "weights", checkpoint_options(setup.plan(), saving())),
+        weights(files, folder.lock(), "weights",
+                checkpoint_options(setup.plan(), setup.timeline(), saving())),
         identity(identity_of(setup.plan(), setup.data())),
         stop(setup.plan().stop) {
     for (const std::string& line : early) folder.log(line);
@@ -264,8 +271,9 @@ bool Trainer::State::validate(const StopSignals& signals) {
 }
 
 void Trainer::State::save() {
-  (void)weights.save(progress.step, state_arrays(setup.training()),
-                     state_metadata(identity, progress, stop, init));
+  Metadata metadata = state_metadata(identity, progress, stop, init);
+  metadata["steps_per_epoch"] = std::to_string(setup.timeline().steps_per_epoch);
+  (void)weights.save(progress.step, state_arrays(setup.training()), std::move(metadata));
   saved_step = progress.step;
 }
 
