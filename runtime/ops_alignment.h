@@ -16,6 +16,11 @@ namespace ktrain {
 // no gradient. A factor of -lambda is gradient reversal (Ganin and Lempitsky 2015).
 [[nodiscard]] Tensor scale_gradient(const Tensor& x, const Tensor& factor);
 
+// ---- runtime/ops/mean_pixels.cpp
+
+// batch x channels: the mean over all pixels of a map, NHWC.
+[[nodiscard]] Tensor mean_pixels(const Tensor& x);
+
 // ---- runtime/ops/mmd.cpp, kernels/mmd.h
 
 struct MmdInputs {

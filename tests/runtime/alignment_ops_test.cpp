@@ -86,6 +86,12 @@ TEST(QueueContrastOp, GradientReachesTheQueriesAlone) {
               testing::ElementsAre(5, 0, 3, 2));
 }
 
+TEST(MeanPixelsOp, GradientSpreadsEvenly) {
+  const ContextPtr context = poisoned();
+  const auto op = [](const std::vector<Tensor>& in) { return mean_pixels(in[0]); };
+  EXPECT_LT(test::tape_error(op, {test::random_leaf(context, {2, 3, 2, 4}, 1)}), 5e-3);
+}
+
 TEST(PixelGateOp, GradientsReachEveryInput) {
   const ContextPtr context = poisoned();
   const auto op = [](const std::vector<Tensor>& in) {
