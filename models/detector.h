@@ -50,6 +50,9 @@ struct DetectorInput {
   TargetTensors targets;
   Tensor counters;  // int32, batch x (step or epoch, sample): what random choices are a function of
   Tensor rpn_order = {}, roi_order = {};  // in place of random choices; see Draw
+  // For auxiliary losses only: int32, batch x (place in the list, group, frame), -1 for an empty
+  // slot or where unknown; see data/pair_identity.h.
+  Tensor identity = {};
 };
 
 // Scalars of shape {1}, each counted once, and the features they came from.

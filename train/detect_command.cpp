@@ -47,7 +47,9 @@ std::unique_ptr<Session> open_session(const DetectOptions& options, std::ostream
                 "{}/weights: no checkpoint '{}'; wanted best, last or epoch_N of a "
                 "run that got so far",
                 options.run, printable(options.take));
-  const LoadReport report = load_weights(*from, session->parameters);
+  LoadOptions detector_alone;  // what trained it beside its own losses detects nothing
+  detector_alone.allow_unexpected = {"aux."};
+  const LoadReport report = load_weights(*from, session->parameters, detector_alone);
   out << fmt::format("weights   {} (#{:.8}): {}\n", from->path(), from->payload_hash(),
                      report.summary());
   return session;
