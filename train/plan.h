@@ -63,6 +63,7 @@ struct ModelPlan {
   std::string streams = "both";   // both, visible, thermal
   std::string fusion = "concat";  // concat, add, gated
   bool shared = false;            // one backbone and neck for both streams
+  bool msp = false;               // the gate on the fused pyramid
   std::int64_t frozen_stages = 1;
   std::string norm = "frozen";  // frozen, batch
   double anchor_scale = 8.0;
