@@ -58,6 +58,7 @@ DetectorOptions detector_options(const Plan& plan) {
                     : model.streams == "thermal" ? Streams::kThermal
                                                  : Streams::kBoth;
   options.shared = model.shared;
+  options.msp = model.msp;
   options.fusion = model.fusion == "add"     ? FusionKind::kAdd
                    : model.fusion == "gated" ? FusionKind::kGated
                                              : FusionKind::kConcat;
