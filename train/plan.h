@@ -113,8 +113,27 @@ struct LossTermPlan {
   WeightSchedule weight;
 };
 
+// A loss beside the detector's own: off unless it has a weight or is to be measured.
+struct AuxiliaryTermPlan {
+  WeightSchedule weight = {{}, {0.0}, "step", "linear"};
+  bool measure = false;  // compute and log it whatever its weight
+};
+
+struct MaclPlan : AuxiliaryTermPlan {
+  std::string level = "roi";          // roi, image
+  std::string temperature = "fixed";  // fixed, learned
+  double tau = 0.07;
+  std::int64_t rows = 64;  // regions of an image
+  std::int64_t pool = 3, hidden = 256, channels = 128;
+  double negative_iou = 0.3;
+  std::int64_t neighbours = 0, min_negatives = 1;
+  bool quality_weighting = false, stop_better = false;
+  double quality_threshold = 0.5;
+};
+
 struct LossPlan {
   LossTermPlan rpn_cls, rpn_bbox, roi_cls, roi_bbox;
+  MaclPlan macl;
 };
 
 struct StopPlan {

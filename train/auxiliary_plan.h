@@ -1,0 +1,28 @@
+// Which losses beside the detector's own a plan switches on.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "train/plan.h"
+
+namespace ktrain {
+
+// It has a weight at some time, or is measured.
+[[nodiscard]] inline bool is_enabled(const AuxiliaryTermPlan& term) {
+  const auto& values = term.weight.value;
+  return term.measure ||
+         std::any_of(values.begin(), values.end(), [](double value) { return value != 0; });
+}
+
+// In the order in which terms are reported; points into `loss`.
+[[nodiscard]] inline std::vector<std::pair<std::string, const AuxiliaryTermPlan*>>
+enabled_auxiliary(const LossPlan& loss) {
+  std::vector<std::pair<std::string, const AuxiliaryTermPlan*>> terms;
+  if (is_enabled(loss.macl)) terms.emplace_back("macl", &loss.macl);
+  return terms;
+}
+
+}  // namespace ktrain
