@@ -42,7 +42,8 @@ class Macl : public testing::Test {
   Tensor ints(const std::vector<std::int32_t>& values) {
     return Tensor::from<std::int32_t>(context_, {static_cast<std::int64_t>(values.size())}, values);
   }
-  // Left half black, right half grey (brightness 0.196 of 0.25: quality 0.78); the second image black.
+  // Left half black, right half grey (brightness 0.196 of 0.25: quality 0.78); the second image
+  // black.
   void set_images() {
     std::vector<std::uint8_t> bytes;
     for (int n = 0; n < 2; ++n)
