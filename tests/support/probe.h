@@ -67,7 +67,8 @@ inline ProbeRecord full_record(std::size_t losses, std::size_t detection, std::u
   record.epoch = 1 + sample / 20;
   record.detection = detection;
   for (std::size_t k = 0; k < losses; ++k) {
-    record.losses.push_back(detection == 1 && k == 0 ? "det" : kNames[detection == 1 ? k + 3 : k]);
+    record.losses.push_back(detection == 1 && k == 0 ? "det"
+                                                     : kNames.at(detection == 1 ? k + 3 : k));
     record.values.push_back(std::abs(draw()));
     record.weights.push_back(k < detection ? 1.0 : 0.05);
     record.predicted.push_back(-1e-5 * std::abs(draw()));
