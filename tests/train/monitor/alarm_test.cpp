@@ -105,7 +105,8 @@ std::vector<Alarm> planted(double sign, bool random, std::uint32_t seed, int pro
         vectors[0][c] = x;
         vectors[1][c] = (flip ? -sign : sign) * x;
       }
-      record.groups.push_back({"group" + std::to_string(g), 40, test::gram_of(vectors), {}, {}});
+      record.groups.push_back(
+          {"group" + std::to_string(g), 40, test::gram_of(vectors), {}, {}, false});
     }
     if (t % 16 == 15)
       for (const GroupGram& group : record.groups) {

@@ -103,6 +103,17 @@ TEST(Quantities, HaveNoValueWhereThereIsNoGradient) {
   EXPECT_NEAR(value_of(record, b + "cos/det~macl"), -0.5, 1e-12);
 }
 
+TEST(Quantities, CountSharesOfAGroupOnce) {
+  ProbeRecord record = test::two_losses(test::gram_of(2, 1, -0.5), {}, 0.5);
+  const double alone = value_of(record, "eff/det_from_macl");
+  record.groups.push_back(record.groups[0]);
+  record.groups[1].group = "visible.layer2";
+  EXPECT_EQ(value_of(record, "eff/det_from_macl"), 2 * alone);
+  record.groups[1].share = true;
+  EXPECT_EQ(value_of(record, "eff/det_from_macl"), alone);
+  EXPECT_EQ(value_of(record, "g/visible.layer2/cos/det~macl"), -0.5);
+}
+
 TEST(Quantities, OfDetectionInSeveralLosses) {
   const ProbeRecord record = test::full_record(6, 4, 3);
   std::set<std::string> names;

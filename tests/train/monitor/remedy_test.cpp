@@ -314,8 +314,8 @@ TEST(Remedies, DetectionInSeveralLossesIsProtectedAsAWhole) {
 
 TEST(Remedies, CutAndGate) {
   ProbeRecord record = test::two_losses(test::gram_of(1, 4, -0.5), {}, 0.2);
-  record.groups.push_back({"visible.stem", 1, test::gram_of(1, 4, 0.5), {}, {}});
-  record.groups.push_back({"visibly", 1, test::gram_of(1, 4, 0.25), {}, {}});
+  record.groups.push_back({"visible.stem", 1, test::gram_of(1, 4, 0.5), {}, {}, false});
+  record.groups.push_back({"visibly", 1, test::gram_of(1, 4, 0.25), {}, {}, false});
   RemedyOptions options = of(RemedyKind::kCut);
   options.cut_groups = {"visible"};
   options.cut_scale = 0.25;
