@@ -177,9 +177,10 @@ void summary_text(const MonitorLog& log, const std::vector<HarmCell>& cells, std
         cell.loss, loss_width, cell.mean, fmt::format("{:+.3f} {:+.3f}", cell.lo, cell.hi),
         cell.tax ? fmt::format("{:+.1f}", 100 * *cell.tax) : "-", cell.n,
         verdict_name(cell.verdict), cell.reason.empty() ? "" : " (" + cell.reason + ")");
-  out << "\nconflict: below -0.02 for sure; none: above it for sure; grey: cannot tell. Intervals\n"
-         "hold for all rows together, at 95 % on each side, at every number of probes. tax: the\n"
-         "part of detection's first-order progress that the loss cancels, median.\n";
+  out << "\nconflict: the interval lies below -0.02; none: it lies above; grey: it does not "
+         "decide.\n"
+         "Intervals hold for all rows together, at 95 % on each side, at every number of probes.\n"
+         "tax: the part of detection's first-order progress that the loss cancels, median.\n";
   const std::vector<Alarm> open = in_force(alarms_of(log));
   out << fmt::format("\nalarms in force: {}\n", open.empty() ? "none" : "");
   for (const Alarm& alarm : open)
