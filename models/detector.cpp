@@ -43,6 +43,8 @@ TwoStreamDetector::TwoStreamDetector(const Maker& maker, const DetectorOptions& 
                   ? std::optional<Fusion>(std::in_place, maker / "fusion", options.fusion,
                                           options.channels)
                   : std::nullopt),
+      msp_(options.msp ? std::optional<MspGate>(std::in_place, maker / "msp", options.channels)
+                       : std::nullopt),
       rpn_(maker / "rpn_head", options.channels, options.rpn),
       roi_head_(maker / "roi_head", options.channels, options.num_classes, options.roi) {}
 
@@ -80,6 +82,7 @@ TwoStreamDetector::Features TwoStreamDetector::features(const DetectorInput& inp
     f.thermal = pyramid(input.thermal, kThermal, branches_.back(), options_.thermal);
   const PartScope part("fusion");
   f.fused = fusion_ ? (*fusion_)(*f.visible, *f.thermal) : f.visible ? *f.visible : *f.thermal;
+  if (msp_) f.fused = (*msp_)(f.fused);
   return f;
 }
 

@@ -11,15 +11,22 @@
 #include "train/metrics/results.h"
 #include "train/monitor/drift_monitor.h"
 #include "train/plan_text.h"
+#include "train/run_events.h"
 #include "train/run_records.h"
 #include "train/run_setup.h"
 
 namespace ktrain {
 namespace {
 
-CheckpointOptions checkpoint_options(const Plan& plan, const Notice& notice) {
+CheckpointOptions checkpoint_options(const Plan& plan, const Timeline& timeline,
+                                     const Notice& notice) {
   CheckpointOptions options;
   options.keep = plan.train.keep;
+  if (const auto& kept = plan.train.keep_epochs; !kept.empty())
+    options.also_keep = [first = kept[0], last = kept.back(),
+                         steps = timeline.steps_per_epoch](std::int64_t step) {
+      return step % steps == 0 && step / steps >= first && step / steps <= last;
+    };
   options.notice = notice;
   return options;
 }
@@ -60,7 +67,8 @@ struct Trainer::State {
         folder(files, given.folder, notice),
         records(folder, console, setup.plan(), setup.timeline(), setup.total_steps(),
                 setup.training().loss_names()),
-        weights(files, folder.lock(), "weights", checkpoint_options(setup.plan(), saving())),
+        weights(files, folder.lock(), "weights",
+                checkpoint_options(setup.plan(), setup.timeline(), saving())),
         identity(identity_of(setup.plan(), setup.data())),
         stop(setup.plan().stop) {
     for (const std::string& line : early) folder.log(line);
@@ -102,6 +110,8 @@ struct Trainer::State {
   void save();
   void begin_drift(bool resumed);
   void measure_drift(Depth depth);
+  // TensorBoard's files begin with the first step that they do not hold for good.
+  void open_events();
   void write_validation(const Validation& v, std::span<const metrics::Detections> found);
   RunEnd finish(RunEnd end);
   [[nodiscard]] std::string report(RunEnd end) const;
@@ -121,6 +131,7 @@ struct Trainer::State {
   Progress progress;
   std::optional<FrozenProof> frozen;
   std::optional<DriftMonitor> drift;
+  std::optional<RunEvents> events;
   std::string init;
   std::int64_t saved_step = -1;
 };
@@ -177,6 +188,14 @@ void Trainer::State::begin() {
   records.text(fmt::format("folder    {}", folder.path()));
   records.status("running", progress, stop, "");
   setup.seek(progress.step);
+  if (setup.plan().output.tensorboard) open_events();
+}
+
+void Trainer::State::open_events() {
+  const bool validated = progress.validated_epoch == progress.epoch;
+  events.emplace(folder.path(), progress.step + (validated ? 1 : 0), folder.read("scalars.jsonl"),
+                 notice);
+  folder.listen([this](const std::string& json) { events->line(json); });
 }
 
 RunEnd Trainer::run(const StopSignals& signals) {
@@ -255,6 +274,7 @@ bool Trainer::State::validate(const StopSignals& signals) {
   write_validation(v, *found);
   records.validation(progress, v, verdict, monotonic_seconds() - begin);
   records.text(protocol_text(setup.plan(), v));
+  if (events) events->pairs(progress.step, setup.data(), *found);
   save();
   if (verdict.best) weights.mark_best(progress.step);
   records.status("running", progress, stop, "");
@@ -262,8 +282,9 @@ bool Trainer::State::validate(const StopSignals& signals) {
 }
 
 void Trainer::State::save() {
-  (void)weights.save(progress.step, state_arrays(setup.training()),
-                     state_metadata(identity, progress, stop, init));
+  Metadata metadata = state_metadata(identity, progress, stop, init);
+  metadata["steps_per_epoch"] = std::to_string(setup.timeline().steps_per_epoch);
+  (void)weights.save(progress.step, state_arrays(setup.training()), std::move(metadata));
   saved_step = progress.step;
 }
 
