@@ -42,6 +42,7 @@ class RunFolder {
   // on.
   void log(const std::string& text);
   void scalar(const std::string& json);
+  void monitor(const std::string& json);
   // Somebody else who wants every line that scalar() is given from now on.
   void listen(std::function<void(const std::string& json)> listener) {
     listener_ = std::move(listener);
