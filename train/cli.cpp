@@ -19,6 +19,7 @@
 #include "train/plan_text.h"
 #include "train/run_command.h"
 #include "train/synth_command.h"
+#include "train/watch/watch_command.h"
 
 namespace ktrain {
 namespace {
@@ -195,6 +196,26 @@ void add_detect(CLI::App& app, Action& action) {
   });
 }
 
+void add_watch(CLI::App& app, Action& action) {
+  CLI::App* const verb = app.add_subcommand("watch", "show all runs beneath a folder, live");
+  const auto options = std::make_shared<WatchOptions>();
+  verb->add_option("folder", options->folder, "the folder, at any depth above the runs")
+      ->capture_default_str();
+  verb->add_flag("--once", options->once,
+                 "one look; exit code 0 healthy, 1 no run, 2 degraded, 3 stopped, 4 crashed");
+  verb->add_flag("--json", options->json, "one JSON object per look instead of text");
+  verb->add_option("--interval", options->interval, "seconds between two looks")
+      ->check(CLI::Range(0.05, 86400.0))
+      ->capture_default_str();
+  verb->add_option("--stall", options->stall,
+                   "seconds without a sign of life that degrade a run; 0: by its own pace")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  verb->callback([options, &action] {
+    action = [options](std::ostream& out) { return run_watch(*options, out); };
+  });
+}
+
 // `ktrain PLAN.cfg ...` is short for `ktrain run PLAN.cfg ...`.
 std::vector<std::string> with_verb(std::vector<std::string> arguments) {
   const auto is_plan = [](const std::string& text) { return text.ends_with(".cfg"); };
@@ -262,6 +283,7 @@ int dispatch(const std::vector<std::string>& given, std::ostream& out) {
   add_check(app, action);
   add_bench_step(app, action);
   add_synth(app, action);
+  add_watch(app, action);
   add_explain(app, action);
   if (arguments.empty()) {
     out << app.help();
