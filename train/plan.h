@@ -63,6 +63,7 @@ struct ModelPlan {
   std::string streams = "both";   // both, visible, thermal
   std::string fusion = "concat";  // concat, add, gated
   bool shared = false;            // one backbone and neck for both streams
+  bool msp = false;               // the gate on the fused pyramid
   std::int64_t frozen_stages = 1;
   std::string norm = "frozen";  // frozen, batch
   double anchor_scale = 8.0;
@@ -104,7 +105,8 @@ struct SchedulePlan {
 struct TrainPlan {
   std::int64_t epochs = 12, batch = 2, steps = 0;  // steps 0: no limit
   std::int64_t eval_every = 1, checkpoint_every = 0, keep = 2;
-  double average = 0.0;  // momentum of the weights' average; 0: off
+  std::vector<std::int64_t> keep_epochs;  // [first, last]: their ends' checkpoints stay
+  double average = 0.0;                   // momentum of the weights' average; 0: off
 };
 
 struct LossTermPlan {
@@ -131,6 +133,7 @@ struct EvalPlan {
 struct OutputPlan {
   std::string dir;  // empty: runs/<name of the plan>
   std::int64_t log_every = 50;
+  bool tensorboard = true;  // event files in tb/
 };
 
 // Where the weights start. At most one of `plan` and `checkpoint`.
