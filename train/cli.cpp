@@ -18,6 +18,7 @@
 #include "train/machine_text.h"
 #include "train/nearest.h"
 #include "train/plan_text.h"
+#include "train/report/report_command.h"
 #include "train/run_command.h"
 #include "train/synth_command.h"
 #include "train/watch/watch_command.h"
@@ -197,6 +198,17 @@ void add_detect(CLI::App& app, Action& action) {
   });
 }
 
+void add_report(CLI::App& app, Action& action) {
+  CLI::App* const verb = app.add_subcommand("report", "write runs as one HTML file");
+  const auto options = std::make_shared<ReportOptions>();
+  verb->add_option("runs", options->runs, "run folders; several are laid over each other")
+      ->required();
+  verb->add_option("--out", options->out, "the file, RUN/report.html when not given");
+  verb->callback([options, &action] {
+    action = [options](std::ostream& out) { return run_report(*options, out); };
+  });
+}
+
 void add_watch(CLI::App& app, Action& action) {
   CLI::App* const verb = app.add_subcommand("watch", "show all runs beneath a folder, live");
   const auto options = std::make_shared<WatchOptions>();
@@ -214,6 +226,9 @@ void add_watch(CLI::App& app, Action& action) {
       ->capture_default_str();
   verb->callback([options, &action] {
     action = [options](std::ostream& out) { return run_watch(*options, out); };
+  });
+}
+
 void add_experiment(CLI::App& app, Action& action) {
   CLI::App* const verb = app.add_subcommand(
       "experiment", "run a pre-registered design, or go on with it, and write what came of it");
@@ -271,7 +286,8 @@ void add_bench_step(CLI::App& app, Action& action) {
   });
 }
 
-// The nearest verb when the first word is none; CLI11 itself would only say that it is unexpected.
+// The nearest verb when the first word is none; CLI11 itself would only say that it is
+// unexpected.
 void check_verb(const CLI::App& app, const std::vector<std::string>& arguments) {
   if (arguments.empty() || arguments[0].starts_with("-")) return;
   std::vector<std::string_view> names;
@@ -299,6 +315,7 @@ int dispatch(const std::vector<std::string>& given, std::ostream& out) {
   add_bench_step(app, action);
   add_synth(app, action);
   add_watch(app, action);
+  add_report(app, action);
   add_experiment(app, action);
   add_explain(app, action);
   if (arguments.empty()) {
@@ -307,7 +324,8 @@ int dispatch(const std::vector<std::string>& given, std::ostream& out) {
   }
   try {
     check_verb(app, arguments);
-    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 wants it
+    std::vector<std::string> reversed(arguments.rbegin(),
+                                      arguments.rend());  // as CLI11 wants it
     app.parse(reversed);
   } catch (const CLI::CallForVersion&) {
     out << "ktrain " << version_text() << '\n';
@@ -321,7 +339,8 @@ int dispatch(const std::vector<std::string>& given, std::ostream& out) {
                 printable(error.what(), 300));
   }
   const int code = action(out);
-  // A run goes on when nobody listens any more; what other commands have to say is their result.
+  // A run goes on when nobody listens any more; what other commands have to say is their
+  // result.
   if (!out.flush() && arguments[0] != "run")
     throw_fault("KT-IO-001", "standard output: cannot be written, so the result is lost");
   return code;
