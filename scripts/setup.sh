@@ -8,6 +8,11 @@ packages=(build-essential cmake ninja-build pkg-config clang-format libdnnl-dev 
   libtomlplusplus-dev libcli11-dev libfmt-dev nlohmann-json3-dev libpugixml-dev libstb-dev libturbojpeg0-dev libeigen3-dev
   libboost-math-dev libgtest-dev libgmock-dev libbenchmark-dev)
 
+# Tools that only some tests want, which are skipped without them: KT_TEST_TOOLS=1 asks for them, where Debian has them.
+if [[ "${KT_TEST_TOOLS:-}" == 1 ]] && apt-cache show chromium >/dev/null 2>&1; then
+  packages+=(chromium)
+fi
+
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || missing+=("$package")

@@ -20,8 +20,10 @@
 #include "train/monitor_verbs.h"
 #include "train/nearest.h"
 #include "train/plan_text.h"
+#include "train/report/report_command.h"
 #include "train/run_command.h"
 #include "train/synth_command.h"
+#include "train/watch/watch_command.h"
 
 namespace ktrain {
 namespace {
@@ -215,6 +217,37 @@ void add_drift(CLI::App& app, Action& action) {
   });
 }
 
+void add_report(CLI::App& app, Action& action) {
+  CLI::App* const verb = app.add_subcommand("report", "write runs as one HTML file");
+  const auto options = std::make_shared<ReportOptions>();
+  verb->add_option("runs", options->runs, "run folders; several are laid over each other")
+      ->required();
+  verb->add_option("--out", options->out, "the file, RUN/report.html when not given");
+  verb->callback([options, &action] {
+    action = [options](std::ostream& out) { return run_report(*options, out); };
+  });
+}
+
+void add_watch(CLI::App& app, Action& action) {
+  CLI::App* const verb = app.add_subcommand("watch", "show all runs beneath a folder, live");
+  const auto options = std::make_shared<WatchOptions>();
+  verb->add_option("folder", options->folder, "the folder, at any depth above the runs")
+      ->capture_default_str();
+  verb->add_flag("--once", options->once,
+                 "one look; exit code 0 healthy, 1 no run, 2 degraded, 3 stopped, 4 crashed");
+  verb->add_flag("--json", options->json, "one JSON object per look instead of text");
+  verb->add_option("--interval", options->interval, "seconds between two looks")
+      ->check(CLI::Range(0.05, 86400.0))
+      ->capture_default_str();
+  verb->add_option("--stall", options->stall,
+                   "seconds without a sign of life that degrade a run; 0: by its own pace")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  verb->callback([options, &action] {
+    action = [options](std::ostream& out) { return run_watch(*options, out); };
+  });
+}
+
 void add_experiment(CLI::App& app, Action& action) {
   CLI::App* const verb = app.add_subcommand(
       "experiment", "run a pre-registered design, or go on with it, and write what came of it");
@@ -272,7 +305,8 @@ void add_bench_step(CLI::App& app, Action& action) {
   });
 }
 
-// The nearest verb when the first word is none; CLI11 itself would only say that it is unexpected.
+// The nearest verb when the first word is none; CLI11 itself would only say that it is
+// unexpected.
 void check_verb(const CLI::App& app, const std::vector<std::string>& arguments) {
   if (arguments.empty() || arguments[0].starts_with("-")) return;
   std::vector<std::string_view> names;
@@ -300,6 +334,8 @@ int dispatch(const std::vector<std::string>& given, std::ostream& out) {
   add_check(app, action);
   add_bench_step(app, action);
   add_synth(app, action);
+  add_watch(app, action);
+  add_report(app, action);
   add_experiment(app, action);
   add_monitor_verbs(app, action);
   add_explain(app, action);
@@ -309,7 +345,8 @@ int dispatch(const std::vector<std::string>& given, std::ostream& out) {
   }
   try {
     check_verb(app, arguments);
-    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 wants it
+    std::vector<std::string> reversed(arguments.rbegin(),
+                                      arguments.rend());  // as CLI11 wants it
     app.parse(reversed);
   } catch (const CLI::CallForVersion&) {
     out << "ktrain " << version_text() << '\n';
@@ -323,7 +360,8 @@ int dispatch(const std::vector<std::string>& given, std::ostream& out) {
                 printable(error.what(), 300));
   }
   const int code = action(out);
-  // A run goes on when nobody listens any more; what other commands have to say is their result.
+  // A run goes on when nobody listens any more; what other commands have to say is their
+  // result.
   if (!out.flush() && arguments[0] != "run")
     throw_fault("KT-IO-001", "standard output: cannot be written, so the result is lost");
   return code;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "train/file_system.h"
@@ -29,5 +30,10 @@ class FolderLock {
   std::string folder_;
   FileSystem::File file_;
 };
+
+// Who holds a folder at this moment, as the holder wrote it ("process 4711, boot 0f0e..."); none
+// when nobody does. A process that dies lets go, so that this tells the living from the dead; a
+// number of a process alone does not. Writes nothing.
+[[nodiscard]] std::optional<std::string> holder_of(const std::string& folder);
 
 }  // namespace ktrain

@@ -122,6 +122,11 @@ constexpr auto kMessages = std::to_array<Message>({
     {"KT-DATA-062", Exit::kNoInput, "a run's probes do not hold what was asked for",
      "There is no probe yet, the run trains on detection alone, or the remedy needs what the "
      "monitor's profile does not record. A run shorter than its probe interval has none."},
+    {"KT-DATA-070", Exit::kNoInput, "a folder is no run folder",
+     "Every run writes STATUS, run.cfg and scalars.jsonl into its folder; here neither is there. "
+     "Name "
+     "the folder of one run, such as runs/plan_a; `ktrain watch DIR` lists those beneath a "
+     "folder."},
 });
 
 }  // namespace

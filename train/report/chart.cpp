@@ -1,0 +1,206 @@
+#include "train/report/chart.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "train/report/frame.h"
+#include "train/report/html.h"
+
+namespace ktrain::report {
+namespace {
+
+// Least and most of what is to be seen.
+struct Range {
+  double least = std::numeric_limits<double>::infinity(), most = -least;
+
+  void add(double value, bool log) {
+    if (!std::isfinite(value) || (log && value <= 0)) return;
+    least = std::min(least, value);
+    most = std::max(most, value);
+  }
+  [[nodiscard]] bool empty() const { return !(least <= most); }
+};
+
+Scale scale_of(Range range, const Axis& axis, double from, double to, bool margin) {
+  if (range.empty()) range = {axis.log ? 0.1 : 0.0, 1.0};
+  if (margin && !axis.log) {
+    const double room = 0.04 * (range.most - range.least);
+    // A curve that is never negative does not begin below 0.
+    range.least = range.least >= 0 ? std::max(0.0, range.least - room) : range.least - room;
+    range.most += room;
+  }
+  return {axis.least.value_or(range.least), axis.most.value_or(range.most), from, to, axis.log};
+}
+
+Frame frame_of(const Chart& chart) {
+  Frame f;
+  f.width = chart.width;
+  f.height = chart.height;
+  if (!chart.title.empty()) f.top = 24;
+  Range x, y, second;
+  for (const Series& s : chart.series)
+    for (const Point& p : s.points) {
+      x.add(p.x, chart.x.log);
+      (s.right ? second : y).add(p.y, (s.right ? chart.right : chart.y).log);
+      if (s.band) {
+        y.add(p.lo, chart.y.log);
+        y.add(p.hi, chart.y.log);
+      }
+    }
+  for (const Rule& rule : chart.rules) y.add(rule.y, chart.y.log);
+  f.has_second = !second.empty();
+  if (f.has_second) f.right = 58;
+  f.x = scale_of(x, chart.x, f.x0(), f.x1(), false);
+  f.y = scale_of(y, chart.y, f.y0(), f.y1(), true);
+  f.second = scale_of(second, chart.right, f.y0(), f.y1(), true);
+  return f;
+}
+
+std::string band_path(const Series& s, const Frame& f) {
+  std::string there, back;
+  for (const Point& p : s.points) {
+    if (!std::isfinite(p.lo) || !std::isfinite(p.hi)) continue;
+    there += fmt::format("{}{} {}", there.empty() ? "M" : "L", px(f.x(p.x)), px(f.y(p.hi)));
+    back.insert(0, fmt::format("L{} {}", px(f.x(p.x)), px(f.y(p.lo))));
+  }
+  return there.empty()
+             ? ""
+             : fmt::format("<path class=\"band c{}\" d=\"{}{}Z\"/>\n", s.color, there, back);
+}
+
+std::string line_path(const Series& s, const Frame& f) {
+  const Scale& y = s.right ? f.second : f.y;
+  std::string d;
+  bool open = false;
+  double before = 0;
+  for (const Point& p : s.points) {
+    if (!f.x.holds(p.x) || !y.holds(p.y)) {
+      open = false;  // a gap is shown as one
+      continue;
+    }
+    if (open && s.steps) d += fmt::format("L{} {}", px(f.x(p.x)), px(y(before)));
+    d += fmt::format("{}{} {}", open ? "L" : "M", px(f.x(p.x)), px(y(p.y)));
+    open = true;
+    before = p.y;
+  }
+  return fmt::format("<path class=\"line c{}{}\" d=\"{}\"/>\n", s.color, s.dashed ? " dashed" : "",
+                     d);
+}
+
+// What the pointer finds. Of very many points every k-th.
+std::string point_marks(const Series& s, const Frame& f, const Chart& chart) {
+  constexpr std::size_t kMost = 250;
+  const Scale& y = s.right ? f.second : f.y;
+  const std::size_t every = s.points.size() / kMost + 1;
+  std::string out;
+  for (std::size_t i = 0; i < s.points.size(); i += every) {
+    const Point& p = s.points[i];
+    if (!f.x.holds(p.x) || !y.holds(p.y)) continue;
+    const std::string tip = !p.tip.empty() ? p.tip
+                                           : fmt::format("{}: {} at {} {}", s.name, number(p.y, 6),
+                                                         chart.x.label, number(p.x, 6));
+    out += fmt::format(
+        "<circle class=\"{} c{}\" cx=\"{}\" cy=\"{}\" r=\"{}\"><title>{}</title></circle>\n",
+        s.marks ? "dot" : "hit", s.color, px(f.x(p.x)), px(y(p.y)), s.marks ? "3" : "5",
+        escaped(tip));
+  }
+  return out;
+}
+
+std::string legend_of(const std::vector<Series>& series) {
+  std::string out = "<ul class=\"legend\">";
+  for (const Series& s : series)
+    if (!s.points.empty() && !s.name.empty())
+      out += fmt::format("<li><i class=\"key c{}{}\"></i>{}</li>", s.color,
+                         s.dashed ? " dashed" : "", escaped(s.name));
+  return out + "</ul>";
+}
+
+std::string rules_of(const Chart& chart, const Frame& f) {
+  std::string out;
+  for (const Rule& rule : chart.rules)
+    out += fmt::format(
+        "<path class=\"rule\" d=\"M{} {}H{}\"/><text class=\"note\" x=\"{}\" y=\"{}\" "
+        "text-anchor=\"end\">{}</text>\n",
+        px(f.x0()), px(f.y(rule.y)), px(f.x1()), px(f.x1() - 3), px(f.y(rule.y) - 4),
+        escaped(rule.label));
+  for (const auto& [x, label] : chart.marks)
+    if (f.x.holds(x))
+      out += fmt::format(
+          "<path class=\"rule\" d=\"M{0} {1}V{2}\"/><text class=\"note\" x=\"{3}\" "
+          "y=\"{4}\">{5}</text>\n",
+          px(f.x(x)), px(f.y0()), px(f.y1()), px(f.x(x) + 3), px(f.y1() + 9), escaped(label));
+  return out;
+}
+
+}  // namespace
+
+std::string draw(const Chart& chart) {
+  const bool any = std::any_of(chart.series.begin(), chart.series.end(), [](const Series& s) {
+    return std::any_of(s.points.begin(), s.points.end(),
+                       [](const Point& p) { return std::isfinite(p.y); });
+  });
+  if (!any) return "";
+  const Frame f = frame_of(chart);
+  std::string out = "<div class=\"chart\">" + legend_of(chart.series);
+  out += svg_begin(f.width, f.height,
+                   fmt::format("{}: {} by {}", chart.title.empty() ? "chart" : chart.title,
+                               chart.y.label, chart.x.label));
+  out += axes(f, chart.x, chart.y, chart.right, chart.title);
+  for (const Series& s : chart.series)
+    if (s.band) out += band_path(s, f);
+  out += rules_of(chart, f);
+  for (const Series& s : chart.series) out += line_path(s, f);
+  for (const Series& s : chart.series) out += point_marks(s, f, chart);
+  return out + "</svg></div>\n";
+}
+
+std::string draw(const Stack& stack) {
+  if (stack.positions.empty() || stack.names.empty()) return "";
+  Frame f;
+  f.width = stack.width;
+  f.height = stack.height;
+  if (!stack.title.empty()) f.top = 24;
+  Range x, y;
+  y.add(0, false);
+  const std::size_t n = stack.positions.size();
+  std::vector<std::vector<double>> from(stack.names.size(), std::vector<double>(n)), to = from;
+  for (std::size_t i = 0; i < n; ++i) {
+    x.add(stack.positions[i], false);
+    double up = 0, down = 0;
+    for (std::size_t k = 0; k < stack.names.size(); ++k) {
+      const double value = std::isfinite(stack.values[k][i]) ? stack.values[k][i] : 0;
+      double& at = value >= 0 ? up : down;
+      from[k][i] = at;
+      to[k][i] = at += value;
+      y.add(at, false);
+    }
+  }
+  f.x = scale_of(x, stack.x, f.x0(), f.x1(), false);
+  f.y = scale_of(y, stack.y, f.y0(), f.y1(), false);
+  std::vector<Series> keys(stack.names.size());
+  std::string areas, hits;
+  for (std::size_t k = 0; k < stack.names.size(); ++k) {
+    keys[k] = {.name = stack.names[k], .color = static_cast<int>(k % 8), .points = {{0, 0}}};
+    std::string there, back;
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::string at = px(f.x(stack.positions[i]));
+      there += fmt::format("{}{} {}", i == 0 ? "M" : "L", at, px(f.y(to[k][i])));
+      back.insert(0, fmt::format("L{} {}", at, px(f.y(from[k][i]))));
+      hits += fmt::format(
+          "<circle class=\"hit\" cx=\"{}\" cy=\"{}\" r=\"5\"><title>{}</title></circle>\n", at,
+          px(f.y((from[k][i] + to[k][i]) / 2)),
+          escaped(fmt::format("{}: {} at {} {}", stack.names[k], number(stack.values[k][i]),
+                              stack.x.label, number(stack.positions[i], 6))));
+    }
+    areas += fmt::format("<path class=\"area c{}\" d=\"{}{}Z\"/>\n", k % 8, there, back);
+  }
+  return "<div class=\"chart\">" + legend_of(keys) +
+         svg_begin(f.width, f.height, stack.y.label + " by " + stack.x.label) +
+         axes(f, stack.x, stack.y, {}, stack.title) + areas +
+         fmt::format("<path class=\"axis\" d=\"M{} {}H{}\"/>", px(f.x0()), px(f.y(0)), px(f.x1())) +
+         hits + "</svg></div>\n";
+}
+
+}  // namespace ktrain::report
