@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "data/labels.h"
+#include "data/pair_identity.h"
 #include "runtime/fault.h"
 
 namespace ktrain {
@@ -177,14 +178,6 @@ void find_blank_images(ListCheck& check) {
                                   fmt::format("{}: every pixel is the same ({})", pair.id, *path),
                                   pair.id});
   }
-}
-
-// The number at the end of "set00/V000/I00019", -1 without one.
-std::int64_t frame_number(const std::string& id) {
-  std::size_t begin = id.size();
-  while (begin > 0 && id[begin - 1] >= '0' && id[begin - 1] <= '9') --begin;
-  const std::size_t digits = id.size() - begin;
-  return digits == 0 || digits > 15 ? -1 : std::stoll(id.substr(begin));
 }
 
 using Frames = std::vector<std::pair<std::int64_t, std::string>>;

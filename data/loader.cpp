@@ -9,6 +9,7 @@
 #include <mutex>
 #include <thread>
 
+#include "data/pair_identity.h"
 #include "runtime/fault.h"
 #include "runtime/random.h"
 
@@ -68,11 +69,12 @@ struct Loader::State {
   };
 
   State(const PairIndex& pairs, const DataFolder& files, const LoaderOptions& given)
-      : index(pairs), folder(files), options(given) {}
+      : index(pairs), folder(files), options(given), identities(pair_identities(pairs)) {}
 
   const PairIndex& index;
   const DataFolder& folder;
   LoaderOptions options;
+  std::vector<PairIdentity> identities;
   std::int64_t epoch_steps = 0;
   std::vector<Slot> slots;
   std::vector<std::thread> workers;
@@ -156,6 +158,8 @@ PairBatch Loader::State::empty_batch() const {
   batch.ignored_counts.resize(images);
   batch.flipped.resize(images);
   batch.indices.resize(images);
+  batch.groups.resize(images);
+  batch.frames.resize(images);
   return batch;
 }
 
@@ -240,6 +244,8 @@ void Loader::State::put_pair(std::int64_t place, std::size_t slot, PairBatch& ba
       static_cast<float>(batch.sizes[slot].height) / static_cast<float>(pair.height);
   batch.flipped[slot] = flip;
   batch.indices[slot] = place;
+  batch.groups[slot] = identities[static_cast<std::size_t>(place)].group;
+  batch.frames[slot] = identities[static_cast<std::size_t>(place)].frame;
   for (const bool ignore : {false, true}) put_boxes(pair.boxes, ignore, slot, batch);
 }
 
@@ -250,7 +256,7 @@ void Loader::State::clear(std::size_t slot, PairBatch& batch) const {
   batch.sizes[slot] = batch.original_sizes[slot] = {};
   batch.scale_x[slot] = batch.scale_y[slot] = 0;
   batch.flipped[slot] = 0;
-  batch.indices[slot] = -1;
+  batch.indices[slot] = batch.groups[slot] = batch.frames[slot] = -1;
   for (const bool ignore : {false, true}) put_boxes({}, ignore, slot, batch);
 }
 

@@ -25,7 +25,8 @@ struct PairBatch {
   std::vector<float> boxes, ignored;    // batch x max_boxes x 4, padding is 0
   std::vector<std::int32_t> box_counts, ignored_counts;
   std::vector<std::uint8_t> flipped;
-  std::vector<std::int64_t> indices;  // places in the PairIndex
+  std::vector<std::int64_t> indices;         // places in the PairIndex
+  std::vector<std::int32_t> groups, frames;  // data/pair_identity.h; -1 in an empty slot
 };
 
 // What to do with pairs that do not fill the last batch of an epoch.

@@ -1,5 +1,6 @@
 #include "models/detector.h"
 
+#include "models/observe.h"
 #include "runtime/part.h"
 
 namespace ktrain {
@@ -42,6 +43,8 @@ TwoStreamDetector::TwoStreamDetector(const Maker& maker, const DetectorOptions& 
                   ? std::optional<Fusion>(std::in_place, maker / "fusion", options.fusion,
                                           options.channels)
                   : std::nullopt),
+      msp_(options.msp ? std::optional<MspGate>(std::in_place, maker / "msp", options.channels)
+                       : std::nullopt),
       rpn_(maker / "rpn_head", options.channels, options.rpn),
       roi_head_(maker / "roi_head", options.channels, options.num_classes, options.roi) {}
 
@@ -62,11 +65,15 @@ TwoStreamDetector::Features TwoStreamDetector::features(const DetectorInput& inp
   const auto pyramid = [&](const Tensor& image, const StreamNames& names, const Branch& branch,
                            const ImageStatistics& statistics) {
     check_image(image, names.stream);
+    ForwardObserver* const observer = forward_observer();
+    if (observer != nullptr) observer->stream(names.stream);
     const PartScope part(names.backbone);
     const ResNet::Stages stages =
         branch.backbone(image_normalize(image, input.sizes, statistics), mode);
     const PartScope neck(names.neck);
-    return branch.neck(stages);
+    Pyramid levels = branch.neck(stages);
+    if (observer != nullptr) observer->pyramid(levels);
+    return levels;
   };
   Features f;
   if (options_.streams != Streams::kThermal)
@@ -75,6 +82,7 @@ TwoStreamDetector::Features TwoStreamDetector::features(const DetectorInput& inp
     f.thermal = pyramid(input.thermal, kThermal, branches_.back(), options_.thermal);
   const PartScope part("fusion");
   f.fused = fusion_ ? (*fusion_)(*f.visible, *f.thermal) : f.visible ? *f.visible : *f.thermal;
+  if (msp_) f.fused = (*msp_)(f.fused);
   return f;
 }
 
@@ -106,6 +114,12 @@ DetectionTensors TwoStreamDetector::predict(const DetectorInput& input) const {
   const Features f = features(input, Mode::kEval);
   const Proposals proposals = rpn_.propose(rpn_(f.fused), input.sizes, Mode::kEval);
   return roi_head_.predict(f.fused, proposals, input.sizes, input.scales);
+}
+
+void TwoStreamDetector::observe(const DetectorInput& input, ForwardObserver& observer) const {
+  const NoGradScope no_grad;
+  const ObserverScope watching(observer);
+  (void)features(input, Mode::kEval);
 }
 
 }  // namespace ktrain

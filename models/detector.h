@@ -3,6 +3,7 @@
 //
 // Parameters, in mmdetection's names behind a branch prefix, filters KRSC:
 //   {visible,thermal}.backbone.*   {visible,thermal}.neck.*   fusion.*   rpn_head.*   roi_head.*
+//   and msp.* with the gate on the fused pyramid.
 // With `shared` the one branch `shared.*` serves both; with one stream there is neither the other
 // branch nor fusion. FC6 reads (7, 7, channels): an importer of PyTorch weights must permute
 // roi_head.bbox_head.shared_fcs.0.weight from (channels, 7, 7).
@@ -13,9 +14,12 @@
 #include <vector>
 
 #include "models/fusion.h"
+#include "models/msp_gate.h"
 #include "models/roi_head.h"
 
 namespace ktrain {
+
+class ForwardObserver;  // models/observe.h
 
 enum class Streams : std::uint8_t { kBoth, kVisible, kThermal };
 
@@ -27,6 +31,7 @@ struct DetectorOptions {
   Streams streams = Streams::kBoth;
   bool shared = false;  // one backbone and neck for both streams
   FusionKind fusion = FusionKind::kConcat;
+  bool msp = false;  // the gate of models/msp_gate.h
   ResNetOptions backbone;
   std::int64_t channels = 256;  // of the pyramid
   std::int64_t num_classes = 1;
@@ -47,13 +52,16 @@ struct DetectorInput {
   TargetTensors targets;
   Tensor counters;  // int32, batch x (step or epoch, sample): what random choices are a function of
   Tensor rpn_order = {}, roi_order = {};  // in place of random choices; see Draw
+  // For auxiliary losses only: int32, batch x (place in the list, group, frame), -1 for an empty
+  // slot or where unknown; see data/pair_identity.h.
+  Tensor identity = {};
 };
 
 // Scalars of shape {1}, each counted once, and the features they came from.
 struct DetectorLosses {
   Tensor rpn_cls, rpn_bbox, roi_cls, roi_bbox;
   std::optional<Pyramid> visible, thermal;  // of the streams that there are
-  Pyramid fused;                            // with one stream, that stream's
+  Pyramid fused;                            // with one stream, that stream's; gated, if it is
   Proposals proposals;
   RoiTrainingSet rois;
   Tensor pooled;  // RoI features of the fused pyramid: rois x 7 x 7 x channels
@@ -69,6 +77,9 @@ class TwoStreamDetector {
   [[nodiscard]] DetectorLosses losses(const DetectorInput& input) const;
   // Records nothing and changes nothing.
   [[nodiscard]] DetectionTensors predict(const DetectorInput& input) const;
+  // Backbones, pyramids and fusion as predict computes them, shown to `observer`. Records nothing
+  // and changes nothing.
+  void observe(const DetectorInput& input, ForwardObserver& observer) const;
 
   [[nodiscard]] const DetectorOptions& options() const { return options_; }
 
@@ -91,6 +102,7 @@ class TwoStreamDetector {
   std::uint64_t seed_;
   std::vector<Branch> branches_;  // visible, thermal; or the one that serves all streams
   std::optional<Fusion> fusion_;
+  std::optional<MspGate> msp_;
   Rpn rpn_;
   RoiHead roi_head_;
 };

@@ -8,6 +8,7 @@ BatchTensors::BatchTensors(const ContextPtr& context, std::int64_t batch, Size p
                            std::int64_t max_boxes)
     : sizes_(static_cast<std::size_t>(2 * batch)),
       counters_(sizes_.size()),
+      identity_(static_cast<std::size_t>(3 * batch)),
       scales_(sizes_.size()) {
   const MemoryUseScope use(MemoryUse::kBatch);
   const Shape image = {batch, padded.height, padded.width, 3};
@@ -23,6 +24,7 @@ BatchTensors::BatchTensors(const ContextPtr& context, std::int64_t batch, Size p
   input_.targets.classes = Tensor::zeros(context, {batch, max_boxes}, DType::kI32);
   input_.targets.ignored = boxes();
   input_.counters = Tensor::zeros(context, {batch, 2}, DType::kI32);
+  input_.identity = Tensor::zeros(context, {batch, 3}, DType::kI32);
 }
 
 void BatchTensors::fill(const PairBatch& batch) {
@@ -35,6 +37,9 @@ void BatchTensors::fill(const PairBatch& batch) {
     scales_[2 * i] = filled ? batch.scale_x[i] : 1.0f;
     scales_[2 * i + 1] = filled ? batch.scale_y[i] : 1.0f;
     counters_[2 * i] = static_cast<std::int32_t>(batch.step);
+    identity_[3 * i] = filled ? static_cast<std::int32_t>(batch.indices[i]) : -1;
+    identity_[3 * i + 1] = filled && !batch.groups.empty() ? batch.groups[i] : -1;
+    identity_[3 * i + 2] = filled && !batch.frames.empty() ? batch.frames[i] : -1;
     counters_[2 * i + 1] = filled ? static_cast<std::int32_t>(batch.indices[i]) : 0;
   }
   input_.visible.copy_from<std::uint8_t>(batch.visible);
@@ -46,6 +51,7 @@ void BatchTensors::fill(const PairBatch& batch) {
   input_.targets.ignored.boxes.copy_from<float>(batch.ignored);
   input_.targets.ignored.counts.copy_from<std::int32_t>(batch.ignored_counts);
   input_.counters.copy_from<std::int32_t>(counters_);
+  input_.identity.copy_from<std::int32_t>(identity_);
 }
 
 }  // namespace ktrain

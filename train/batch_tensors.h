@@ -21,7 +21,7 @@ class BatchTensors {
  private:
   DetectorInput input_;
   // Kept from step to step, so that filling allocates nothing.
-  std::vector<std::int32_t> sizes_, counters_;
+  std::vector<std::int32_t> sizes_, counters_, identity_;
   std::vector<float> scales_;
 };
 

@@ -18,8 +18,9 @@ namespace ktrain {
 
 // Loads what init.plan or init.checkpoint names and returns one line that says where the weights
 // come from, with counts of matched, missing, unexpected and mismatched tensors and the file's
-// hash. `prerequisite` is the resolved init.plan, whose run must be there (KT-CKPT-005) and must
-// have been made by that plan (KT-CKPT-002); nullptr when there is none.
+// hash. Tensors of the plan's auxiliary losses may be missing, those of others left over; the line
+// counts them. `prerequisite` is the resolved init.plan, whose run must be there (KT-CKPT-005) and
+// must have been made by that plan (KT-CKPT-002); nullptr when there is none.
 std::string load_initial_weights(FileSystem& files, const ResolvedPlan& resolved,
                                  const ResolvedPlan* prerequisite, const std::string& runs,
                                  TrainingStep& training, const Notice& notice);

@@ -41,11 +41,11 @@ RoiOptions roi_options(const ModelPlan& model, const EvalPlan& eval) {
   return roi;
 }
 
-// "visible.backbone", "fusion", "rpn_head": the branch of a stream has two parts.
+// "visible.backbone", "fusion", "rpn_head", "aux.macl": the branch of a stream has two parts.
 std::string block_of(const std::string& name) {
   const std::size_t first = name.find('.');
   const std::string head = name.substr(0, first);
-  if (head != "visible" && head != "thermal" && head != "shared") return head;
+  if (head != "visible" && head != "thermal" && head != "shared" && head != "aux") return head;
   return name.substr(0, name.find('.', first + 1));
 }
 
@@ -58,6 +58,7 @@ DetectorOptions detector_options(const Plan& plan) {
                     : model.streams == "thermal" ? Streams::kThermal
                                                  : Streams::kBoth;
   options.shared = model.shared;
+  options.msp = model.msp;
   options.fusion = model.fusion == "add"     ? FusionKind::kAdd
                    : model.fusion == "gated" ? FusionKind::kGated
                                              : FusionKind::kConcat;

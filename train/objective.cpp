@@ -18,10 +18,13 @@ Tensor form_total(const std::vector<LossTerm>& terms) {
                   "loss term '{}' has the weight {} but depends on no trainable parameter; set its "
                   "weight to 0 or unfreeze what it should train",
                   term.name, term.weight);
+    if (term.weight == 0) continue;
     values.push_back(term.value);
     weights.push_back(static_cast<float>(term.weight));
   }
-  return weighted_sum(values, weights);
+  if (!values.empty()) return weighted_sum(values, weights);
+  for (const LossTerm& term : terms) values.push_back(term.value);
+  return weighted_sum(values, std::vector<float>(values.size(), 0.0f));
 }
 
 std::string pairs_text(const std::vector<std::string>& pair_ids) {

@@ -25,8 +25,10 @@ struct ObjectiveValues {
   std::vector<double> weights;  // as applied
 };
 
-// The scalar that backward starts from. Throws Fault KT-NUM-002 for a term that is enabled (weight
-// not 0) but depends on no trainable parameter: such a term would be logged and train nothing.
+// The scalar that backward starts from. A term of weight 0 has no part in it, so that parameters
+// which it alone reaches are left as they are; when all weights are 0, so is the total. Throws
+// Fault KT-NUM-002 for a term that is enabled (weight not 0) but depends on no trainable parameter:
+// such a term would be logged and train nothing.
 [[nodiscard]] Tensor form_total(const std::vector<LossTerm>& terms);
 
 // Reads all values. Throws Fault KT-NUM-001 when a term or the total is not finite, naming term,

@@ -63,6 +63,7 @@ struct ModelPlan {
   std::string streams = "both";   // both, visible, thermal
   std::string fusion = "concat";  // concat, add, gated
   bool shared = false;            // one backbone and neck for both streams
+  bool msp = false;               // the gate on the fused pyramid
   std::int64_t frozen_stages = 1;
   std::string norm = "frozen";  // frozen, batch
   double anchor_scale = 8.0;
@@ -132,6 +133,7 @@ struct EvalPlan {
 struct OutputPlan {
   std::string dir;  // empty: runs/<name of the plan>
   std::int64_t log_every = 50;
+  bool tensorboard = true;  // event files in tb/
 };
 
 // Where the weights start. At most one of `plan` and `checkpoint`.

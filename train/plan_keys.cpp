@@ -105,6 +105,7 @@ void model_keys(ModelPlan& model, KeyList& keys) {
   keys.choice("model.fusion", model.fusion, {"concat", "add", "gated"},
               "how the two pyramids become one (both streams only)");
   keys.flag("model.shared", model.shared, "one backbone and neck for both streams");
+  keys.flag("model.msp", model.msp, "a learned gate that amplifies pixels of the fused pyramid");
   keys.number("model.frozen_stages", model.frozen_stages, -1, 4,
               "-1 freezes nothing, 0 the stem, n the stem and the first n stages");
   keys.choice("model.norm", model.norm, {"frozen", "batch"},
@@ -236,6 +237,9 @@ void outcome_keys(Plan& plan, KeyList& keys) {
       .may_change = true;
   keys.number("output.log_every", plan.output.log_every, 1, 1e9,
               "steps between two lines of the log")
+      .may_change = true;
+  keys.flag("output.tensorboard", plan.output.tensorboard,
+            "write curves and validation pictures for TensorBoard to the run folder's tb/")
       .may_change = true;
   keys.text("init.plan", plan.init.plan,
             "prerequisite plan, relative to this plan's folder; it runs first when it has not");

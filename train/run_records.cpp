@@ -101,6 +101,7 @@ void RunRecords::log_window(const Progress& progress, const StepReport& report) 
   json["gradient_norm"] = window_.norm / n;
   json["pairs_per_second"] = rate;
   json["data_share"] = data_share;
+  for (const SideNumber& number : report.side) json[number.name] = number.read();
   folder_.scalar(json.dump());
   console_.record(json.dump());
   text(fmt::format(

@@ -42,6 +42,8 @@ std::vector<NamedArray> state_arrays(const TrainingStep& training) {
   for (NamedArray& array : training.optimizer().state()) arrays.push_back(std::move(array));
   if (training.average())
     for (NamedArray& array : training.average()->state()) arrays.push_back(std::move(array));
+  for (const NamedTensor& own : training.auxiliary().state())
+    arrays.push_back(named_array(own.name, own.tensor));
   return arrays;
 }
 
@@ -72,6 +74,8 @@ Progress restore_state(const LoadedCheckpoint& from, const Metadata& identity,
   (void)load_weights(from, training.parameters(), plain);
   training.optimizer().restore(from);
   if (training.average()) training.average()->restore(from);
+  for (const NamedTensor& own : training.auxiliary().state())
+    load_tensor(from, own.name, own.tensor);
   stop.restore(from.metadata("early_stop"));
   return progress;
 }

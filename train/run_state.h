@@ -28,13 +28,13 @@ struct Progress {
 // "plan.<key>", and the hashes of both lists, "data.train" and "data.val".
 [[nodiscard]] Metadata identity_of(const Plan& plan, const DataSet& data);
 
-// The weights, the optimizer's state, the average.
+// The weights, the optimizer's state, the average, what the auxiliary losses keep.
 [[nodiscard]] std::vector<NamedArray> state_arrays(const TrainingStep& training);
 [[nodiscard]] Metadata state_metadata(const Metadata& identity, const Progress& progress,
                                       const EarlyStop& stop, const std::string& init);
 
-// Weights, optimizer, average and early stop from a checkpoint of the same run, bit for bit.
-// KT-CKPT-002 with the differences when it is another's.
+// Weights, optimizer, average, auxiliary losses and early stop from a checkpoint of the same run,
+// bit for bit. KT-CKPT-002 with the differences when it is another's.
 [[nodiscard]] Progress restore_state(const LoadedCheckpoint& from, const Metadata& identity,
                                      TrainingStep& training, EarlyStop& stop);
 

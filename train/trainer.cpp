@@ -10,6 +10,7 @@
 #include "train/machine_text.h"
 #include "train/metrics/results.h"
 #include "train/plan_text.h"
+#include "train/run_events.h"
 #include "train/run_records.h"
 #include "train/run_setup.h"
 
@@ -106,6 +107,8 @@ struct Trainer::State {
   bool finish_epoch(const StopSignals& signals);
   bool validate(const StopSignals& signals);
   void save();
+  // TensorBoard's files begin with the first step that they do not hold for good.
+  void open_events();
   void write_validation(const Validation& v, std::span<const metrics::Detections> found);
   RunEnd finish(RunEnd end);
   [[nodiscard]] std::string report(RunEnd end) const;
@@ -124,6 +127,7 @@ struct Trainer::State {
   EarlyStop stop;
   Progress progress;
   std::optional<FrozenProof> frozen;
+  std::optional<RunEvents> events;
   std::string init;
   std::int64_t saved_step = -1;
 };
@@ -179,6 +183,14 @@ void Trainer::State::begin() {
   records.text(fmt::format("folder    {}", folder.path()));
   records.status("running", progress, stop, "");
   setup.seek(progress.step);
+  if (setup.plan().output.tensorboard) open_events();
+}
+
+void Trainer::State::open_events() {
+  const bool validated = progress.validated_epoch == progress.epoch;
+  events.emplace(folder.path(), progress.step + (validated ? 1 : 0), folder.read("scalars.jsonl"),
+                 notice);
+  folder.listen([this](const std::string& json) { events->line(json); });
 }
 
 RunEnd Trainer::run(const StopSignals& signals) {
@@ -251,6 +263,7 @@ bool Trainer::State::validate(const StopSignals& signals) {
   write_validation(v, *found);
   records.validation(progress, v, verdict, monotonic_seconds() - begin);
   records.text(protocol_text(setup.plan(), v));
+  if (events) events->pairs(progress.step, setup.data(), *found);
   save();
   if (verdict.best) weights.mark_best(progress.step);
   records.status("running", progress, stop, "");

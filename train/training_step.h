@@ -1,5 +1,5 @@
-// One training step: forward, losses, backward, clip, update. The detector, its optimizer and the
-// average of its weights live here.
+// One training step: forward, losses, backward, clip, update. The detector, the auxiliary losses,
+// the optimizer and the average of the weights live here.
 #pragma once
 
 #include <memory>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "models/detector.h"
+#include "train/auxiliary_terms.h"
 #include "train/objective.h"
 #include "train/optimizer.h"
 #include "train/plan.h"
@@ -20,30 +21,41 @@ namespace ktrain {
 struct StepInput {
   const DetectorInput& batch;
   Timeline timeline;
-  std::int64_t step = 0;                     // from 0
+  std::int64_t step = 0;              // from 0
   std::vector<std::string> pair_ids;  // for messages
 };
 
 struct StepReport {
   ObjectiveValues values;  // in the order of TrainingStep::loss_names
   double learning_rate = 0;
-  double gradient_norm = 0;  // before clipping
+  double gradient_norm = 0;      // before clipping
+  std::vector<SideNumber> side;  // of the auxiliary losses; read by whoever logs them
+};
+
+// What a forward pass leaves: the terms with their history, and what came with them.
+struct ForwardPass {
+  std::vector<LossTerm> terms;  // in the order of the names, with the weights of the step
+  std::vector<AuxiliaryResult> auxiliary;
 };
 
 class TrainingStep {
  public:
-  TrainingStep(const ContextPtr& context, const Plan& plan);
+  // `make` is for tests: terms that no plan has.
+  TrainingStep(const ContextPtr& context, const Plan& plan,
+               const AuxiliaryFactory& make = make_auxiliary);
 
   // Throws Fault KT-NUM-* when a loss or a gradient is not finite; then no weight has been changed.
   StepReport run(const StepInput& input);
 
-  // The terms of the total, the detector's four first.
+  // The terms of the total, the detector's four first, then macl, dhn, domain as far as they are
+  // on.
   [[nodiscard]] const std::vector<std::string>& loss_names() const { return loss_names_; }
 
   [[nodiscard]] const ContextPtr& context() const { return context_; }
   [[nodiscard]] ParameterSet& parameters() { return *parameters_; }
   [[nodiscard]] const ParameterSet& parameters() const { return *parameters_; }
   [[nodiscard]] const TwoStreamDetector& detector() const { return *detector_; }
+  [[nodiscard]] const AuxiliaryLosses& auxiliary() const { return auxiliary_.losses; }
   [[nodiscard]] Optimizer& optimizer() { return *optimizer_; }
   [[nodiscard]] const Optimizer& optimizer() const { return *optimizer_; }
   // nullptr when the plan has none.
@@ -51,14 +63,14 @@ class TrainingStep {
   [[nodiscard]] const WeightAverage* average() const { return average_ ? &*average_ : nullptr; }
 
  private:
-  // In the order of the names, with the weights of the step.
-  [[nodiscard]] std::vector<LossTerm> terms(const StepInput& input) const;
+  [[nodiscard]] ForwardPass forward(const StepInput& input) const;
 
   ContextPtr context_;
   Plan plan_;
   std::vector<std::string> loss_names_ = {"rpn_cls", "rpn_bbox", "roi_cls", "roi_bbox"};
   std::unique_ptr<ParameterSet> parameters_;
   std::optional<TwoStreamDetector> detector_;
+  AuxiliarySetup auxiliary_;
   std::optional<Optimizer> optimizer_;
   std::optional<WeightAverage> average_;
 };

@@ -17,6 +17,10 @@ constexpr auto kMessages = std::to_array<Message>({
      "--fast-check saved a run, loaded it again and found a difference. A run on this machine "
      "could "
      "not be resumed exactly. Please report the whole message with the plan that led to it."},
+    {"KT-BUG-004", Exit::kBug, "an auxiliary loss could not be computed",
+     "A loss term ended with an error instead of a value. The message names the term and holds the "
+     "error. Such a term is never left out of the total in silence: a run that goes on without it "
+     "would not be the run that its plan describes."},
 });
 
 }  // namespace

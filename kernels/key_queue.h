@@ -1,0 +1,64 @@
+// A ring of keys with the place each came from, and the negatives that are taken from it.
+//
+// A place is kKeyColumns numbers: the image (its position in the data set), the group of frames it
+// belongs to, its number in that group, the target of the image, the step. A row whose image is
+// negative does not count; an entry whose step is negative has never been filled.
+//
+// mine_negatives: of the entries that stand for none of the things in MiningRule, the most similar
+// `guard` share (rounded down) is passed over as likely false negatives, and the next ones, most
+// similar first, are the answer: as many as `indices` has columns, -1 when there are no more. Equal
+// similarities: the lower entry first. Rows that do not count get -1.
+// enqueue_keys: the rows that count, in their order, overwrite the oldest entries from cursor[0]
+// on.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/view.h"
+
+namespace ktrain {
+
+enum KeyColumn : int { kKeyImage, kKeyGroup, kKeyFrame, kKeyTarget, kKeyStep, kKeyColumns };
+
+// Which entries may not be a negative of a row.
+struct MiningRule {
+  bool same_image = true;
+  bool own = true;             // of the same image and target
+  std::int64_t frame_gap = 0;  // of the same group, at most so many frames away; -1: all may
+  std::int64_t max_age = 0;    // filled more than so many steps ago; 0: however old
+  bool unfilled = true;        // never filled
+  double guard = 0;            // share of the rest, from the top, [0, 1)
+};
+
+// What mining_statistics tells.
+enum MiningNumber : int {
+  kMinedNegatives,  // chosen, over all rows
+  kMinedFalse,      // of them: of the row's own image, or of its group within `frame_gap` frames
+  kQueueFilled,     // entries
+  kQueueAge,        // steps since a filled entry was filled, the mean; 0 without any
+  kMiningNumbers
+};
+
+namespace cpu {
+
+// similarity: rows x entries; places: rows x kKeyColumns, the step being the present one; entries:
+// entries x kKeyColumns.
+template <class T>
+void mine_negatives(Rows<const T> similarity, Rows<const std::int32_t> places,
+                    Rows<const std::int32_t> entries, Rows<std::int32_t> indices,
+                    Span<std::byte> scratch, const MiningRule& rule);
+[[nodiscard]] std::int64_t mine_scratch_bytes(std::int64_t rows, std::int64_t entries);
+
+// numbers: kMiningNumbers of them. `now` is one number, the present step.
+template <class T>
+void mining_statistics(Rows<const std::int32_t> places, Rows<const std::int32_t> entries,
+                       Rows<const std::int32_t> indices, Span<const std::int32_t> now,
+                       Span<T> numbers, std::int64_t frame_gap);
+
+template <class T>
+void enqueue_keys(Rows<const T> keys, Rows<const std::int32_t> places, Rows<T> queue,
+                  Rows<std::int32_t> entries, Span<std::int32_t> cursor);
+
+}  // namespace cpu
+}  // namespace ktrain

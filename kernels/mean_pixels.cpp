@@ -1,0 +1,60 @@
+#include "kernels/mean_pixels.h"
+
+#include <algorithm>
+
+#include "kernels/check.h"
+#include "kernels/parallel.h"
+
+namespace ktrain::cpu {
+namespace {
+
+template <class A, class B>
+void check_sizes(const char* who, const Nhwc<A>& map, const Rows<B>& rows) {
+  KT_CHECK(rows.rows == map.batch && rows.cols == map.channels,
+           "{}: the map is {}x{}x{}x{}, the means are {}x{}", who, map.batch, map.height, map.width,
+           map.channels, rows.rows, rows.cols);
+}
+
+}  // namespace
+
+std::int64_t mean_pixels_scratch(std::int64_t batch, std::int64_t channels) {
+  return batch * channels;
+}
+
+template <class T>
+void mean_pixels_forward(Nhwc<const T> x, Rows<T> y, Span<double> scratch) {
+  check_sizes("mean_pixels_forward", x, y);
+  KT_CHECK(scratch.size >= y.size(), "mean_pixels_forward: scratch has {} elements, wanted {}",
+           scratch.size, y.size());
+  const std::int64_t pixels = x.height * x.width, channels = x.channels;
+  parallel_for(x.batch, 1, [&](std::int64_t n) {
+    double* const sums = scratch.data + n * channels;
+    std::fill_n(sums, channels, 0.0);
+    for (std::int64_t p = 0; p < pixels; ++p) {
+      const T* const in = x.data + (n * pixels + p) * channels;
+      for (std::int64_t c = 0; c < channels; ++c) sums[c] += static_cast<double>(in[c]);
+    }
+    for (std::int64_t c = 0; c < channels; ++c)
+      y(n, c) = static_cast<T>(sums[c] / static_cast<double>(pixels));
+  });
+}
+
+template <class T>
+void mean_pixels_backward(Rows<const T> dy, Nhwc<T> dx) {
+  check_sizes("mean_pixels_backward", dx, dy);
+  const std::int64_t pixels = dx.height * dx.width, channels = dx.channels;
+  parallel_for(dx.batch * pixels, 256, [&](std::int64_t p) {
+    const T* const from = dy.data + p / pixels * channels;
+    T* const out = dx.data + p * channels;
+    for (std::int64_t c = 0; c < channels; ++c) out[c] = from[c] / static_cast<T>(pixels);
+  });
+}
+
+#define KT_INSTANTIATE(T)                                                  \
+  template void mean_pixels_forward(Nhwc<const T>, Rows<T>, Span<double>); \
+  template void mean_pixels_backward(Rows<const T>, Nhwc<T>);
+KT_INSTANTIATE(float)
+KT_INSTANTIATE(double)
+#undef KT_INSTANTIATE
+
+}  // namespace ktrain::cpu
