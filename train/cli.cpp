@@ -20,6 +20,7 @@
 #include "train/monitor_verbs.h"
 #include "train/nearest.h"
 #include "train/plan_text.h"
+#include "train/recovery/recovery_verbs.h"
 #include "train/report/report_command.h"
 #include "train/run_command.h"
 #include "train/synth_command.h"
@@ -336,6 +337,7 @@ int dispatch(const std::vector<std::string>& given, std::ostream& out) {
   add_synth(app, action);
   add_watch(app, action);
   add_report(app, action);
+  add_recovery_verbs(app, action);
   add_experiment(app, action);
   add_monitor_verbs(app, action);
   add_explain(app, action);
@@ -360,9 +362,8 @@ int dispatch(const std::vector<std::string>& given, std::ostream& out) {
                 printable(error.what(), 300));
   }
   const int code = action(out);
-  // A run goes on when nobody listens any more; what other commands have to say is their
-  // result.
-  if (!out.flush() && arguments[0] != "run")
+  // A run goes on when nobody listens any more; what other commands have to say is their result.
+  if (!out.flush() && arguments[0] != "run" && arguments[0] != "recover")
     throw_fault("KT-IO-001", "standard output: cannot be written, so the result is lost");
   return code;
 }

@@ -15,7 +15,10 @@
 #include "train/data_set.h"
 #include "train/fast_check.h"
 #include "train/initial_weights.h"
+#include "train/metrics/text_file.h"
 #include "train/plan_keys.h"
+#include "train/plan_scan.h"
+#include "train/recovery/recovery_file.h"
 #include "train/run_setup.h"
 #include "train/trainer.h"
 
@@ -40,6 +43,15 @@ std::vector<std::string> inherited(const std::vector<std::string>& overrides) {
       out.push_back(text);
   }
   return out;
+}
+
+void refuse_recovery(const std::string& file) {
+  std::error_code error;
+  if (std::filesystem::is_regular_file(file, error) &&
+      std::filesystem::file_size(file, error) <= kMostPlanBytes &&
+      is_recovery_text(metrics::read_text(file)))
+    throw_fault("KT-REC-003", "{}: holds a tree of plans, not a plan; wanted: ktrain recover {}",
+                printable(file, 200), printable(file, 200));
 }
 
 // The plan and what must run before it, the plan last.
@@ -155,6 +167,7 @@ int run_plan(const RunCommand& given, std::ostream& out) {
   RunCommand command = given;
   std::ostringstream said;
   command.plan = plan_file(given.plan, said);
+  refuse_recovery(command.plan);
   const std::vector<ResolvedPlan> chain = chain_of(command);
   Console console(out,
                   command.json    ? Console::Mode::kJson

@@ -18,13 +18,20 @@ std::string percent(double fraction) {
 
 Json number(double value) { return std::isnan(value) ? Json(nullptr) : Json(value); }
 
-// Frames of another size scale KAIST's heights and border.
+}  // namespace
+
 metrics::KaistOptions kaist_options(const PairIndex& index) {
   return {.image_width = static_cast<double>(index[0].width),
           .image_height = static_cast<double>(index[0].height)};
 }
 
-}  // namespace
+std::string score_fingerprint(const RunList& list) {
+  std::int64_t targets = 0;
+  for (std::int64_t i = 0; i < list.index.size(); ++i)
+    for (const PairBox& box : list.index[i].boxes) targets += box.ignore ? 0 : 1;
+  return metrics::fingerprint(list.name, "pairs", static_cast<std::size_t>(list.index.size()),
+                              targets, list.index.manifest_hash());
+}
 
 std::vector<metrics::ImageTruth> truth_of(const PairIndex& index) {
   std::vector<metrics::ImageTruth> truth;
@@ -97,9 +104,7 @@ Validation score(const RunList& list, std::span<const metrics::Detections> found
   for (const metrics::KaistSetup& setup : metrics::kaist_setups())
     v.kaist.push_back(metrics::kaist_score(truth, found, setup, kaist_options(list.index)));
   v.coco = metrics::coco_score(truth, found, 1);
-  v.fingerprint =
-      metrics::fingerprint(list.name, "pairs", static_cast<std::size_t>(list.index.size()),
-                           v.voc.classes[0].gts, list.index.manifest_hash());
+  v.fingerprint = score_fingerprint(list);
   return v;
 }
 

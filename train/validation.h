@@ -41,6 +41,12 @@ struct Validation {
   [[nodiscard]] std::optional<double> metric(std::string_view name) const;
 };
 
+// What a score on this list is a score of: the list, its pairs and targets, their hash.
+[[nodiscard]] std::string score_fingerprint(const RunList& list);
+
+// Frames of another size than KAIST's scale its heights and border.
+[[nodiscard]] metrics::KaistOptions kaist_options(const PairIndex& index);
+
 [[nodiscard]] Validation score(const RunList& list, std::span<const metrics::Detections> found);
 
 // The names that Validation::metric knows.

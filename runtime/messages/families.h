@@ -13,6 +13,7 @@ std::span<const Message> eval_messages();  // KT-EVAL: annotations and results o
 std::span<const Message> experiment_messages();  // KT-EXP: pre-registered experiments
 std::span<const Message> io_messages();          // KT-IO: disks and folders
 std::span<const Message> numeric_messages();     // KT-NUM: non-finite values, loss terms
+std::span<const Message> recovery_messages();    // KT-CMP, KT-REC: comparisons and recoveries
 std::span<const Message> system_messages();      // KT-SYS: devices, memory, threads
 
 }  // namespace ktrain

@@ -9,6 +9,7 @@
 #include "runtime/fault.h"
 #include "tests/support/temporary_folder.h"
 #include "train/plan_load.h"
+#include "train/recovery/recovery_plans.h"
 
 namespace ktrain::test {
 namespace {
@@ -23,7 +24,12 @@ TEST(BuiltInPlans, AreTheFilesOfConfigsAndAllOfThemLoad) {
   EXPECT_EQ(built_in_plans().size(), files);
   for (const BuiltInPlan& plan : built_in_plans()) {
     EXPECT_EQ(read_text(configs / plan.name), plan.text) << plan.name;
-    EXPECT_NO_THROW((void)load_plan(configs / plan.name)) << plan.name;
+    if (is_recovery_text(plan.text)) {
+      Recovery recovery = load_recovery(configs / plan.name);
+      EXPECT_NO_THROW((void)load_plans(recovery, {}, "runs")) << plan.name;
+    } else {
+      EXPECT_NO_THROW((void)load_plan(configs / plan.name)) << plan.name;
+    }
   }
 }
 

@@ -166,4 +166,25 @@ KaistScore kaist_score(std::span<const ImageTruth> truth, std::span<const Detect
   return result;
 }
 
+Outcomes kaist_outcomes(std::span<const ImageTruth> truth, std::span<const Detections> detections,
+                        const KaistSetup& setup, const KaistOptions& options) {
+  KT_CHECK(truth.size() == detections.size(), "kaist_outcomes: {} images, {} lists of detections",
+           truth.size(), detections.size());
+  KT_CHECK(setup.subset == KaistSubset::kAll && !options.mlpd,
+           "kaist_outcomes: wanted a setup of all images by the MATLAB rule, not {}", setup.name);
+  Outcomes out;
+  std::vector<Verdict> verdicts;
+  for (std::size_t i = 0; i < truth.size(); ++i) {
+    const Sorted targets = sort_targets(truth[i], setup, options);
+    out.targets.push_back(static_cast<std::int64_t>(targets.real));
+    verdicts.clear();
+    judge_image(targets, detections[i], options, verdicts);
+    for (const Verdict& verdict : verdicts)
+      out.found.push_back({verdict.score, static_cast<std::uint32_t>(i), verdict.hit});
+  }
+  std::stable_sort(out.found.begin(), out.found.end(),
+                   [](const Outcome& a, const Outcome& b) { return a.score > b.score; });
+  return out;
+}
+
 }  // namespace ktrain::metrics

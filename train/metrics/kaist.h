@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "train/metrics/detection.h"
+#include "train/metrics/outcomes.h"
 
 namespace ktrain::metrics {
 
@@ -76,6 +77,12 @@ struct KaistScore {
 [[nodiscard]] KaistScore kaist_score(std::span<const ImageTruth> truth,
                                      std::span<const Detections> detections,
                                      const KaistSetup& setup, const KaistOptions& options = {});
+
+// The same matching, detection by detection, for a setup of all images (KaistSubset::kAll) by the
+// MATLAB rule.
+[[nodiscard]] Outcomes kaist_outcomes(std::span<const ImageTruth> truth,
+                                      std::span<const Detections> detections,
+                                      const KaistSetup& setup, const KaistOptions& options = {});
 
 // MR of a curve, the steps 3 and 4 above.
 [[nodiscard]] double log_average_miss_rate(std::span<const FppiPoint> curve, bool mlpd = false);

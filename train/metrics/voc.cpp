@@ -156,6 +156,28 @@ VocScore voc_score(std::span<const ImageTruth> truth, std::span<const Detections
   return result;
 }
 
+Outcomes voc_outcomes(std::span<const ImageTruth> truth, std::span<const Detections> detections,
+                      const VocOptions& options) {
+  KT_CHECK(truth.size() == detections.size(), "voc_outcomes: {} images, {} lists of detections",
+           truth.size(), detections.size());
+  Outcomes out;
+  std::vector<Verdict> verdicts;
+  for (std::size_t i = 0; i < truth.size(); ++i) {
+    std::int64_t targets = 0;
+    for (const Target& target : truth[i].targets) targets += target.label == 0 && !target.ignore;
+    out.targets.push_back(targets);
+    verdicts.clear();
+    judge_image(truth[i], detections[i], 0, options, verdicts);
+    for (const Verdict& verdict : verdicts)
+      if (verdict.fate != Fate::kVanishes)
+        out.found.push_back(
+            {verdict.score, static_cast<std::uint32_t>(i), verdict.fate == Fate::kHit});
+  }
+  std::stable_sort(out.found.begin(), out.found.end(),
+                   [](const Outcome& a, const Outcome& b) { return a.score > b.score; });
+  return out;
+}
+
 std::string voc_table(const VocScore& score, ApKind kind) {
   using Row = std::array<std::string, 5>;
   std::vector<Row> rows = {{"class", "gts", "dets", "recall", "ap"}};

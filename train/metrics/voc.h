@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "train/metrics/detection.h"
+#include "train/metrics/outcomes.h"
 
 namespace ktrain::metrics {
 
@@ -58,6 +59,11 @@ struct VocScore {
                                  std::span<const Detections> detections,
                                  std::span<const std::string> class_names,
                                  const VocOptions& options = {});
+
+// The same matching for class 0, detection by detection.
+[[nodiscard]] Outcomes voc_outcomes(std::span<const ImageTruth> truth,
+                                    std::span<const Detections> detections,
+                                    const VocOptions& options = {});
 
 // AP of a curve whose recall never falls. An empty curve has AP 0.
 [[nodiscard]] double average_precision(std::span<const PrPoint> curve, ApKind kind);
