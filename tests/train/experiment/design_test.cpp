@@ -46,7 +46,7 @@ TEST(Design, IsReadWholeAndStrictly) {
   const std::string text = experiment_text(3);
   EXPECT_THAT(
       refusal(replaced(text, "delta", "dleta")),
-      testing::AllOf(HasSubstr("KT-CFG-001: configs/trial.cfg:16:1"), HasSubstr("'delta'")));
+      testing::AllOf(HasSubstr("KT-CFG-001: configs/trial.cfg:18:1"), HasSubstr("'delta'")));
   EXPECT_THAT(refusal(replaced(text, "delta = 0.02", "delta = \"x\"")), HasSubstr("KT-CFG-002"));
   EXPECT_THAT(refusal(replaced(text, "delta = 0.02", "delta = nan")), HasSubstr("KT-CFG-003"));
   EXPECT_THAT(refusal(replaced(text, "\"alarm\"", "\"loud\"")), HasSubstr("KT-CFG-004"));
