@@ -10,7 +10,6 @@
 #include "runtime/fault.h"
 #include "tests/support/experiment.h"
 #include "train/experiment/cells.h"
-#include "train/plan_load.h"
 
 namespace ktrain::experiment {
 namespace {
@@ -85,14 +84,11 @@ TEST(Design, AsksForWholeSeedsOneAfterTheOther) {
   EXPECT_EQ(warm_start_of(cells, last).folder, "runs/trial/warm/seed_3");
 }
 
-TEST(Design, CommittedDesignsAreGoodAndSoIsEveryPlanOfTheirs) {
+TEST(Design, CommittedDesignsAreGood) {
   const std::string folder = std::string(KT_SOURCE_DIR) + "/configs/experiment/";
   for (const char* const name : {"small.cfg", "full.cfg"}) {
     const Design design = load_design(folder + name);
-    std::set<std::string> plans;
-    for (const Cell& cell : cells_of(design, "runs"))
-      EXPECT_NO_THROW((void)load_plan(cell.plan, cell.set)) << cell.label();
-    EXPECT_FALSE(design.arms.empty());
+    EXPECT_GT(cells_of(design, "runs").size(), 60U);
   }
 }
 
