@@ -16,6 +16,7 @@
 #include "train/experiment_command.h"
 #include "train/explain.h"
 #include "train/machine_text.h"
+#include "train/monitor_verbs.h"
 #include "train/nearest.h"
 #include "train/plan_text.h"
 #include "train/run_command.h"
@@ -281,6 +282,7 @@ int dispatch(const std::vector<std::string>& given, std::ostream& out) {
   add_bench_step(app, action);
   add_synth(app, action);
   add_experiment(app, action);
+  add_monitor_verbs(app, action);
   add_explain(app, action);
   if (arguments.empty()) {
     out << app.help();

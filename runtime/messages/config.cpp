@@ -42,6 +42,10 @@ constexpr auto kMessages = std::to_array<Message>({
     {"KT-CLI-002", Exit::kUsage, "nothing is known about this topic",
      "`ktrain explain` knows message ids, exit codes and the keys of a plan. `ktrain explain "
      "messages` and `ktrain explain plan` list them."},
+    {"KT-CLI-006", Exit::kUsage, "a run's monitor has no such quantity",
+     "`ktrain monitor RUN --quantity NAME` takes the log names that docs/monitor_statistics.md "
+     "lists, with '*' for any part. Which of them a run has depends on its losses, its model and "
+     "the monitor's profile; the message names the nearest."},
 });
 
 }  // namespace

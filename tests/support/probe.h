@@ -38,7 +38,7 @@ inline ProbeRecord two_losses(const Gram& raw, const Gram& preconditioned, doubl
   record.values = {0.5, 2.0};
   record.weights = {1.0, weight};
   record.learning_rate = 1e-3;
-  record.groups = {{"visible.layer1", 10, raw, preconditioned, {}}};
+  record.groups = {{"visible.layer1", 10, raw, preconditioned, {}, false}};
   record.interval = 50;
   return record;
 }
@@ -67,7 +67,8 @@ inline ProbeRecord full_record(std::size_t losses, std::size_t detection, std::u
   record.epoch = 1 + sample / 20;
   record.detection = detection;
   for (std::size_t k = 0; k < losses; ++k) {
-    record.losses.push_back(detection == 1 && k == 0 ? "det" : kNames[detection == 1 ? k + 3 : k]);
+    record.losses.push_back(detection == 1 && k == 0 ? "det"
+                                                     : kNames.at(detection == 1 ? k + 3 : k));
     record.values.push_back(std::abs(draw()));
     record.weights.push_back(k < detection ? 1.0 : 0.05);
     record.predicted.push_back(-1e-5 * std::abs(draw()));
@@ -79,7 +80,8 @@ inline ProbeRecord full_record(std::size_t losses, std::size_t detection, std::u
   record.clip_det = 0.8;
   record.gradient_norm = 3.25;
   for (const char* name : {"visible.stem", "visible.layer1", "thermal.layer1", "fusion"})
-    record.groups.push_back({name, 1000, gram(), gram(), 0.9});
+    record.groups.push_back({name, 1000, gram(), gram(), 0.9, false});
+  record.groups[1].share = sample % 3 == 0;
   for (const char* name : {"visible.p2", "thermal.p2"}) record.features.push_back({name, gram()});
   record.seconds = 0.125;
   record.interval = 50;

@@ -38,9 +38,12 @@ void AlarmRule::collect(Cell& cell, const ProbeRecord& summed, double cosine, do
   cell.taxes.push_back(tax);
   if (static_cast<std::int64_t>(cell.taxes.size()) > options_.probes) cell.taxes.pop_front();
   cell.low_tax = tax < options_.clear_tax ? cell.low_tax + 1 : 0;
-  if (cell.cosines.n() >= kCusumWarmUp)
-    cell.cusum.add((-options_.delta - cosine) / std::max(cell.cosines.local_sd(), kLeastDeviation),
-                   summed.step);
+  // The first probes wait until the deviation is known, then count as the others do.
+  cell.early.emplace_back(summed.step, cosine);
+  if (cell.cosines.n() < kCusumWarmUp) return;
+  const double sd = std::max(cell.cosines.local_sd(), kLeastDeviation);
+  for (const auto& [step, c] : cell.early) cell.cusum.add((-options_.delta - c) / sd, step);
+  cell.early.clear();
 }
 
 AlarmRule::Judgement AlarmRule::judge(const Key& key, const Cell& cell) const {

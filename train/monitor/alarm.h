@@ -110,6 +110,7 @@ class AlarmRule {
     std::deque<double> taxes;             // the last ones
     std::int64_t low_tax = 0;             // in a row
     Cusum cusum;
+    std::vector<std::pair<std::int64_t, double>> early;  // step, c: until there is a deviation
     std::int64_t first_step = 0, epoch = 0;
     double weight = 0, learning_rate = 0;  // when the segment began
     AlarmLevel level = AlarmLevel::kNone;

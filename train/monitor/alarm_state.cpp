@@ -34,6 +34,7 @@ std::string AlarmRule::state() const {
                              {"cusum", cell.cusum.state().sum},
                              {"cusum_start", cell.cusum.state().start},
                              {"onset", cell.cusum.state().onset},
+                             {"early", cell.early},
                              {"first_step", cell.first_step},
                              {"epoch", cell.epoch},
                              {"weight", cell.weight},
@@ -67,6 +68,10 @@ void AlarmRule::restore(std::string_view state) {
     cell.low_tax = at.at("low_tax").whole(0);
     cell.cusum.restore(
         {at.at("cusum").number(), at.at("cusum_start").whole(0), at.at("onset").whole(0)});
+    for (const JsonPlace& early : at.at("early").entries()) {
+      const double cosine = early.numbers(2)[1];
+      cell.early.emplace_back(early.entries()[0].whole(1), cosine);
+    }
     cell.first_step = at.at("first_step").whole(0);
     cell.epoch = at.at("epoch").whole(0);
     cell.weight = at.at("weight").number();

@@ -63,7 +63,10 @@ std::string alarm_text(const Alarm& alarm, const AlarmCounts& counts) {
       alarm.group, alarm.loss, clear ? "is no longer seen to pull against" : "pulls against",
       alarm.mean, alarm.lo, alarm.hi, alarm.n, counts.first_step, alarm.r1,
       effect_text(alarm, counts), alarm.lambda);
-  if (!clear && alarm.onset_step > 0) text += fmt::format(" Began near step {}.", alarm.onset_step);
+  if (!clear && alarm.onset_step > counts.first_step)
+    text += fmt::format(" Began near step {}.", alarm.onset_step);
+  if (!clear && alarm.onset_step == counts.first_step)
+    text += " It was there when these probes began.";
   if (!clear && !alarm.label.empty()) text += fmt::format(" Label: {}.", alarm.label);
   if (!clear) text += fmt::format(" To try: {}.", suggestions(alarm, counts));
   return text;

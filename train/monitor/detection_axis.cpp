@@ -71,6 +71,7 @@ std::optional<double> effect(const ProbeRecord& record, std::size_t k, std::size
   double sum = 0;
   bool moves_k = false, moves_j = false;
   for (const GroupGram& group : record.groups) {
+    if (group.share) continue;  // counted in the group that it is part of
     const Gram& gram = step_gram(group);
     sum += gram(k, j);
     moves_k = moves_k || gram(k, k) > 0;

@@ -27,7 +27,8 @@ inline constexpr const char* kDetection = "det";
 [[nodiscard]] std::optional<double> tax(const ProbeRecord& summed, const GroupGram& group,
                                         std::size_t j);
 
-// The first-order change of loss k by what loss j brings into this step, over all groups:
+// The first-order change of loss k by what loss j brings into this step, over all groups
+// (shares of others apart):
 // -lr momentum_scale clip w_j sum <g_k, P g_j>. Nothing when either has no gradient anywhere.
 [[nodiscard]] std::optional<double> effect(const ProbeRecord& record, std::size_t k, std::size_t j);
 

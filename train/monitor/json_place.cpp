@@ -18,7 +18,7 @@ std::string shown(const MonitorJson& value) {
 
 bool name_byte(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '-' || c == '.';
+         c == '-' || c == '.' || c == '+';
 }
 
 // The library keeps one of two members of the same name and says nothing.
@@ -141,7 +141,7 @@ std::vector<double> JsonPlace::numbers(std::size_t count) const {
 void JsonPlace::check_name(const std::string& name, const JsonPlace& where) {
   if (name.empty() || name.size() > 64 || !std::all_of(name.begin(), name.end(), name_byte))
     where.refuse(fmt::format("the name '{}'", printable(name)),
-                 "letters, digits, '_', '-' and '.', at most 64");
+                 "letters, digits, '_', '-', '.' and '+', at most 64");
 }
 
 Gram JsonPlace::gram(std::size_t size) const {

@@ -38,8 +38,8 @@ class JsonPlace {
   [[nodiscard]] std::int64_t whole(std::int64_t least) const;
   [[nodiscard]] std::string text() const;
   [[nodiscard]] std::vector<double> numbers(std::size_t count) const;
-  // A name of a loss, group or feature: letters, digits, '_', '-' and '.', since log names have '/'
-  // and '~' between names.
+  // A name of a loss, group or feature: letters, digits, '_', '-', '.' and '+', since log names
+  // have '/' and '~' between names.
   static void check_name(const std::string& name, const JsonPlace& where);
   [[nodiscard]] Gram gram(std::size_t size) const;  // with a diagonal that is not negative
   [[nodiscard]] const MonitorJson& value() const { return value_; }

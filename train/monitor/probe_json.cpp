@@ -17,12 +17,17 @@ Gram optional_gram(const JsonPlace& place, const char* key, std::size_t size) {
 
 GroupGram read_group(const std::string& name, const JsonPlace& place, std::size_t size) {
   JsonPlace::check_name(name, place);
-  place.only({"elements", "gram", "pgram", "rv"});
+  place.only({"elements", "gram", "pgram", "rv", "share"});
   GroupGram group{.group = name,
                   .elements = place.at("elements").whole(0),
                   .raw = place.at("gram").gram(size),
                   .preconditioned = optional_gram(place, "pgram", size),
-                  .rv = {}};
+                  .rv = {},
+                  .share = false};
+  if (place.has("share")) {
+    if (place.at("share").value() != true) place.at("share").refuse("another value", "true");
+    group.share = true;
+  }
   if (place.has("rv")) {
     group.rv = place.at("rv").number();
     if (*group.rv < 0) place.at("rv").refuse(fmt::format("{}", *group.rv), "a ratio of norms");
@@ -86,6 +91,7 @@ MonitorJson json_of(const GroupGram& group) {
   MonitorJson json{{"elements", group.elements}, {"gram", group.raw.values()}};
   if (group.preconditioned.size() > 0) json["pgram"] = group.preconditioned.values();
   if (group.rv) json["rv"] = *group.rv;
+  if (group.share) json["share"] = true;
   return json;
 }
 

@@ -6,8 +6,8 @@
 //    "features":{"visible.p2":[..]},"predicted":[..],"real":[..],"seconds":..,"interval":..}
 //
 // Grams are upper triangles, row by row. "pgram", "rv", "features", "predicted" and "real" are left
-// out where the record has none. Numbers are written with as many digits as bring the same double
-// back.
+// out where the record has none; "share":true marks a group that is part of another. Numbers are
+// written with as many digits as bring the same double back.
 #pragma once
 
 #include <cstdint>

@@ -43,9 +43,13 @@ struct GroupGram {
   std::string group;
   std::int64_t elements = 0;  // trainable weights in it
   Gram raw;                   // <g_i, g_j>, of unweighted losses
-  Gram preconditioned;        // <g_i, P g_j>, P = diag(1 / (sqrt(v_hat) + epsilon)) of AdamW
-                              // before the step; empty with SGD
+  Gram preconditioned;        // <g_i, P g_j>, P = diag(f / (sqrt(v_hat) + epsilon)) of AdamW before
+                              // the step, f the parameter's multiplier on the learning rate; empty
+                              // with SGD and in a run's first step
   std::optional<double> rv;   // opt/rv: sqrt(sum g_det^2 / sum g_total^2) of second moments
+  // What one pass through weights that both streams share contributes; the whole is in a group of
+  // its own (shared.*), so that sums over groups leave shares out.
+  bool share = false;
   bool operator==(const GroupGram&) const = default;
 };
 

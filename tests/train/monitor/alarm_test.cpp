@@ -105,7 +105,8 @@ std::vector<Alarm> planted(double sign, bool random, std::uint32_t seed, int pro
         vectors[0][c] = x;
         vectors[1][c] = (flip ? -sign : sign) * x;
       }
-      record.groups.push_back({"group" + std::to_string(g), 40, test::gram_of(vectors), {}, {}});
+      record.groups.push_back(
+          {"group" + std::to_string(g), 40, test::gram_of(vectors), {}, {}, false});
     }
     if (t % 16 == 15)
       for (const GroupGram& group : record.groups) {
@@ -153,6 +154,8 @@ TEST(AlarmRule, ClimbsByItsKeys) {
   ASSERT_EQ(said.size(), 1u);
   EXPECT_EQ(said[0].level, AlarmLevel::kWarn);
   EXPECT_EQ(said[0].n, 20);
+  EXPECT_EQ(said[0].onset_step, 50);
+  EXPECT_THAT(said[0].text, HasSubstr("It was there when these probes began"));
   EXPECT_GT(*said[0].tax, 0.05);
   // A null that conflicts as often keeps it there, and says so; so does a cross-batch cosine over
   // 0.

@@ -38,6 +38,8 @@ TEST(ProbeJson, LeavesOutWhatWasNotMeasured) {
   ProbeRecord record = test::full_record(3, 1, 1);
   record.groups[0].preconditioned = {};
   record.groups[1].rv = {};
+  record.groups[1].share = true;
+  record.losses[1] = "macl+dhn";
   record.features.clear();
   record.predicted.clear();
   record.real.clear();
