@@ -12,6 +12,7 @@
 #include "train/built_in_plans.h"
 #include "train/check_command.h"
 #include "train/detect_command.h"
+#include "train/drift_command.h"
 #include "train/eval_command.h"
 #include "train/experiment_command.h"
 #include "train/explain.h"
@@ -197,6 +198,23 @@ void add_detect(CLI::App& app, Action& action) {
   });
 }
 
+void add_drift(CLI::App& app, Action& action) {
+  CLI::App* const verb = app.add_subcommand(
+      "drift", "how far a detector's representations are from another checkpoint's");
+  const auto options = std::make_shared<DriftOptions>();
+  verb->add_option("run", options->subject, "a run folder, or a checkpoint in one")->required();
+  verb->add_option("--reference", options->reference, "the checkpoint to compare with")->required();
+  verb->add_option("--take", options->take, "of a run folder: best, last, epoch_N")
+      ->capture_default_str();
+  verb->add_option("--set", options->overrides,
+                   "key=value in place of the run's own: data.root, monitor.anchors ...")
+      ->allow_extra_args(false);
+  verb->add_flag("--json", options->json, "the records of monitor.jsonl instead of tables");
+  verb->callback([options, &action] {
+    action = [options](std::ostream& out) { return run_drift(*options, out); };
+  });
+}
+
 void add_experiment(CLI::App& app, Action& action) {
   CLI::App* const verb = app.add_subcommand(
       "experiment", "run a pre-registered design, or go on with it, and write what came of it");
@@ -276,6 +294,7 @@ int dispatch(const std::vector<std::string>& given, std::ostream& out) {
   Action action;
   add_run(app, action);
   add_detect(app, action);
+  add_drift(app, action);
   add_init(app, action);
   add_eval(app, action);
   add_check(app, action);

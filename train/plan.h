@@ -117,6 +117,14 @@ struct LossPlan {
   LossTermPlan rpn_cls, rpn_bbox, roi_cls, roi_bbox;
 };
 
+// Drift of representations against a reference; docs/drift.md.
+struct DriftPlan {
+  std::string when = "auto";  // auto, on, off
+  std::int64_t every = 500;   // steps between two looks at the layers inside an epoch, 0: none
+  std::string reference;      // a checkpoint; empty: the weights that the run begins with
+  std::int64_t anchors = 32;
+};
+
 struct StopPlan {
   std::string metric = "map";
   std::string mode = "max";  // max, min
@@ -154,6 +162,7 @@ struct Plan {
   SchedulePlan schedule;
   TrainPlan train;
   LossPlan loss;
+  DriftPlan drift;
   StopPlan stop;
   EvalPlan eval;
   OutputPlan output;

@@ -216,6 +216,24 @@ void loss_keys(LossPlan& loss, KeyList& keys) {
               "weight of the RoI head's box regression");
 }
 
+// Training is the same to the bit whatever stands here.
+void drift_keys(DriftPlan& drift, KeyList& keys) {
+  keys.choice("monitor.drift", drift.when, {"auto", "on", "off"},
+              "compare representations with a reference after every epoch; auto: when a loss is on "
+              "beside detection's own")
+      .may_change = true;
+  keys.number("monitor.drift_every", drift.every, 0, 1e9,
+              "steps between two comparisons of normalisation inputs inside an epoch, 0 for none")
+      .may_change = true;
+  keys.text("monitor.reference", drift.reference,
+            "checkpoint to compare with, relative to the working folder; empty: the weights that "
+            "the run begins with")
+      .may_change = true;
+  keys.number("monitor.anchors", drift.anchors, 4, 64,
+              "pairs of the validation list that representations are compared on")
+      .may_change = true;
+}
+
 void outcome_keys(Plan& plan, KeyList& keys) {
   keys.choice("stop.metric", plan.stop.metric, {"map", "map_11point", "recall", "miss_rate"},
               "the validation number that chooses the best checkpoint and that early stop watches");
@@ -267,6 +285,7 @@ std::vector<PlanKey> plan_keys(Plan& plan) {
   schedule_keys(plan.schedule, keys);
   train_keys(plan.train, keys);
   loss_keys(plan.loss, keys);
+  drift_keys(plan.drift, keys);
   outcome_keys(plan, keys);
   return keys.take();
 }

@@ -46,6 +46,9 @@ class RunSetup {
   // The first validation batch alone, with the plain weights: for comparing two detectors.
   [[nodiscard]] std::vector<metrics::Detections> detect_first_batch();
 
+  // What detect() fills, free for others between its calls.
+  [[nodiscard]] BatchTensors& validation_tensors() { return *val_tensors_; }
+
   // Data, model, optimizer, memory and schedules, for people.
   [[nodiscard]] std::string heading() const;
 

@@ -9,6 +9,7 @@
 #include "train/initial_weights.h"
 #include "train/machine_text.h"
 #include "train/metrics/results.h"
+#include "train/monitor/drift_monitor.h"
 #include "train/plan_text.h"
 #include "train/run_events.h"
 #include "train/run_records.h"
@@ -107,6 +108,8 @@ struct Trainer::State {
   bool finish_epoch(const StopSignals& signals);
   bool validate(const StopSignals& signals);
   void save();
+  void begin_drift(bool resumed);
+  void measure_drift(Depth depth);
   // TensorBoard's files begin with the first step that they do not hold for good.
   void open_events();
   void write_validation(const Validation& v, std::span<const metrics::Detections> found);
@@ -127,6 +130,7 @@ struct Trainer::State {
   EarlyStop stop;
   Progress progress;
   std::optional<FrozenProof> frozen;
+  std::optional<DriftMonitor> drift;
   std::optional<RunEvents> events;
   std::string init;
   std::int64_t saved_step = -1;
@@ -180,6 +184,7 @@ void Trainer::State::begin() {
   records.text(setup.heading() + start);
   records.text(fmt::format("frozen    {} tensors, #{:.8}; checked after every epoch",
                            frozen->num_tensors(), frozen->hash()));
+  begin_drift(resumed.has_value());
   records.text(fmt::format("folder    {}", folder.path()));
   records.status("running", progress, stop, "");
   setup.seek(progress.step);
@@ -231,11 +236,13 @@ RunEnd Trainer::State::loop(const StopSignals& signals) {
     records.step(progress, report, setup.data_seconds());
     if (at_epoch_end()) {
       if (!finish_epoch(signals)) return leave();
-    } else if (plan.train.checkpoint_every > 0 &&
-               progress.step % plan.train.checkpoint_every == 0) {
-      save();
     } else {
-      continue;
+      const bool look = drift && drift->due(progress.step);
+      if (look) measure_drift(Depth::kLayers);
+      const std::int64_t every = plan.train.checkpoint_every;
+      const bool keep = every > 0 && progress.step % every == 0;
+      if (keep) save();
+      if (!look && !keep) continue;
     }
     records.restart_clock();
   }
@@ -246,7 +253,11 @@ bool Trainer::State::finish_epoch(const StopSignals& signals) {
   const std::int64_t per_epoch = setup.timeline().steps_per_epoch;
   progress.epoch = (progress.step + per_epoch - 1) / per_epoch;
   frozen->check();
-  if (saved_step != progress.step) save();
+  if (saved_step != progress.step) {
+    // Before the save: a step from which a run goes on has its records.
+    if (drift) measure_drift(Depth::kEverything);
+    save();
+  }
   const bool last = progress.step == setup.total_steps();
   const bool due = last || progress.epoch % setup.plan().train.eval_every == 0;
   return !due || progress.validated_epoch == progress.epoch || validate(signals);
@@ -275,6 +286,22 @@ void Trainer::State::save() {
   metadata["steps_per_epoch"] = std::to_string(setup.timeline().steps_per_epoch);
   (void)weights.save(progress.step, state_arrays(setup.training()), std::move(metadata));
   saved_step = progress.step;
+}
+
+void Trainer::State::begin_drift(bool resumed) {
+  if (!drift_wanted(setup.plan(), setup.training())) return;
+  drift.emplace(setup, files, folder.path());
+  if (!resumed)
+    drift->start(init);
+  else if (!drift->resume(notice))
+    return drift.reset();
+  records.text(drift->text());
+}
+
+void Trainer::State::measure_drift(Depth depth) {
+  const std::int64_t per_epoch = setup.timeline().steps_per_epoch;
+  const std::int64_t epoch = (progress.step + per_epoch - 1) / per_epoch;
+  for (const std::string& line : drift->measure(progress.step, epoch, depth)) folder.monitor(line);
 }
 
 void Trainer::State::write_validation(const Validation& v,
