@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # calibrate_quality.sh [QUALITY ...]: how much visible images of each quality are worth alone, against thermal ones.
 # Trains configs/experiment/calibrate.cfg once per quality and once on thermal images (SEEDS, default "1"), then gives the
-# qualities at which a visible-only detector is as good as a thermal-only one, 10 and 25 points of AP worse, by linear
+# qualities at which a visible-only detector first is as good as a thermal-only one, 10 and 25 points of AP worse, by linear
 # interpolation in quality (the logarithm of photons). Runs that are complete are not repeated.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-qualities=("$@"); (($#)) || qualities=(0.0 0.15 0.3 0.45 0.6 0.8 1.0)
+qualities=("$@"); (($#)) || qualities=(0.0 0.2 0.35 0.5 0.65 0.8 1.0)
 read -ra seeds <<<"${SEEDS:-1}"
 runs=${RUNS:-runs}/calibrate
 ktrain=${KTRAIN:-build/release/ktrain}
@@ -32,7 +32,7 @@ awk -v thermal="$thermal" '
     for (gap = 0; gap <= 25; gap += gap ? 15 : 10) {
       wanted = thermal - gap / 100; found = ""
       for (i = 1; i < NR; ++i)
-        if ((map[i] - wanted) * (map[i + 1] - wanted) <= 0 && map[i] != map[i + 1])
+        if (found == "" && map[i] < wanted && map[i + 1] >= wanted)
           found = quality[i] + (wanted - map[i]) / (map[i + 1] - map[i]) * (quality[i + 1] - quality[i])
       printf "mAP %.4f (thermal - %2d): quality %s\n", wanted, gap, found == "" ? "out of range" : sprintf("%.3f", found)
     }

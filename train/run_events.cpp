@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "train/monitor/quantities.h"
 #include "train/pair_picture.h"
 #include "train/validation.h"
 
@@ -15,6 +16,17 @@ namespace {
 constexpr std::int64_t kPairs = 4;
 constexpr double kShownScore = 0.3;
 
+// Of one line of monitor.jsonl.
+void add_quantities(const std::string& line, std::vector<EventScalar>& scalars) {
+  const std::string file = "monitor.jsonl";
+  const MonitorLog log = parse_monitor_log(line + "\n", file);
+  const auto add = [&](const std::vector<Quantity>& found) {
+    for (const Quantity& quantity : found) scalars.push_back({quantity.name, quantity.value});
+  };
+  for (const ProbeRecord& probe : log.probes) add(quantities(probe));
+  for (const MonitorLine& other : log.others) add(quantities(other, file));
+}
+
 }  // namespace
 
 bool event_scalars(const std::string& line, std::int64_t& step, std::vector<EventScalar>& scalars) {
@@ -22,12 +34,16 @@ bool event_scalars(const std::string& line, std::int64_t& step, std::vector<Even
   if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer())
     return false;
   step = json["step"].get<std::int64_t>();
-  const auto kind = json.find("kind");
-  const std::string prefix =
-      kind != json.end() && kind->is_string() ? kind->get<std::string>() + "/" : std::string();
+  const auto at = json.find("kind");
+  const std::string kind = at != json.end() && at->is_string() ? at->get<std::string>() : "";
   scalars.clear();
+  if (kind != "train" && kind != "validation") {
+    add_quantities(line, scalars);
+    return true;
+  }
   for (const auto& [key, value] : json.items())
-    if (value.is_number() && key != "step") scalars.push_back({prefix + key, value.get<double>()});
+    if (value.is_number() && key != "step")
+      scalars.push_back({kind + "/" + key, value.get<double>()});
   return true;
 }
 

@@ -1,5 +1,6 @@
-// What TensorBoard is shown of a run: every number of scalars.jsonl, and some validation pairs with
-// what was found on them.
+// What TensorBoard is shown of a run: every number of scalars.jsonl, every quantity of the conflict
+// monitor under its log name (train/monitor/quantities.h), and some validation pairs with what was
+// found on them.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,10 @@
 
 namespace ktrain {
 
-// A line of scalars.jsonl as scalars named "<kind>/<key>": train/loss, validation/map. What is no
-// number (null, text, true) has none. False when the line is no record with a step.
+// A line of scalars.jsonl as scalars named "<kind>/<key>": train/loss, validation/map; what is no
+// number (null, text, true) has none. A line of monitor.jsonl as its quantities:
+// g/visible.layer1/pcos/det~macl. False when the line is no record with a step. Throws Fault
+// KT-DATA-060 for a damaged line of the monitor.
 [[nodiscard]] bool event_scalars(const std::string& line, std::int64_t& step,
                                  std::vector<EventScalar>& scalars);
 
@@ -24,9 +27,9 @@ namespace ktrain {
 
 class RunEvents {
  public:
-  // `folder` is the run's; files go to its tb/. `log` is scalars.jsonl as it stands, without lost
-  // steps: its records from `first_step` on are written again, after all of that step or later in
-  // older files have been taken back.
+  // `folder` is the run's; files go to its tb/. `log` is scalars.jsonl and monitor.jsonl as they
+  // stand, without lost steps: its records from `first_step` on are written again, after all of
+  // that step or later in older files have been taken back.
   RunEvents(const std::string& folder, std::int64_t first_step, const std::string& log,
             const Notice& notice);
 

@@ -101,7 +101,10 @@ void RunFolder::scalar(const std::string& json) {
   if (listener_) listener_(json);
 }
 
-void RunFolder::monitor(const std::string& json) { append(monitor_, kMonitor, json); }
+void RunFolder::monitor(const std::string& json) {
+  append(monitor_, kMonitor, json);
+  if (listener_) listener_(json);
+}
 
 void RunFolder::result(const std::string& header, const std::string& line) {
   std::error_code missing;

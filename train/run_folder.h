@@ -43,7 +43,7 @@ class RunFolder {
   void log(const std::string& text);
   void scalar(const std::string& json);
   void monitor(const std::string& json);
-  // Somebody else who wants every line that scalar() is given from now on.
+  // Somebody else who wants every line that scalar() and monitor() are given from now on.
   void listen(std::function<void(const std::string& json)> listener) {
     listener_ = std::move(listener);
   }

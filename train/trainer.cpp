@@ -193,8 +193,8 @@ void Trainer::State::begin() {
 
 void Trainer::State::open_events() {
   const bool validated = progress.validated_epoch == progress.epoch;
-  events.emplace(folder.path(), progress.step + (validated ? 1 : 0), folder.read("scalars.jsonl"),
-                 notice);
+  events.emplace(folder.path(), progress.step + (validated ? 1 : 0),
+                 folder.read("scalars.jsonl") + folder.read("monitor.jsonl"), notice);
   folder.listen([this](const std::string& json) { events->line(json); });
 }
 

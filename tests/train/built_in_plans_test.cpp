@@ -8,6 +8,7 @@
 
 #include "runtime/fault.h"
 #include "tests/support/temporary_folder.h"
+#include "train/experiment/design.h"
 #include "train/plan_load.h"
 #include "train/recovery/recovery_plans.h"
 
@@ -24,11 +25,16 @@ TEST(BuiltInPlans, AreTheFilesOfConfigsAndAllOfThemLoad) {
   EXPECT_EQ(built_in_plans().size(), files);
   for (const BuiltInPlan& plan : built_in_plans()) {
     EXPECT_EQ(read_text(configs / plan.name), plan.text) << plan.name;
+    const std::string file = configs / plan.name;
     if (is_recovery_text(plan.text)) {
-      Recovery recovery = load_recovery(configs / plan.name);
-      EXPECT_NO_THROW((void)load_plans(recovery, {}, "runs")) << plan.name;
+      Recovery recovery = load_recovery(file);
+      EXPECT_NO_THROW((void)load_plans(recovery, {}, "runs")) << file;
+    } else if (std::string_view(plan.text).find("
+[[arm]]
+") != std::string_view::npos) {
+      EXPECT_NO_THROW((void)experiment::load_design(file)) << file;
     } else {
-      EXPECT_NO_THROW((void)load_plan(configs / plan.name)) << plan.name;
+      EXPECT_NO_THROW((void)load_plan(file)) << file;
     }
   }
 }

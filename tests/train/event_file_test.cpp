@@ -8,8 +8,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/probe.h"
 #include "tests/support/reference.h"
 #include "tests/support/temporary_folder.h"
+#include "train/monitor/probe_json.h"
 #include "train/run_events.h"
 
 namespace ktrain::test {
@@ -83,6 +85,27 @@ TEST(RunEvents, EveryNumberOfALineIsAScalar) {
   EXPECT_EQ(scalars[1].value, 0.5);
   EXPECT_FALSE(event_scalars("{\"kind\":\"tra", step, scalars));
   EXPECT_FALSE(event_scalars("{\"kind\":\"train\"}", step, scalars));
+}
+
+TEST(RunEvents, QuantitiesOfTheMonitorHaveTheirLogNames) {
+  ProbeRecord record = two_losses(gram_of(2, 1, -0.5), gram_of(2, 1, -0.25), 0.1);
+  record.step = 50;
+  std::int64_t step = 0;
+  std::vector<EventScalar> scalars;
+  ASSERT_TRUE(event_scalars(to_json(record), step, scalars));
+  EXPECT_EQ(step, 50);
+  const auto value = [&](const std::string& tag) {
+    for (const EventScalar& scalar : scalars)
+      if (scalar.tag == tag) return scalar.value;
+    return std::nan("");
+  };
+  EXPECT_NEAR(value("g/visible.layer1/cos/det~macl"), -0.5, 1e-12);
+  EXPECT_NEAR(value("g/visible.layer1/pcos/det~macl"), -0.25, 1e-12);
+  ASSERT_TRUE(event_scalars(R"({"kind":"loo","step":60,"epoch":1,"loss":"macl",)"
+                            R"("delta_det":[0.5],"mean":0.5,"lo":0.25,"hi":0.75})",
+                            step, scalars));
+  EXPECT_EQ(step, 60);
+  EXPECT_NEAR(value("eff/loo/macl"), 0.5, 1e-12);
 }
 
 TEST(RunEvents, ShowsPairsWithPeopleFromTheWholeList) {
