@@ -115,7 +115,9 @@ struct LossTermPlan {
 
 // A loss beside the detector's own: off unless it has a weight or is to be measured.
 struct AuxiliaryTermPlan {
-  WeightSchedule weight = {{}, {0.0}, "step", "linear"};
+  AuxiliaryTermPlan() { weight.value = {0.0}; }
+
+  WeightSchedule weight;
   bool measure = false;  // compute and log it whatever its weight
 };
 
