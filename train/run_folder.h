@@ -47,7 +47,6 @@ class RunFolder {
   void listen(std::function<void(const std::string& json)> listener) {
     listener_ = std::move(listener);
   }
-  void monitor(const std::string& json);
   // The header is written with the first line.
   void result(const std::string& header, const std::string& line);
   [[nodiscard]] std::int64_t lost_lines() const { return lost_lines_; }
