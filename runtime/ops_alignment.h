@@ -43,6 +43,8 @@ struct KeyQueue {
                                       std::int64_t channels);
 [[nodiscard]] KeyQueue clone(const KeyQueue& queue);
 
+// int32, rows x kKeyColumns. marks: int32, rows x 4; now: int32, the step stands first in it.
+[[nodiscard]] Tensor key_places(const Tensor& marks, const Tensor& now);
 // int32, rows x `count`: the negatives of each row, hardest first, -1 where there are no more.
 // places: int32, rows x kKeyColumns. Not differentiable.
 [[nodiscard]] Tensor mine_negatives(const Tensor& queries, const Tensor& places,
@@ -50,7 +52,7 @@ struct KeyQueue {
                                     const MiningRule& rule);
 // Writes the rows that count into the queue. Not differentiable.
 void enqueue_keys(const Tensor& keys, const Tensor& places, KeyQueue& queue);
-// kMiningNumbers numbers; `now`: int32, {1}. Not differentiable.
+// kMiningNumbers numbers; now: int32, the step stands first in it. Not differentiable.
 [[nodiscard]] Tensor mining_statistics(const Tensor& places, const KeyQueue& queue,
                                        const Tensor& indices, const Tensor& now,
                                        std::int64_t frame_gap);
