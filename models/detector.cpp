@@ -1,5 +1,6 @@
 #include "models/detector.h"
 
+#include "models/observe.h"
 #include "runtime/part.h"
 
 namespace ktrain {
@@ -64,11 +65,15 @@ TwoStreamDetector::Features TwoStreamDetector::features(const DetectorInput& inp
   const auto pyramid = [&](const Tensor& image, const StreamNames& names, const Branch& branch,
                            const ImageStatistics& statistics) {
     check_image(image, names.stream);
+    ForwardObserver* const observer = forward_observer();
+    if (observer != nullptr) observer->stream(names.stream);
     const PartScope part(names.backbone);
     const ResNet::Stages stages =
         branch.backbone(image_normalize(image, input.sizes, statistics), mode);
     const PartScope neck(names.neck);
-    return branch.neck(stages);
+    Pyramid levels = branch.neck(stages);
+    if (observer != nullptr) observer->pyramid(levels);
+    return levels;
   };
   Features f;
   if (options_.streams != Streams::kThermal)
@@ -109,6 +114,12 @@ DetectionTensors TwoStreamDetector::predict(const DetectorInput& input) const {
   const Features f = features(input, Mode::kEval);
   const Proposals proposals = rpn_.propose(rpn_(f.fused), input.sizes, Mode::kEval);
   return roi_head_.predict(f.fused, proposals, input.sizes, input.scales);
+}
+
+void TwoStreamDetector::observe(const DetectorInput& input, ForwardObserver& observer) const {
+  const NoGradScope no_grad;
+  const ObserverScope watching(observer);
+  (void)features(input, Mode::kEval);
 }
 
 }  // namespace ktrain

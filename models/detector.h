@@ -19,6 +19,8 @@
 
 namespace ktrain {
 
+class ForwardObserver;  // models/observe.h
+
 enum class Streams : std::uint8_t { kBoth, kVisible, kThermal };
 
 // ImageNet's, in the order R, G, B.
@@ -75,6 +77,9 @@ class TwoStreamDetector {
   [[nodiscard]] DetectorLosses losses(const DetectorInput& input) const;
   // Records nothing and changes nothing.
   [[nodiscard]] DetectionTensors predict(const DetectorInput& input) const;
+  // Backbones, pyramids and fusion as predict computes them, shown to `observer`. Records nothing
+  // and changes nothing.
+  void observe(const DetectorInput& input, ForwardObserver& observer) const;
 
   [[nodiscard]] const DetectorOptions& options() const { return options_; }
 

@@ -1,5 +1,7 @@
 #include "models/layers.h"
 
+#include "models/observe.h"
+
 namespace ktrain {
 namespace {
 
@@ -50,7 +52,8 @@ Tensor Linear::operator()(const Tensor& x) const {
 
 ConvNorm::ConvNorm(const Maker& maker, std::string_view conv, std::string_view norm,
                    const ConvShape& shape, Norm kind, Activation activation, double gain)
-    : weight_((maker / conv).weight("weight", filters(shape), kaiming_normal(filters(shape)))),
+    : name_(maker.full_name(conv)),
+      weight_((maker / conv).weight("weight", filters(shape), kaiming_normal(filters(shape)))),
       shape_(shape),
       kind_(maker.is_frozen() ? Norm::kFrozen : kind),
       activation_(activation) {
@@ -64,9 +67,14 @@ ConvNorm::ConvNorm(const Maker& maker, std::string_view conv, std::string_view n
 Tensor ConvNorm::operator()(const Tensor& x, const Tensor& residual, Mode mode) const {
   if (kind_ == Norm::kBatch && mode == Mode::kTrain) {
     Tensor y = conv2d(x, weight_, {}, options(shape_, Activation::kNone));
+    if (ForwardObserver* const observer = forward_observer()) observer->convolution(name_, y);
     y = batch_norm(y, {gamma_, beta_, running_mean_, running_var_}, kNormEps, kNormMomentum);
     if (residual.defined()) y = add(y, residual);
     return activation_ == Activation::kRelu ? relu(y) : y;
+  }
+  if (ForwardObserver* const observer = forward_observer()) {
+    const NoGradScope no_grad;
+    observer->convolution(name_, conv2d(x, weight_, {}, options(shape_, Activation::kNone)));
   }
   const Tensor scale = norm_scale(gamma_, running_var_, kNormEps);
   const Tensor shift = norm_shift(beta_, running_mean_, scale);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "models/module.h"
@@ -61,10 +62,12 @@ class ConvNorm {
   // whatever `norm` says.
   ConvNorm(const Maker& maker, std::string_view conv, std::string_view norm, const ConvShape& shape,
            Norm kind, Activation activation, double gain = 1);
-  // `residual` may be undefined. Mode::kTrain moves the running statistics of Norm::kBatch.
+  // `residual` may be undefined. Mode::kTrain moves the running statistics of Norm::kBatch. A
+  // ForwardObserver is shown conv(x), which is computed once more where the norm is folded in.
   [[nodiscard]] Tensor operator()(const Tensor& x, const Tensor& residual, Mode mode) const;
 
  private:
+  std::string name_;  // of the convolution, for an observer
   Tensor weight_, gamma_, beta_, running_mean_, running_var_;
   ConvShape shape_;
   Norm kind_;

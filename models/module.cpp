@@ -27,7 +27,7 @@ Tensor Maker::vector(std::string_view name, std::int64_t size, double value,
 Tensor Maker::add(std::string_view name, const Shape& shape, const Initial& initial,
                   ParameterKind kind) const {
   const MemoryUseScope memory(MemoryUse::kParameters);
-  const std::string full = prefix_ + std::string(name);
+  const std::string full = full_name(name);
   return parameters_->add(full, initial_tensor(context_, shape, initial, seed_, full), kind,
                           !frozen_);
 }

@@ -30,6 +30,10 @@ class Maker {
   [[nodiscard]] Tensor vector(std::string_view name, std::int64_t size, double value,
                               ParameterKind kind) const;
 
+  // The full name of what is made here under `name`.
+  [[nodiscard]] std::string full_name(std::string_view name) const {
+    return prefix_ + std::string(name);
+  }
   [[nodiscard]] bool is_frozen() const { return frozen_; }
   [[nodiscard]] const ContextPtr& context() const { return context_; }
 

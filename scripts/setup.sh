@@ -5,8 +5,8 @@ set -euo pipefail
 
 # ocl-icd-opencl-dev: libdnnl-dev's CMake package asks for OpenCL, but its Debian package only recommends it.
 packages=(build-essential cmake ninja-build pkg-config clang-format libdnnl-dev ocl-icd-opencl-dev
-  libtomlplusplus-dev libcli11-dev libfmt-dev nlohmann-json3-dev libpugixml-dev libstb-dev libturbojpeg0-dev
-  libgtest-dev libgmock-dev libbenchmark-dev)
+  libtomlplusplus-dev libcli11-dev libfmt-dev nlohmann-json3-dev libpugixml-dev libstb-dev libturbojpeg0-dev libeigen3-dev
+  libboost-math-dev libgtest-dev libgmock-dev libbenchmark-dev)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -98,8 +98,16 @@ std::optional<LoadedCheckpoint> load_newest(FileSystem& files, const std::string
   return std::nullopt;
 }
 
-// The file of the step after which `epoch` was complete: the first that says so. Those saved in the
-// middle of the next epoch say it too.
+// A file saved in the middle of the next epoch says that this one was the last complete one, too.
+bool is_past_the_end(std::int64_t step, std::int64_t epoch, const Metadata& metadata) {
+  const auto found = metadata.find("steps_per_epoch");
+  std::int64_t steps = 0;
+  if (found != metadata.end())
+    std::from_chars(found->second.data(), found->second.data() + found->second.size(), steps);
+  return steps > 0 && step > epoch * steps;
+}
+
+// The file of the step after which `epoch` was complete: the first that says so.
 std::optional<std::string> find_epoch(FileSystem& files, const std::string& folder,
                                       const std::string& epoch) {
   std::vector<std::int64_t> steps = list_steps(files, folder);
@@ -108,7 +116,9 @@ std::optional<std::string> find_epoch(FileSystem& files, const std::string& fold
     try {
       const auto header = read_checkpoint_header(files, folder + "/" + checkpoint_name(step));
       const auto found = header.metadata.find("epoch");
-      if (found != header.metadata.end() && found->second == epoch) return checkpoint_name(step);
+      if (found == header.metadata.end() || found->second != epoch) continue;
+      if (is_past_the_end(step, std::atoll(epoch.c_str()), header.metadata)) continue;
+      return checkpoint_name(step);
     } catch (const Error&) {
       // A damaged file cannot say which epoch it is; if it was the one, it is as good as missing.
     }
@@ -274,6 +284,7 @@ void CheckpointFolder::remove_surplus() {
       }
       const auto entry = find_entry(files_, folder_, checkpoint_name(step));
       if (!entry || !entry->regular) continue;
+      if (options_.also_keep && options_.also_keep(step)) continue;
       files_.remove(path_of(step));
       verified_.erase(step);
     }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -19,9 +20,10 @@
 namespace ktrain {
 
 struct CheckpointOptions {
-  std::int64_t keep = 2;            // newest verified ones that stay; 0: all; never 1
-  int tries = 3;                    // new files before a save is given up
-  double disk_wait_seconds = 60.0;  // how long a save waits for room on a full disk
+  std::int64_t keep = 2;                        // newest verified ones that stay; 0: all; never 1
+  std::function<bool(std::int64_t)> also_keep;  // steps whose file stays besides; empty: none
+  int tries = 3;                                // new files before a save is given up
+  double disk_wait_seconds = 60.0;              // how long a save waits for room on a full disk
   Notice notice = print_notice;
 };
 
@@ -76,8 +78,10 @@ class CheckpointFolder {
 [[nodiscard]] std::string checkpoint_name(std::int64_t step);
 [[nodiscard]] std::optional<std::int64_t> checkpoint_step(const std::string& name);
 
-// Where a run starts that builds on another: `take` is "best", "last" or "epoch_N" (metadata
-// "epoch"). None when there is no such file; KT-CKPT-001 when it is there and refused.
+// Where a run starts that builds on another: `take` is "best", "last" or "epoch_N", the end of that
+// epoch (metadata "epoch", and "steps_per_epoch" where the file has it: a file from the middle of
+// the next epoch is not taken for it). None when there is no such file; KT-CKPT-001 when it is
+// there and refused.
 [[nodiscard]] std::optional<LoadedCheckpoint> take_checkpoint(FileSystem& files,
                                                               const std::string& folder,
                                                               const std::string& take,

@@ -13,6 +13,7 @@
 #include "train/check_command.h"
 #include "train/detect_command.h"
 #include "train/eval_command.h"
+#include "train/experiment_command.h"
 #include "train/explain.h"
 #include "train/machine_text.h"
 #include "train/nearest.h"
@@ -195,6 +196,23 @@ void add_detect(CLI::App& app, Action& action) {
   });
 }
 
+void add_experiment(CLI::App& app, Action& action) {
+  CLI::App* const verb = app.add_subcommand(
+      "experiment", "run a pre-registered design, or go on with it, and write what came of it");
+  const auto options = std::make_shared<ExperimentOptions>();
+  verb->add_option("design", options->design, "the design, a .cfg file")->required();
+  verb->add_option("--runs", options->runs, "folder in which every run has its folder")
+      ->capture_default_str();
+  verb->add_option("--out", options->out, "the report")->capture_default_str();
+  verb->add_flag("--dry-run", options->dry_run,
+                 "check the plans, show the runs and how long they would take; train nothing");
+  verb->add_flag("--analyse-only", options->analyse_only, "from the runs that are there");
+  verb->add_flag("--json", options->json, "one JSON object per line instead of text");
+  verb->callback([options, &action] {
+    action = [options](std::ostream& out) { return run_experiment(*options, out); };
+  });
+}
+
 // `ktrain PLAN.cfg ...` is short for `ktrain run PLAN.cfg ...`.
 std::vector<std::string> with_verb(std::vector<std::string> arguments) {
   const auto is_plan = [](const std::string& text) { return text.ends_with(".cfg"); };
@@ -262,6 +280,7 @@ int dispatch(const std::vector<std::string>& given, std::ostream& out) {
   add_check(app, action);
   add_bench_step(app, action);
   add_synth(app, action);
+  add_experiment(app, action);
   add_explain(app, action);
   if (arguments.empty()) {
     out << app.help();

@@ -1,7 +1,6 @@
 #include "train/detect_command.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include <nlohmann/json.hpp>
 
@@ -11,7 +10,7 @@
 #include "train/load_weights.h"
 #include "train/metrics/results.h"
 #include "train/model_options.h"
-#include "train/picture.h"
+#include "train/pair_picture.h"
 #include "train/plan_data.h"
 #include "train/plan_load.h"
 #include "train/run_state.h"
@@ -19,11 +18,6 @@
 
 namespace ktrain {
 namespace {
-
-constexpr Color kFound = {60, 230, 90}, kWanted = {255, 255, 255}, kIgnored = {150, 150, 150};
-
-// Pictures are drawn about this wide, so that the text can be read.
-constexpr double kPictureWidth = 640;
 
 struct Session {
   ResolvedPlan resolved;
@@ -63,39 +57,6 @@ Image read_image(const std::filesystem::path& path) {
   return decode_image({name, bytes});
 }
 
-Image read_image(const DataFolder& folder, const std::string& path) {
-  std::vector<std::uint8_t> bytes;
-  folder.read(path, ImageLimits{}.max_file_bytes, bytes);
-  const std::string name = folder.shown(path);
-  return decode_image({name, bytes});
-}
-
-void draw(Image& picture, const metrics::Box& box, double factor, Color color,
-          std::string_view text) {
-  const double x1 = box.x * factor, y1 = box.y * factor;
-  draw_box(picture, x1, y1, (box.x + box.w) * factor, (box.y + box.h) * factor, color);
-  if (!text.empty())
-    draw_text(picture, static_cast<std::int64_t>(x1),
-              std::max<std::int64_t>(0, static_cast<std::int64_t>(y1) - kTextHeight), text, color);
-}
-
-Image draw_pair(const Image& visible, const Image& thermal, const metrics::ImageTruth& truth,
-                const metrics::Detections& found, double score) {
-  const double factor = kPictureWidth / visible.width;
-  const auto side = [&](const Image& image) {
-    Image picture = resize_bilinear(image, {static_cast<int>(std::lround(image.height * factor)),
-                                            static_cast<int>(kPictureWidth)});
-    for (const metrics::Target& target : truth.targets)
-      draw(picture, target.box, factor, target.ignore ? kIgnored : kWanted, "");
-    for (const metrics::Detection& detection : found)
-      if (detection.score >= score)
-        draw(picture, detection.box, factor, kFound, fmt::format("{:.2f}", detection.score));
-    return picture;
-  };
-  return side_by_side(side(visible), side(thermal), fmt::format("visible  {}", truth.name),
-                      "thermal");
-}
-
 // "set00/V000/I00019" becomes "set00_V000_I00019.png".
 std::string picture_name(std::string id) {
   std::replace(id.begin(), id.end(), '/', '_');
@@ -132,7 +93,7 @@ void detect_list(Session& session, const DetectOptions& options, Output& output)
       *detect_all(*session.detector, loader, tensors, index.size(), [] { return false; });
   const auto truth = truth_of(index);
   for (std::int64_t i = 0; i < index.size(); ++i)
-    output.add(read_image(folder, index[i].visible), read_image(folder, index[i].thermal),
+    output.add(read_pair_image(folder, index[i].visible), read_pair_image(folder, index[i].thermal),
                truth[static_cast<std::size_t>(i)], found[static_cast<std::size_t>(i)],
                options.score);
 }

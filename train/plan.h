@@ -105,7 +105,8 @@ struct SchedulePlan {
 struct TrainPlan {
   std::int64_t epochs = 12, batch = 2, steps = 0;  // steps 0: no limit
   std::int64_t eval_every = 1, checkpoint_every = 0, keep = 2;
-  double average = 0.0;  // momentum of the weights' average; 0: off
+  std::vector<std::int64_t> keep_epochs;  // [first, last]: their ends' checkpoints stay
+  double average = 0.0;                   // momentum of the weights' average; 0: off
 };
 
 struct LossTermPlan {
@@ -132,6 +133,7 @@ struct EvalPlan {
 struct OutputPlan {
   std::string dir;  // empty: runs/<name of the plan>
   std::int64_t log_every = 50;
+  bool tensorboard = true;  // event files in tb/
 };
 
 // Where the weights start. At most one of `plan` and `checkpoint`.

@@ -81,6 +81,13 @@ void check_outcome(const ResolvedPlan& resolved) {
     refuse(resolved, "train.eval_every",
            fmt::format("{}; the run has {} epochs and would never be validated",
                        plan.train.eval_every, plan.train.epochs));
+  if (plan.train.keep == 1)
+    refuse(resolved, "train.keep", "1; wanted 2 or more, or 0 for all: one alone could be damaged");
+  const std::vector<std::int64_t>& kept = plan.train.keep_epochs;
+  if (!kept.empty() && (kept.size() > 2 || kept.back() > plan.train.epochs))
+    refuse(resolved, "train.keep_epochs",
+           fmt::format("wanted [epoch] or [first, last] within the {} epochs of the run",
+                       plan.train.epochs));
   if (plan.stop.patience > 0 && resolved.origin_of("stop.threshold") == "default")
     refuse(resolved, "stop.patience", "early stop needs stop.threshold");
   if (plan.stop.patience > 0 && plan.stop.begin > plan.train.epochs)

@@ -193,7 +193,12 @@ void train_keys(TrainPlan& train, KeyList& keys) {
   keys.number("train.checkpoint_every", train.checkpoint_every, 0, 1e9,
               "steps between two checkpoints inside an epoch, 0: at the end of epochs only")
       .may_change = true;
-  keys.number("train.keep", train.keep, 2, 1e6, "newest checkpoints kept beside the best one")
+  keys.number("train.keep", train.keep, 0, 1e6,
+              "newest checkpoints kept beside the best one, at least 2; 0 for all")
+      .may_change = true;
+  keys.number("train.keep_epochs", train.keep_epochs, 1, 1e6,
+              "[first, last] or [epoch]: the checkpoints at the ends of these epochs stay as well, "
+              "for init.take and sweeps")
       .may_change = true;
   keys.number("train.average", train.average, 0, 0.5,
               "momentum of the running average of the weights that is evaluated, 0 for none");
@@ -232,6 +237,9 @@ void outcome_keys(Plan& plan, KeyList& keys) {
       .may_change = true;
   keys.number("output.log_every", plan.output.log_every, 1, 1e9,
               "steps between two lines of the log")
+      .may_change = true;
+  keys.flag("output.tensorboard", plan.output.tensorboard,
+            "write curves and validation pictures for TensorBoard to the run folder's tb/")
       .may_change = true;
   keys.text("init.plan", plan.init.plan,
             "prerequisite plan, relative to this plan's folder; it runs first when it has not");

@@ -95,7 +95,10 @@ void RunFolder::log(const std::string& text) {
   for (std::string line; std::getline(lines, line);) append(log_, kLog, time + "  " + line);
 }
 
-void RunFolder::scalar(const std::string& json) { append(scalars_, kScalars, json); }
+void RunFolder::scalar(const std::string& json) {
+  append(scalars_, kScalars, json);
+  if (listener_) listener_(json);
+}
 
 void RunFolder::result(const std::string& header, const std::string& line) {
   std::error_code missing;

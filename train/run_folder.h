@@ -7,13 +7,16 @@
 //   STATUS         one JSON object, replaced in one step
 //   report.txt     what the run came to, once it has ended
 //   weights/       checkpoints (train/checkpoint.h)
+//   tb/            event files for TensorBoard (train/run_events.h)
 //   val/epoch_NN/  tables, scores and detections of a validation
 // One run at a time holds it. Records of steps that a resumed run repeats are taken out first.
 #pragma once
 
 #include <cstdint>
 #include <fstream>
+#include <functional>
 #include <string>
+#include <utility>
 
 #include "train/file_system.h"
 #include "train/folder_lock.h"
@@ -38,6 +41,10 @@ class RunFolder {
   // on.
   void log(const std::string& text);
   void scalar(const std::string& json);
+  // Somebody else who wants every line that scalar() is given from now on.
+  void listen(std::function<void(const std::string& json)> listener) {
+    listener_ = std::move(listener);
+  }
   // The header is written with the first line.
   void result(const std::string& header, const std::string& line);
   [[nodiscard]] std::int64_t lost_lines() const { return lost_lines_; }
@@ -53,6 +60,7 @@ class RunFolder {
   FileSystem& files_;
   FolderLock lock_;
   std::ofstream log_, scalars_, results_;
+  std::function<void(const std::string&)> listener_;
   std::int64_t lost_lines_ = 0;
 };
 

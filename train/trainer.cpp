@@ -10,15 +10,22 @@
 #include "train/machine_text.h"
 #include "train/metrics/results.h"
 #include "train/plan_text.h"
+#include "train/run_events.h"
 #include "train/run_records.h"
 #include "train/run_setup.h"
 
 namespace ktrain {
 namespace {
 
-CheckpointOptions checkpoint_options(const Plan& plan, const Notice& notice) {
+CheckpointOptions checkpoint_options(const Plan& plan, const Timeline& timeline,
+                                     const Notice& notice) {
   CheckpointOptions options;
   options.keep = plan.train.keep;
+  if (const auto& kept = plan.train.keep_epochs; !kept.empty())
+    options.also_keep = [first = kept[0], last = kept.back(),
+                         steps = timeline.steps_per_epoch](std::int64_t step) {
+      return step % steps == 0 && step / steps >= first && step / steps <= last;
+    };
   options.notice = notice;
   return options;
 }
@@ -59,7 +66,8 @@ struct Trainer::State {
         folder(files, given.folder, notice),
         records(folder, console, setup.plan(), setup.timeline(), setup.total_steps(),
                 setup.training().loss_names()),
-        weights(files, folder.lock(), "weights", checkpoint_options(setup.plan(), saving())),
+        weights(files, folder.lock(), "weights",
+                checkpoint_options(setup.plan(), setup.timeline(), saving())),
         identity(identity_of(setup.plan(), setup.data())),
         stop(setup.plan().stop) {
     for (const std::string& line : early) folder.log(line);
@@ -99,6 +107,8 @@ struct Trainer::State {
   bool finish_epoch(const StopSignals& signals);
   bool validate(const StopSignals& signals);
   void save();
+  // TensorBoard's files begin with the first step that they do not hold for good.
+  void open_events();
   void write_validation(const Validation& v, std::span<const metrics::Detections> found);
   RunEnd finish(RunEnd end);
   [[nodiscard]] std::string report(RunEnd end) const;
@@ -117,6 +127,7 @@ struct Trainer::State {
   EarlyStop stop;
   Progress progress;
   std::optional<FrozenProof> frozen;
+  std::optional<RunEvents> events;
   std::string init;
   std::int64_t saved_step = -1;
 };
@@ -172,6 +183,14 @@ void Trainer::State::begin() {
   records.text(fmt::format("folder    {}", folder.path()));
   records.status("running", progress, stop, "");
   setup.seek(progress.step);
+  if (setup.plan().output.tensorboard) open_events();
+}
+
+void Trainer::State::open_events() {
+  const bool validated = progress.validated_epoch == progress.epoch;
+  events.emplace(folder.path(), progress.step + (validated ? 1 : 0), folder.read("scalars.jsonl"),
+                 notice);
+  folder.listen([this](const std::string& json) { events->line(json); });
 }
 
 RunEnd Trainer::run(const StopSignals& signals) {
@@ -244,6 +263,7 @@ bool Trainer::State::validate(const StopSignals& signals) {
   write_validation(v, *found);
   records.validation(progress, v, verdict, monotonic_seconds() - begin);
   records.text(protocol_text(setup.plan(), v));
+  if (events) events->pairs(progress.step, setup.data(), *found);
   save();
   if (verdict.best) weights.mark_best(progress.step);
   records.status("running", progress, stop, "");
@@ -251,8 +271,9 @@ bool Trainer::State::validate(const StopSignals& signals) {
 }
 
 void Trainer::State::save() {
-  (void)weights.save(progress.step, state_arrays(setup.training()),
-                     state_metadata(identity, progress, stop, init));
+  Metadata metadata = state_metadata(identity, progress, stop, init);
+  metadata["steps_per_epoch"] = std::to_string(setup.timeline().steps_per_epoch);
+  (void)weights.save(progress.step, state_arrays(setup.training()), std::move(metadata));
   saved_step = progress.step;
 }
 

@@ -108,6 +108,17 @@ constexpr auto kMessages = std::to_array<Message>({
     {"KT-DATA-038", Exit::kData, "an image is of one colour",
      "Every pixel has the same value: a frame that the camera did not take, or that a conversion "
      "lost. Look at it, and take the pair out of the list."},
+    {"KT-DATA-060", Exit::kData, "a line of a run's monitor.jsonl is damaged",
+     "Every complete line is a JSON object that the monitor wrote; the message names file, line and "
+     "place, what was found and what was wanted. A last line without an end is no error: the run is "
+     "still writing it. Conclusions from a log with a hole in it would be conclusions about another "
+     "run, so nothing is left out silently."},
+    {"KT-DATA-061", Exit::kNoInput, "a run was not monitored",
+     "The folder is not there, or holds no monitor.jsonl. The monitor writes it during training "
+     "unless monitor.profile is off; it cannot be made afterwards."},
+    {"KT-DATA-062", Exit::kNoInput, "a run has too few probes",
+     "What was asked for needs at least one probe of the conflict monitor, and with an auxiliary "
+     "loss in it. The run is too short for its probe interval, or trains on detection alone."},
 });
 
 }  // namespace

@@ -9,9 +9,10 @@ std::span<const Message> bug_messages();         // KT-BUG: an invariant of ktra
 std::span<const Message> config_messages();      // KT-CFG: plans, settings and the command line
 std::span<const Message> checkpoint_messages();  // KT-CKPT
 std::span<const Message> data_messages();        // KT-DATA: images, annotations, lists
-std::span<const Message> eval_messages();     // KT-EVAL: annotations and results of an evaluation
-std::span<const Message> io_messages();       // KT-IO: disks and folders
-std::span<const Message> numeric_messages();  // KT-NUM: non-finite values, loss terms
-std::span<const Message> system_messages();   // KT-SYS: devices, memory, threads
+std::span<const Message> eval_messages();  // KT-EVAL: annotations and results of an evaluation
+std::span<const Message> experiment_messages();  // KT-EXP: pre-registered experiments
+std::span<const Message> io_messages();          // KT-IO: disks and folders
+std::span<const Message> numeric_messages();     // KT-NUM: non-finite values, loss terms
+std::span<const Message> system_messages();      // KT-SYS: devices, memory, threads
 
 }  // namespace ktrain

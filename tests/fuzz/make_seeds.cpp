@@ -6,8 +6,10 @@
 
 #include "tests/support/checkpoint_fixture.h"
 #include "tests/support/data.h"
+#include "tests/support/probe.h"
 #include "tests/support/simulated_disk.h"
 #include "train/checkpoint_file.h"
+#include "train/monitor/probe_json.h"
 #include "train/plan_text.h"
 
 namespace ktrain {
@@ -55,6 +57,8 @@ void write_seeds(Seeds& seeds) {
   seeds.add("image_fuzz", test::encode_bmp(test::gradient_image(5, 7)));
   seeds.add("plan_fuzz", canonical_text(Plan{}));
   seeds.add("plan_fuzz", "[loss]\nroi_cls.weight = {at = [0, 1.5], value = [0, 0.3]}\n");
+  seeds.add("monitor_log_fuzz", to_json(test::full_record(2, 1, 1)) + "\n");
+  seeds.add("monitor_log_fuzz", to_json(test::full_record(6, 4, 2)) + "\n");
   seeds.add("results_fuzz", "01,11.5,21,30,40,0.9\n2,12,22,30,40,0.8\n");
   seeds.add("results_fuzz", "1person 10 20 40 60 0.9\n");
   seeds.add("results_fuzz",

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/tiny_run.h"
+#include "train/checkpoint.h"
 #include "train/initial_weights.h"
 #include "train/run_setup.h"
 
@@ -81,6 +82,46 @@ TEST(Run, TwoRunsAgreeToTheBitWhateverTheLoaderDoes) {
             TinyRun::state_hash(other.runs + "/tiny", 12));
   EXPECT_EQ(read_text(tiny.run_folder() + "/val/epoch_03/detections.txt"),
             read_text(other.runs + "/tiny/val/epoch_03/detections.txt"));
+}
+
+std::string start_of(const TinyRun& tiny, const std::string& run) {
+  const std::string log = read_text(tiny.run_folder(run) + "/train.log");
+  const std::size_t at = log.find("init      ");
+  return at == std::string::npos ? "" : log.substr(at, log.find('\n', at) - at);
+}
+
+// Saved after every step, but kept where the plan says so: the ends of epochs 1 and 2.
+TEST(Run, ChosenEpochsStayAndAnotherRunStartsFromOneOfThem) {
+  TinyRun tiny;
+  tiny.write("tiny.cfg", [&] {
+    std::string text = tiny_plan_text(tiny.data());
+    const std::string at = "[train]\n";
+    return text.insert(text.find(at) + at.size(), "checkpoint_every = 1\nkeep_epochs = [1, 2]\n");
+  }());
+  ASSERT_EQ(tiny.train(), 0);
+  for (const std::int64_t step : {4, 8, 11, 12})
+    EXPECT_TRUE(fs::exists(tiny.run_folder() + "/weights/" + TinyRun::step_name(step))) << step;
+  for (const std::int64_t step : {3, 5, 7, 9, 10})
+    EXPECT_FALSE(fs::exists(tiny.run_folder() + "/weights/" + TinyRun::step_name(step))) << step;
+
+  tiny.write("back.cfg",
+             "include = [\"tiny.cfg\"]\ninit = { plan = \"tiny.cfg\", take = \"epoch_2\" }\n");
+  RunCommand command = tiny.command();
+  command.plan = fs::path(tiny.plan()).parent_path() / "back.cfg";
+  ASSERT_EQ(tiny.run(command), 0);
+  EXPECT_THAT(start_of(tiny, "back"), HasSubstr(TinyRun::step_name(8)));
+}
+
+// A file from the middle of epoch 3 says that two epochs are complete, and is not the end of one.
+TEST(Run, TheMiddleOfAnEpochIsNotTheEndOfTheOneBefore) {
+  TinyRun tiny;
+  ASSERT_EQ(tiny.train({"train.checkpoint_every=1", "train.keep=0"}), 0);
+  const std::string weights = tiny.run_folder() + "/weights";
+  EXPECT_EQ(take_checkpoint(real_file_system(), weights, "epoch_2")->step(), 8);
+  fs::remove(weights + "/" + TinyRun::step_name(8));
+  ASSERT_TRUE(fs::exists(weights + "/" + TinyRun::step_name(9)));
+  EXPECT_FALSE(take_checkpoint(real_file_system(), weights, "epoch_2").has_value());
+  EXPECT_EQ(take_checkpoint(real_file_system(), weights, "epoch_3")->step(), 12);
 }
 
 TEST(Run, AnotherPlanInTheSameFolderIsRefusedWithTheDifference) {

@@ -1,0 +1,17 @@
+cmake_minimum_required(VERSION 3.25)
+# Event files read back by TensorBoard itself: with build/python, a virtual environment that .ci/run makes, or python3.
+set(python ${ROOT}/build/python/bin/python3)
+if(NOT EXISTS ${python})
+  find_program(python3 python3)
+  if(NOT python3)
+    message("SKIPPED: wants python3 with tensorboard")
+    return()
+  endif()
+  set(python ${python3})
+endif()
+execute_process(COMMAND ${python} ${ROOT}/tests/reference/read_event_files.py ${PROGRAM}
+                OUTPUT_VARIABLE out ERROR_VARIABLE err RESULT_VARIABLE failed OUTPUT_STRIP_TRAILING_WHITESPACE)
+if(failed)
+  message(FATAL_ERROR "event_file_reader: ${out}${err}")
+endif()
+message("${out}")
