@@ -1,0 +1,23 @@
+// How much a visible image shows, as a number from 0 to 1, from the image alone. With
+// Y = (0.299 R + 0.587 G + 0.114 B) / 255 inside the image's own size:
+//   brightness  b = mean Y
+//   structure   V = variance of the means of whole 8x8 tiles
+//   noise       N = sigma^2, sigma = sqrt(pi/2) / 6 * mean |Y * K|,  K = (1 -2 1; -2 4 -2; 1 -2 1)
+//                   over inner pixels (Immerkaer 1996): blind to slopes and edges along the axes
+//   quality     q = min(1, b / 0.25) * V / (V + N)
+// Dark images lose by b, images that a camera has amplified out of the dark by N. An image without
+// structure, or smaller than one tile, has q = 0. Sums in double, in an order that does not depend
+// on threads. sizes: batch x (height, width); a size beyond x's counts as x's. Throws Error on
+// other shapes.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/view.h"
+
+namespace ktrain::cpu {
+
+template <class T>
+void image_quality(Nhwc<const std::uint8_t> x, Rows<const std::int32_t> sizes, Span<T> quality);
+
+}  // namespace ktrain::cpu
