@@ -138,7 +138,8 @@ void add_windows(const MonitorLog& log, const std::string& loss, const Design& d
   for (const Window& window : windows_of(log, design)) {
     ++out.windows;
     const auto weight = static_cast<double>(window.last + 1 - window.first);
-    for (const auto& [group, cell] : window.json.value("groups", Json::object()).items()) {
+    const Json groups = window.json.value("groups", Json::object());
+    for (const auto& [group, cell] : groups.items()) {
       const Json pairs = cell.value("xcos", Json::object());
       if (const auto at = pairs.find(pair); at != pairs.end()) {
         if (const auto value = number_at(*at, "value"))
@@ -167,7 +168,8 @@ void add_other_lines(const MonitorLog& log, const std::string& loss, const Desig
       if (const auto mean = number_at(json, "mean")) held_out.add(*mean);
     if (line.kind != "drift") continue;
     std::optional<double> largest;
-    for (const auto& [layer, measures] : json.value("layers", Json::object()).items()) {
+    const Json layers = json.value("layers", Json::object());
+    for (const auto& [layer, measures] : layers.items()) {
       const bool early = layer.starts_with("visible.stem") || layer.starts_with("visible.bn1") ||
                          layer.starts_with("visible.layer1") || layer.starts_with("visible.layer2");
       if (const auto kl = number_at(measures, "kl95"); kl && early)
