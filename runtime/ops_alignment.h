@@ -21,6 +21,15 @@ namespace ktrain {
 // batch x channels: the mean over all pixels of a map, NHWC.
 [[nodiscard]] Tensor mean_pixels(const Tensor& x);
 
+// ---- runtime/ops/row_labels.cpp
+
+struct RowLabels {
+  Tensor labels;  // int32, a row each: the class, -1 for a row that does not count
+  Tensor count;   // {1}, float: how many do
+};
+// rows: int32, negative for a row that does not count. Not differentiable.
+[[nodiscard]] RowLabels row_labels(const Tensor& rows, std::int32_t label);
+
 // ---- runtime/ops/mmd.cpp, kernels/mmd.h
 
 struct MmdInputs {

@@ -1,5 +1,6 @@
 #include "train/training_step.h"
 
+#include "train/alignment_plan.h"
 #include "train/model_options.h"
 
 namespace ktrain {
@@ -26,12 +27,15 @@ ForwardPass TrainingStep::forward(const StepInput& input) const {
       &plan_.loss.rpn_cls.weight, &plan_.loss.rpn_bbox.weight, &plan_.loss.roi_cls.weight,
       &plan_.loss.roi_bbox.weight};
   ForwardPass pass;
-  pass.auxiliary = auxiliary_.losses.losses({input.batch, losses, input.step});
+  const double epoch =
+      static_cast<double>(input.step) / static_cast<double>(input.timeline.steps_per_epoch);
+  pass.auxiliary = auxiliary_.losses.losses({input.batch, losses, input.step, epoch});
   for (const AuxiliaryResult& result : pass.auxiliary) values.push_back(result.value);
   for (const WeightSchedule& weight : auxiliary_.weights) weights.push_back(&weight);
   for (std::size_t i = 0; i < values.size(); ++i)
-    pass.terms.push_back(
-        {loss_names_[i], values[i], weight_at(*weights[i], input.timeline, input.step)});
+    pass.terms.push_back({loss_names_[i], values[i],
+                          applied_weight(plan_.compat, loss_names_[i],
+                                         weight_at(*weights[i], input.timeline, input.step))});
   return pass;
 }
 
