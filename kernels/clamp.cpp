@@ -1,5 +1,7 @@
 #include "kernels/clamp.h"
 
+#include "kernels/check.h"
+
 namespace ktrain::cpu {
 
 template <class T>
@@ -11,7 +13,24 @@ void clamp(Span<T> x, double least, double most) {
   }
 }
 
-template void clamp(Span<float>, double, double);
-template void clamp(Span<double>, double, double);
+template <class T>
+void below(Span<const T> x, Span<T> y, double limit) {
+  KT_CHECK(x.size == y.size, "below: {} and {} elements", x.size, y.size);
+  for (std::int64_t i = 0; i < x.size; ++i) y[i] = static_cast<double>(x[i]) < limit ? T{1} : T{0};
+}
+
+template <class T>
+void complement(Span<const T> x, Span<T> y) {
+  KT_CHECK(x.size == y.size, "complement: {} and {} elements", x.size, y.size);
+  for (std::int64_t i = 0; i < x.size; ++i) y[i] = T{1} - x[i];
+}
+
+#define INSTANTIATE(T)                                 \
+  template void clamp(Span<T>, double, double);        \
+  template void below(Span<const T>, Span<T>, double); \
+  template void complement(Span<const T>, Span<T>);
+INSTANTIATE(float)
+INSTANTIATE(double)
+#undef INSTANTIATE
 
 }  // namespace ktrain::cpu

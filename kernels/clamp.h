@@ -1,5 +1,8 @@
-// x[i] = least where x[i] < least, most where x[i] > most; NaN stays NaN. In place. Empty input is
-// a no-op.
+// Numbers against limits, element by element. Empty input is a no-op.
+//   clamp       x[i] = least where x[i] < least, most where x[i] > most; NaN stays NaN; in place
+//   below       y[i] = 1 where x[i] < limit, else 0; a NaN is not below
+//   complement  y[i] = 1 - x[i]
+// y may be x. Throws Error when sizes differ.
 #pragma once
 
 #include "kernels/view.h"
@@ -8,5 +11,9 @@ namespace ktrain::cpu {
 
 template <class T>
 void clamp(Span<T> x, double least, double most);
+template <class T>
+void below(Span<const T> x, Span<T> y, double limit);
+template <class T>
+void complement(Span<const T> x, Span<T> y);
 
 }  // namespace ktrain::cpu

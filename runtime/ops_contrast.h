@@ -57,7 +57,9 @@ struct InfoNceResult {
 
 // batch: from 0, nothing to see, to 1; kernels/image_quality.h. x: uint8, NHWC. Not differentiable.
 [[nodiscard]] Tensor image_quality(const Tensor& x, const Tensor& sizes);
-// In place; not differentiable. kernels/clamp.h.
+// kernels/clamp.h; not differentiable, the first one in place.
 void clamp_in_place(Tensor& x, double least, double most);
+[[nodiscard]] Tensor below(const Tensor& x, double limit);
+[[nodiscard]] Tensor complement(const Tensor& x);
 
 }  // namespace ktrain

@@ -1,8 +1,7 @@
 #include "train/alignment_plan.h"
 
-#include <algorithm>
-
 #include "runtime/fault.h"
+#include "train/auxiliary_plan.h"
 
 namespace ktrain {
 namespace {
@@ -20,13 +19,17 @@ bool detection_term(std::string_view term) {
 void check_compat(const ResolvedPlan& resolved) {
   const Plan& plan = resolved.plan;
   const DomainPlan& domain = plan.loss.domain;
-  const bool dhn = switched_on(plan.loss.dhn.weight), aligned = switched_on(domain.weight);
-  if (plan.compat.weights == "ignored" && !dhn && !aligned)
+  const bool macl = is_enabled(plan.loss.macl), dhn = is_enabled(plan.loss.dhn),
+             aligned = is_enabled(domain);
+  if (plan.compat.weights == "ignored" && !macl && !dhn && !aligned)
     refuse(resolved, "compat.weights", "there is no auxiliary term whose weight could be ignored");
-  for (const auto& [on, key] :
-       {std::pair(plan.compat.one_directional, "compat.one_directional"),
-        {plan.compat.unbounded_temperature, "compat.unbounded_temperature"}})
-    if (on) refuse(resolved, key, "there is no loss between visible and thermal rows to change");
+  if (plan.compat.one_directional && !macl)
+    refuse(resolved, "compat.one_directional",
+           "there is no direction; wanted loss.macl.weight above 0");
+  if (plan.compat.unbounded_temperature && !(macl && plan.loss.macl.temperature == "learned"))
+    refuse(resolved, "compat.unbounded_temperature",
+           "no temperature is learned; wanted loss.macl.weight above 0 and "
+           "loss.macl.temperature = \"learned\"");
   if (plan.compat.polluted_queue && !dhn)
     refuse(resolved, "compat.polluted_queue",
            "there is no queue; set loss.dhn.weight above 0 or leave the switch out");
@@ -42,20 +45,11 @@ void check_compat(const ResolvedPlan& resolved) {
 
 }  // namespace
 
-bool switched_on(const WeightSchedule& weight) {
-  return std::any_of(weight.value.begin(), weight.value.end(), [](double v) { return v > 0; });
-}
-
 void check_alignment(const ResolvedPlan& resolved) {
   const Plan& plan = resolved.plan;
   const DomainPlan& domain = plan.loss.domain;
-  const bool dhn = switched_on(plan.loss.dhn.weight), aligned = switched_on(domain.weight);
-  if (plan.model.streams != "both") {
-    if (dhn)
-      refuse(resolved, "loss.dhn.weight", "wants both streams; set model.streams = \"both\"");
-    if (aligned)
-      refuse(resolved, "loss.domain.weight", "wants both streams; set model.streams = \"both\"");
-  }
+  const bool macl = is_enabled(plan.loss.macl), dhn = is_enabled(plan.loss.dhn),
+             aligned = is_enabled(domain);
   if (dhn && plan.loss.dhn.top_k > plan.loss.dhn.queue)
     refuse(resolved, "loss.dhn.top_k",
            fmt::format("{} negatives out of a queue of loss.dhn.queue = {}", plan.loss.dhn.top_k,
@@ -65,9 +59,10 @@ void check_alignment(const ResolvedPlan& resolved) {
            fmt::format("mmd of whole images needs two pairs in a batch, train.batch is {}; take "
                        "loss.domain.features = \"region\" or kind = \"grl\"",
                        plan.train.batch));
-  if (aligned && domain.features == "embedding" && !dhn)
+  if (aligned && domain.features == "embedding" && !macl && !dhn)
     refuse(resolved, "loss.domain.features",
-           "no contrastive term makes embeddings; switch loss.dhn.weight on, or take \"region\"");
+           "no contrastive term makes embeddings; switch loss.macl.weight or loss.dhn.weight on, "
+           "or take \"region\"");
   check_compat(resolved);
 }
 

@@ -11,9 +11,6 @@
 
 namespace ktrain {
 
-// True when the weight is above 0 at some point: then the term is made.
-[[nodiscard]] bool switched_on(const WeightSchedule& weight);
-
 // Throws Fault KT-CFG-008 with the key and its place.
 void check_alignment(const ResolvedPlan& resolved);
 

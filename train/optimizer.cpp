@@ -45,6 +45,10 @@ Factors factors_for(const Parameter& parameter, const OptimizerPlan& plan) {
     };
     if (best == nullptr || longer()) best = &multiplier;
   }
+  // A learned temperature has no natural zero to decay to.
+  const bool lone = parameter.kind == ParameterKind::kWeight &&
+                    parameter.value.shape().rank() == 1 && parameter.value.size() == 1;
+  if (lone) return {best != nullptr ? best->lr : 1.0, 0.0};
   if (best != nullptr) return {best->lr, best->decay};
   switch (parameter.kind) {
     case ParameterKind::kNormScale:

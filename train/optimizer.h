@@ -22,7 +22,8 @@ struct Factors {
 
 // The multiplier with the longest prefix that occurs anywhere in the name wins, the first in
 // alphabetical order among equals. Without one, norm_decay applies to both parameters of a
-// normalisation, bias_decay to other biases.
+// normalisation, bias_decay to other biases. A weight of shape {1}, such as a learned temperature,
+// never decays.
 [[nodiscard]] Factors factors_for(const Parameter& parameter, const OptimizerPlan& plan);
 
 class Optimizer {

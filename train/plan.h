@@ -113,17 +113,32 @@ struct LossTermPlan {
   WeightSchedule weight;
 };
 
-// A loss that is off until its weight is above 0 somewhere; the same for the next two.
-struct DhnPlan {
-  WeightSchedule weight{{}, {0.0}, "step", "linear"};
+// A loss beside the detector's own: off unless it has a weight or is to be measured.
+struct AuxiliaryTermPlan {
+  WeightSchedule weight = {{}, {0.0}, "step", "linear"};
+  bool measure = false;  // compute and log it whatever its weight
+};
+
+struct MaclPlan : AuxiliaryTermPlan {
+  std::string level = "roi";          // roi, image
+  std::string temperature = "fixed";  // fixed, learned
+  double tau = 0.07;
+  std::int64_t rows = 64;  // regions of an image
+  std::int64_t pool = 3, hidden = 256, channels = 128;
+  double negative_iou = 0.3;
+  std::int64_t neighbours = 0, min_negatives = 1;
+  bool quality_weighting = false, stop_better = false;
+  double quality_threshold = 0.5;
+};
+
+struct DhnPlan : AuxiliaryTermPlan {
   std::int64_t queue = 4096, top_k = 64;
   double temperature = 0.07, momentum = 0.999;
   std::int64_t frame_gap = 20, max_age = 1000;  // frames; steps, 0: however old
   double guard = 0.01;
 };
 
-struct DomainPlan {
-  WeightSchedule weight{{}, {0.0}, "step", "linear"};
+struct DomainPlan : AuxiliaryTermPlan {
   std::string kind = "mmd";        // mmd, grl
   std::string features = "image";  // image, region, embedding
   std::int64_t hidden = 128;       // grl: of the classifier
@@ -133,6 +148,7 @@ struct DomainPlan {
 
 struct LossPlan {
   LossTermPlan rpn_cls, rpn_bbox, roi_cls, roi_bbox;
+  MaclPlan macl;
   DhnPlan dhn;
   DomainPlan domain;
 };

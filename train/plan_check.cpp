@@ -9,6 +9,7 @@
 #include "data/presets.h"
 #include "runtime/fault.h"
 #include "train/alignment_plan.h"
+#include "train/auxiliary_plan.h"
 
 namespace ktrain {
 namespace {
@@ -74,6 +75,27 @@ void check_losses(const ResolvedPlan& resolved) {
     for (const double value : term->weight.value)
       if (value > 0) return;
   refuse(resolved, "loss.rpn_cls.weight", "every loss weight is 0; nothing would be learned");
+}
+
+void check_auxiliary(const ResolvedPlan& resolved) {
+  const Plan& plan = resolved.plan;
+  for (const auto& [name, term] : enabled_auxiliary(plan.loss)) {
+    const std::string key = fmt::format(
+        "loss.{}.{}", name,
+        resolved.origin_of(fmt::format("loss.{}.weight", name)) == "default" ? "measure"
+                                                                             : "weight");
+    if (plan.model.streams != "both")
+      refuse(resolved, key,
+             fmt::format("{} compares both modalities, {} is \"{}\"; wanted \"both\", or the term "
+                         "off",
+                         name, named(resolved, "model.streams"), plan.model.streams));
+  }
+  const MaclPlan& macl = plan.loss.macl;
+  if (is_enabled(macl) && macl.level == "image" && plan.train.batch <= macl.min_negatives)
+    refuse(resolved, "loss.macl.level",
+           fmt::format("image: a batch of {} ({}) leaves no pair with {} negatives; take a larger "
+                       "batch or \"roi\"",
+                       plan.train.batch, named(resolved, "train.batch"), macl.min_negatives));
 }
 
 void check_outcome(const ResolvedPlan& resolved) {
@@ -145,6 +167,7 @@ void check_plan(const ResolvedPlan& resolved) {
   check_optimizer(resolved);
   check_schedule(resolved);
   check_losses(resolved);
+  check_auxiliary(resolved);
   check_alignment(resolved);
   check_outcome(resolved);
   check_init(resolved);

@@ -29,9 +29,13 @@ std::string key_hint(std::span<const PlanKey> keys, std::string_view name, std::
   std::vector<std::string_view> siblings, all{"include"};
   std::string_view namesake, described = described_as(keys, name, group);
   const std::string stem = group.empty() ? "" : fmt::format("{}.", group);
+  const std::string whole = stem + std::string(name);
   for (const PlanKey& key : keys) {
     all.push_back(key.name);
-    if (namesake.empty() && own_name(key.name) == own_name(name)) namesake = key.name;
+    // Of several keys called "weight" the one in the group that is spelt most alike.
+    if (own_name(key.name) == own_name(name) &&
+        (namesake.empty() || edit_distance(whole, key.name) < edit_distance(whole, namesake)))
+      namesake = key.name;
     if (!key.name.starts_with(stem)) continue;
     const auto rest = key.name.substr(stem.size());
     siblings.push_back(rest.substr(0, rest.find('.')));
@@ -40,7 +44,7 @@ std::string key_hint(std::span<const PlanKey> keys, std::string_view name, std::
   if (name.find('.') == std::string_view::npos) hint = did_you_mean(name, siblings);
   for (const std::string_view meant : {namesake, described})
     if (hint.empty() && !meant.empty()) hint = fmt::format("; did you mean '{}'?", meant);
-  if (hint.empty()) hint = did_you_mean(stem + std::string(name), all);
+  if (hint.empty()) hint = did_you_mean(whole, all);
   return hint.empty() ? "; ktrain explain plan lists all keys" : hint;
 }
 

@@ -216,9 +216,41 @@ void loss_keys(LossPlan& loss, KeyList& keys) {
               "weight of the RoI head's box regression");
 }
 
+void macl_keys(MaclPlan& macl, KeyList& keys) {
+  keys.number("loss.macl.weight", macl.weight, 0, 1e4,
+              "weight of the contrastive loss between the modalities; 0 throughout: off");
+  keys.flag("loss.macl.measure", macl.measure,
+            "compute and log the loss although its weight is 0; nothing is trained by it then");
+  keys.choice("loss.macl.level", macl.level, {"roi", "image"},
+              "what is compared: the positive regions of a step, or whole images");
+  keys.choice("loss.macl.temperature", macl.temperature, {"fixed", "learned"},
+              "learned: log(1 / tau) is a parameter, held within [0, ln 100], without decay");
+  keys.number("loss.macl.tau", macl.tau, 0.01, 1, "temperature, or where it starts");
+  keys.number("loss.macl.rows", macl.rows, 1, 512,
+              "room for regions of an image; positives beyond it are left out");
+  keys.number("loss.macl.pool", macl.pool, 1, 16, "cells along a side of a region's features");
+  keys.number("loss.macl.hidden", macl.hidden, 1, 8192, "hidden channels of the projections");
+  keys.number("loss.macl.channels", macl.channels, 1, 8192, "channels that are compared");
+  keys.number("loss.macl.negative_iou", macl.negative_iou, 0, 1,
+              "regions of one image are negatives only below this IoU and of another target");
+  keys.number("loss.macl.neighbours", macl.neighbours, 0, 1e6,
+              "frames of one video at most so far apart are no negatives of each other");
+  keys.number("loss.macl.min_negatives", macl.min_negatives, 1, 10000,
+              "a pair with fewer negatives takes no part");
+  keys.flag("loss.macl.quality_weighting", macl.quality_weighting,
+            "weigh each pair by the measured quality of its visible image");
+  keys.flag("loss.macl.stop_better", macl.stop_better,
+            "no gradient into the better modality: thermal where the visible quality is below "
+            "quality_threshold, visible elsewhere");
+  keys.number("loss.macl.quality_threshold", macl.quality_threshold, 0, 1,
+              "visible quality from which the visible image is the better one");
+}
+
 void dhn_keys(DhnPlan& dhn, KeyList& keys) {
   keys.number("loss.dhn.weight", dhn.weight, 0, 1e4,
-              "weight of the hard negatives out of a queue; 0 throughout switches the term off");
+              "weight of the hard negatives out of a queue; 0 throughout: off");
+  keys.flag("loss.dhn.measure", dhn.measure,
+            "compute and log the loss although its weight is 0; nothing is trained by it then");
   keys.number("loss.dhn.queue", dhn.queue, 1, 1 << 20, "keys that the queue holds");
   keys.number("loss.dhn.top_k", dhn.top_k, 1, 1 << 16, "hardest negatives of a region");
   keys.number("loss.dhn.temperature", dhn.temperature, 1e-3, 10, "temperature of the contrast");
@@ -234,7 +266,9 @@ void dhn_keys(DhnPlan& dhn, KeyList& keys) {
 
 void domain_keys(DomainPlan& domain, KeyList& keys) {
   keys.number("loss.domain.weight", domain.weight, 0, 1e4,
-              "weight of the alignment of the two modalities; 0 throughout switches the term off");
+              "weight of the alignment of the two modalities; 0 throughout: off");
+  keys.flag("loss.domain.measure", domain.measure,
+            "compute and log the loss although its weight is 0; nothing is trained by it then");
   keys.choice("loss.domain.kind", domain.kind, {"mmd", "grl"},
               "mmd: maximum mean discrepancy; grl: a classifier behind a gradient reversal");
   keys.choice("loss.domain.features", domain.features, {"image", "region", "embedding"},
@@ -314,6 +348,7 @@ std::vector<PlanKey> plan_keys(Plan& plan) {
   schedule_keys(plan.schedule, keys);
   train_keys(plan.train, keys);
   loss_keys(plan.loss, keys);
+  macl_keys(plan.loss.macl, keys);
   dhn_keys(plan.loss.dhn, keys);
   domain_keys(plan.loss.domain, keys);
   compat_keys(plan.compat, keys);

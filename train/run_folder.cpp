@@ -14,7 +14,8 @@ namespace ktrain {
 namespace {
 
 namespace fs = std::filesystem;
-const std::string kScalars = "scalars.jsonl", kResults = "results.csv", kLog = "train.log";
+const std::string kScalars = "scalars.jsonl", kMonitor = "monitor.jsonl", kResults = "results.csv",
+                  kLog = "train.log";
 
 std::string time_text() {
   const std::time_t now = std::time(nullptr);
@@ -100,6 +101,8 @@ void RunFolder::scalar(const std::string& json) {
   if (listener_) listener_(json);
 }
 
+void RunFolder::monitor(const std::string& json) { append(monitor_, kMonitor, json); }
+
 void RunFolder::result(const std::string& header, const std::string& line) {
   std::error_code missing;
   if (!results_.is_open() && !fs::exists(path() + "/" + kResults, missing))
@@ -124,8 +127,10 @@ std::int64_t RunFolder::cut_after(std::int64_t step, std::int64_t validated_step
     if (kept != text) write(name, kept);
   };
   scalars_.close();
+  monitor_.close();
   results_.close();
   keep(kScalars, 0, place_of_json);
+  keep(kMonitor, 0, place_of_json);
   keep(kResults, 1, place_of_csv);
   return cut;
 }

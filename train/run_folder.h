@@ -3,6 +3,7 @@
 //   env.txt        program, machine, threads
 //   train.log      what the console showed, with the time
 //   scalars.jsonl  one JSON object per logged step and per validation
+//   monitor.jsonl  one JSON object per measurement of the monitors, in the order of steps
 //   results.csv    one line per validation
 //   STATUS         one JSON object, replaced in one step
 //   report.txt     what the run came to, once it has ended
@@ -45,13 +46,14 @@ class RunFolder {
   void listen(std::function<void(const std::string& json)> listener) {
     listener_ = std::move(listener);
   }
+  void monitor(const std::string& json);
   // The header is written with the first line.
   void result(const std::string& header, const std::string& line);
   [[nodiscard]] std::int64_t lost_lines() const { return lost_lines_; }
 
   // Takes records of steps after `step`, and of validations after `validated_step`, out of
-  // scalars.jsonl and results.csv (whose second column is the step), and what a killed process left
-  // of a last line. Returns how many lines went.
+  // scalars.jsonl, monitor.jsonl and results.csv (whose second column is the step), and what a
+  // killed process left of a last line. Returns how many lines went.
   std::int64_t cut_after(std::int64_t step, std::int64_t validated_step);
 
  private:
@@ -59,7 +61,7 @@ class RunFolder {
 
   FileSystem& files_;
   FolderLock lock_;
-  std::ofstream log_, scalars_, results_;
+  std::ofstream log_, scalars_, monitor_, results_;
   std::function<void(const std::string&)> listener_;
   std::int64_t lost_lines_ = 0;
 };

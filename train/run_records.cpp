@@ -62,6 +62,7 @@ void RunRecords::step(const Progress& progress, const StepReport& report, double
   window_.data_seconds += waited;
   window_.total += report.values.total;
   window_.norm += report.gradient_norm;
+  for (const std::string& term : report.without_rows) ++window_.without_rows[term];
   for (std::size_t i = 0; i < window_.terms.size(); ++i) window_.terms[i] += report.values.terms[i];
 
   const double left = train_seconds_ / static_cast<double>(steps_) *
@@ -102,6 +103,10 @@ void RunRecords::log_window(const Progress& progress, const StepReport& report) 
   json["pairs_per_second"] = rate;
   json["data_share"] = data_share;
   for (const SideNumber& number : report.side) json[number.name] = number.read();
+  for (const auto& [term, steps] : window_.without_rows) {
+    json[term + "_empty_steps"] = steps;
+    terms += fmt::format(" {} without a pair in {} of {} steps", term, steps, window_.steps);
+  }
   folder_.scalar(json.dump());
   console_.record(json.dump());
   text(fmt::format(

@@ -2,6 +2,7 @@
 // results.csv and STATUS.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "train/console.h"
@@ -54,6 +55,7 @@ class RunRecords {
     std::int64_t steps = 0;
     double seconds = 0, data_seconds = 0, total = 0, norm = 0;
     std::vector<double> terms;
+    std::map<std::string, std::int64_t> without_rows;  // by term: steps that met no pair
   } window_;
   double clock_ = 0, loader_clock_ = 0;
   double train_seconds_ = 0, data_seconds_ = 0;

@@ -6,6 +6,7 @@
 
 #include "kernels/check.h"
 #include "train/alignment_plan.h"
+#include "train/auxiliary_plan.h"
 
 namespace ktrain {
 namespace {
@@ -114,13 +115,13 @@ std::string schedules_text(const Plan& plan, const Timeline& timeline) {
                        rate((epoch + 1) * timeline.steps_per_epoch - 1));
   if (timeline.epochs > 30) out += "  ...\n";
   out += draw_curve(sampled(timeline, kColumns, rate), kRows, kColumns);
-  std::vector<std::pair<const char*, const WeightSchedule*>> terms = {
+  std::vector<std::pair<std::string, const WeightSchedule*>> terms = {
       {"rpn_cls", &plan.loss.rpn_cls.weight},
       {"rpn_bbox", &plan.loss.rpn_bbox.weight},
       {"roi_cls", &plan.loss.roi_cls.weight},
       {"roi_bbox", &plan.loss.roi_bbox.weight}};
-  if (switched_on(plan.loss.dhn.weight)) terms.emplace_back("dhn", &plan.loss.dhn.weight);
-  if (switched_on(plan.loss.domain.weight)) terms.emplace_back("domain", &plan.loss.domain.weight);
+  for (const auto& [name, term] : enabled_auxiliary(plan.loss))
+    terms.emplace_back(name, &term->weight);
   for (const auto& [name, schedule] : terms) {
     if (!moves(*schedule)) {
       out += fmt::format("weight of {:<9} {:.4g}\n", name, schedule->value.front());

@@ -229,6 +229,9 @@ RunEnd Trainer::State::loop(const StopSignals& signals) {
     const StepReport report = setup.train_step(progress.step);
     ++progress.step;
     records.step(progress, report, setup.data_seconds());
+    if (report.audit)
+      folder.monitor(audit_line(*report.audit, progress.step,
+                                setup.timeline().epoch_of(progress.step - 1) + 1));
     if (at_epoch_end()) {
       if (!finish_epoch(signals)) return leave();
     } else if (plan.train.checkpoint_every > 0 &&

@@ -9,10 +9,12 @@
 
 #include "models/detector.h"
 #include "train/auxiliary_terms.h"
+#include "train/connectivity.h"
 #include "train/objective.h"
 #include "train/optimizer.h"
 #include "train/plan.h"
 #include "train/schedule.h"
+#include "train/weight_audit.h"
 #include "train/weight_average.h"
 
 namespace ktrain {
@@ -30,19 +32,24 @@ struct StepReport {
   double learning_rate = 0;
   double gradient_norm = 0;      // before clipping
   std::vector<SideNumber> side;  // of the auxiliary losses; read by whoever logs them
+  // Terms that met no pair in this step, and are worth 0 therefore.
+  std::vector<std::string> without_rows;
+  std::optional<WeightAudit> audit;  // in the steps where one is due (train/weight_audit.h)
 };
 
 // What a forward pass leaves: the terms with their history, and what came with them.
 struct ForwardPass {
   std::vector<LossTerm> terms;  // in the order of the names, with the weights of the step
   std::vector<AuxiliaryResult> auxiliary;
+  std::vector<Tensor> pyramids;  // of both streams and fused; for ConnectivityWatch alone
 };
 
 class TrainingStep {
  public:
-  // `make` is for tests: terms that no plan has.
+  // `make` and `form` are for tests: terms that no plan has, and totals that are wrong.
   TrainingStep(const ContextPtr& context, const Plan& plan,
-               const AuxiliaryFactory& make = make_auxiliary);
+               const AuxiliaryFactory& make = make_auxiliary,
+               const TotalFunction& form = form_total);
 
   // Throws Fault KT-NUM-* when a loss or a gradient is not finite; then no weight has been changed.
   StepReport run(const StepInput& input);
@@ -64,6 +71,8 @@ class TrainingStep {
 
  private:
   [[nodiscard]] ForwardPass forward(const StepInput& input) const;
+  // Looks at the terms before the tape is walked: connectivity, weights, who met no pair.
+  void inspect(const ForwardPass& pass, const StepInput& input, StepReport& report);
 
   ContextPtr context_;
   Plan plan_;
@@ -71,6 +80,10 @@ class TrainingStep {
   std::unique_ptr<ParameterSet> parameters_;
   std::optional<TwoStreamDetector> detector_;
   AuxiliarySetup auxiliary_;
+  TotalFunction form_;
+  std::vector<WeightSchedule> weights_;  // of all terms, in the order of the names
+  std::optional<ConnectivityWatch> watch_;
+  bool audited_ = false;  // since this process began
   std::optional<Optimizer> optimizer_;
   std::optional<WeightAverage> average_;
 };

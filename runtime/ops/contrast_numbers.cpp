@@ -17,4 +17,18 @@ void clamp_in_place(Tensor& x, double least, double most) {
   run_on_cpu(x.queue(), "clamp", [&] { cpu::clamp(x.mutable_span<float>(), least, most); });
 }
 
+Tensor below(const Tensor& x, double limit) {
+  Tensor y = Tensor::empty_like(x);
+  run_on_cpu(x.queue(), "below",
+             [&] { cpu::below(x.span<float>(), y.mutable_span<float>(), limit); });
+  return y;
+}
+
+Tensor complement(const Tensor& x) {
+  Tensor y = Tensor::empty_like(x);
+  run_on_cpu(x.queue(), "complement",
+             [&] { cpu::complement(x.span<float>(), y.mutable_span<float>()); });
+  return y;
+}
+
 }  // namespace ktrain

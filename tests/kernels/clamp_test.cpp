@@ -21,5 +21,15 @@ TEST(Clamp, HoldsValuesWithinTheLimits) {
   EXPECT_TRUE(std::isnan(nan[0]));
 }
 
+TEST(Below, AndItsComplement) {
+  const std::vector<double> x = {0.4, 0.5, 0.6, NAN};
+  std::vector<double> dark(4), light(4);
+  cpu::below(test::span(x), test::span(dark), 0.5);
+  EXPECT_EQ(dark, (std::vector<double>{1, 0, 0, 0}));
+  const auto& given = dark;
+  cpu::complement(test::span(given), test::span(light));
+  EXPECT_EQ(light, (std::vector<double>{0, 1, 1, 1}));
+}
+
 }  // namespace
 }  // namespace ktrain

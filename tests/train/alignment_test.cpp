@@ -250,6 +250,20 @@ TEST(Compat, WeightsIgnoredAndDoubledAreWhatReallyTrainsAndAreSaid) {
   EXPECT_THAT(heading, HasSubstr("the RoI head's terms count twice"));
 }
 
+TEST(Dhn, SharesTheHeadsOfMaclWhereBothAreOn) {
+  Steps run(with(
+      kDhn, {"loss.macl.weight=0.1", "loss.domain.weight=0.1", "loss.domain.features=embedding"}));
+  EXPECT_THAT(
+      run.training().loss_names(),
+      testing::ElementsAre("rpn_cls", "rpn_bbox", "roi_cls", "roi_bbox", "macl", "dhn", "domain"));
+  for (const Parameter& parameter : run.training().parameters().all())
+    EXPECT_FALSE(parameter.name.starts_with("aux.dhn.")) << parameter.name;
+  (void)run.next();
+  EXPECT_EQ(run.state("auxiliary.dhn.momentum.aux.macl.thermal.fc0.weight").to_vector<float>(),
+            run.weight("aux.macl.thermal.fc0.weight"));
+  EXPECT_GT(run.next().values.terms[place_of(run, "dhn")], 0);
+}
+
 TEST(Compat, FixedBandwidthsAreOneTwoFour) {
   const Strings base = with(kDhn, {"loss.domain.weight=0.1", "loss.domain.features=embedding"});
   Steps fixed(with(base, {"compat.fixed_bandwidths=true"})), median(base);
@@ -263,18 +277,18 @@ TEST(Compat, FixedBandwidthsAreOneTwoFour) {
 TEST(AlignmentPlan, RefusesWhatMakesNoSense) {
   EXPECT_EQ(fault_of({"loss.dhn.weight=0.1", "loss.domain.weight=0.1"}), "");
   EXPECT_THAT(fault_of({"model.streams=visible", "loss.dhn.weight=0.1"}),
-              HasSubstr("loss.dhn.weight (command line): wants both streams"));
+              HasSubstr("dhn compares both modalities"));
   EXPECT_THAT(fault_of({"model.streams=thermal", "loss.domain.weight=0.1"}),
-              HasSubstr("wants both streams"));
+              HasSubstr("domain compares both modalities"));
   EXPECT_THAT(fault_of({"loss.dhn.weight=0.1", "loss.dhn.top_k=65", "loss.dhn.queue=64"}),
               HasSubstr("65 negatives out of a queue of loss.dhn.queue = 64"));
   EXPECT_THAT(fault_of({"loss.domain.weight=0.1", "train.batch=1"}),
               HasSubstr("two pairs in a batch"));
   EXPECT_THAT(fault_of({"loss.domain.weight=0.1", "loss.domain.features=embedding"}),
               HasSubstr("no contrastive term makes embeddings"));
-  EXPECT_THAT(fault_of({"compat.one_directional=true"}), HasSubstr("there is no loss between"));
-  EXPECT_THAT(fault_of({"compat.unbounded_temperature=true"}),
-              HasSubstr("there is no loss between"));
+  EXPECT_THAT(fault_of({"compat.one_directional=true"}), HasSubstr("there is no direction"));
+  EXPECT_THAT(fault_of({"compat.unbounded_temperature=true", "loss.macl.weight=1"}),
+              HasSubstr("no temperature is learned"));
   EXPECT_THAT(fault_of({"compat.polluted_queue=true"}), HasSubstr("there is no queue"));
   EXPECT_THAT(fault_of({"compat.weights=ignored"}), HasSubstr("no auxiliary term"));
   EXPECT_THAT(

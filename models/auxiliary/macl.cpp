@@ -1,0 +1,79 @@
+#include "models/auxiliary/macl.h"
+
+#include <cmath>
+
+#include "runtime/ops_contrast.h"
+
+namespace ktrain {
+namespace {
+
+const double kMostLogScale = std::log(100.0);
+
+std::vector<SideNumber> side_numbers(const InfoNceResult& result, const Tensor& quality) {
+  const Tensor loss = result.loss.detached(), stats = result.stats;
+  const auto stat = [stats](InfoNceStat which) {
+    return static_cast<double>(stats.to_vector<float>()[which]);
+  };
+  std::vector<SideNumber> side = {
+      {"macl_rel", [=] { return static_cast<double>(loss.item()) / stat(kStatChance); }},
+      {"macl_pairs", [=] { return stat(kStatRows); }},
+      {"macl_anchors", [=] { return stat(kStatAnchors); }},
+      {"macl_negatives_min", [=] { return stat(kStatLeastNegatives); }},
+      {"macl_negatives_mean", [=] { return stat(kStatMeanNegatives); }},
+      {"macl_first", [=] { return stat(kStatFirst); }},
+      {"macl_temperature", [=] { return 1.0 / stat(kStatScale); }}};
+  if (quality.defined())
+    side.push_back({"macl_quality", [quality] {
+                      const auto values = quality.to_vector<float>();
+                      double sum = 0;
+                      for (const float value : values) sum += static_cast<double>(value);
+                      return sum / static_cast<double>(values.size());
+                    }});
+  return side;
+}
+
+}  // namespace
+
+MaclTerm::MaclTerm(const Maker& maker, const DetectorOptions& detector, const MaclOptions& options)
+    : options_(options), embedding_(maker, detector, options.embedding), scale_(make_scale(maker)) {
+  KT_CHECK(detector.streams == Streams::kBoth, "macl: needs both streams");
+  KT_CHECK(options.temperature > 0, "macl: temperature is {}", options.temperature);
+  KT_CHECK(options.learned_temperature || !options.loss.raw_temperature,
+           "macl: a raw temperature is a learned one");
+}
+
+Tensor MaclTerm::make_scale(const Maker& maker) const {
+  const double value =
+      options_.loss.raw_temperature ? options_.temperature : -std::log(options_.temperature);
+  const MemoryUseScope use(MemoryUse::kParameters);
+  if (!options_.learned_temperature) return filled(maker.context(), {1}, static_cast<float>(value));
+  return maker.vector(options_.loss.raw_temperature ? "temperature" : "log_scale", 1, value,
+                      ParameterKind::kWeight);
+}
+
+AuxiliaryResult MaclTerm::loss(const AuxiliaryInput& input) const {
+  const PairRows rows = embedding_.rows(input);
+  InfoNceTensors in{embedding_.visible(*input.detection.visible, rows),
+                    embedding_.thermal(*input.detection.thermal, rows), scale_, rows.valid};
+  in.exclude = exclusions(rows, options_.exclusion);
+  Tensor quality;
+  if (options_.quality_weighting || options_.stop_better) {
+    quality = image_quality(input.batch.visible, input.batch.sizes);
+    const Tensor of_rows = of_images(quality, rows);
+    if (options_.quality_weighting) in.weight = of_rows;
+    if (options_.stop_better) {
+      const Tensor dark = below(of_rows, options_.quality_threshold);
+      in.u = scale_row_gradients(in.u, dark);
+      in.v = scale_row_gradients(in.v, complement(dark));
+    }
+  }
+  const InfoNceResult result = info_nce(in, options_.loss);
+  return {result.loss, result.anchors, side_numbers(result, quality), {}};
+}
+
+void MaclTerm::after_step(const DetectorInput&, const AuxiliaryResult&, std::int64_t) {
+  if (options_.learned_temperature && !options_.loss.raw_temperature)
+    clamp_in_place(scale_, 0, kMostLogScale);
+}
+
+}  // namespace ktrain
