@@ -20,7 +20,7 @@ std::int64_t rows_per_chunk(std::int64_t rows) {
 using Place = const std::int32_t*;
 
 bool neighbours(Place a, Place b, std::int64_t frame_gap) {
-  return frame_gap >= 0 && a[kKeyGroup] == b[kKeyGroup] &&
+  return frame_gap >= 0 && a[kKeyGroup] >= 0 && a[kKeyGroup] == b[kKeyGroup] &&
          std::abs(std::int64_t{a[kKeyFrame]} - b[kKeyFrame]) <= frame_gap;
 }
 
@@ -41,6 +41,18 @@ void check_places(const char* who, Rows<const std::int32_t> places,
 }
 
 }  // namespace
+
+void key_places(Rows<const std::int32_t> marks, Span<const std::int32_t> now,
+                Rows<std::int32_t> places) {
+  KT_CHECK(marks.cols == kKeyStep && places.cols == kKeyColumns && places.rows == marks.rows &&
+               now.size >= 1,
+           "key_places: marks are {}x{}, places {}x{}, now has {} elements", marks.rows, marks.cols,
+           places.rows, places.cols, now.size);
+  for (std::int64_t r = 0; r < marks.rows; ++r) {
+    for (std::int64_t c = 0; c < marks.cols; ++c) places(r, c) = marks(r, c);
+    places(r, kKeyStep) = now[0];
+  }
+}
 
 std::int64_t mine_scratch_bytes(std::int64_t rows, std::int64_t entries) {
   Scratch scratch;
@@ -91,7 +103,7 @@ void mining_statistics(Rows<const std::int32_t> places, Rows<const std::int32_t>
                        Rows<const std::int32_t> indices, Span<const std::int32_t> now,
                        Span<T> numbers, std::int64_t frame_gap) {
   check_places("mining_statistics", places, entries);
-  KT_CHECK(numbers.size == kMiningNumbers && now.size == 1 && indices.rows == places.rows,
+  KT_CHECK(numbers.size == kMiningNumbers && now.size >= 1 && indices.rows == places.rows,
            "mining_statistics: {} numbers, now has {} elements, {} rows, indices {}x{}",
            numbers.size, now.size, places.rows, indices.rows, indices.cols);
   std::int64_t mined = 0, wrong = 0, filled = 0, age = 0;

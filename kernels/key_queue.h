@@ -8,6 +8,8 @@
 // `guard` share (rounded down) is passed over as likely false negatives, and the next ones, most
 // similar first, are the answer: as many as `indices` has columns, -1 when there are no more. Equal
 // similarities: the lower entry first. Rows that do not count get -1.
+// key_places: the places of the rows of a step: the marks of pair rows (place in the list, group,
+// frame, target), and the step.
 // enqueue_keys: the rows that count, in their order, overwrite the oldest entries from cursor[0]
 // on.
 #pragma once
@@ -24,11 +26,12 @@ enum KeyColumn : int { kKeyImage, kKeyGroup, kKeyFrame, kKeyTarget, kKeyStep, kK
 // Which entries may not be a negative of a row.
 struct MiningRule {
   bool same_image = true;
-  bool own = true;             // of the same image and target
-  std::int64_t frame_gap = 0;  // of the same group, at most so many frames away; -1: all may
-  std::int64_t max_age = 0;    // filled more than so many steps ago; 0: however old
-  bool unfilled = true;        // never filled
-  double guard = 0;            // share of the rest, from the top, [0, 1)
+  bool own = true;  // of the same image and target
+  // Of the same group, at most so many frames away; -1: all may. A negative group is no group.
+  std::int64_t frame_gap = 0;
+  std::int64_t max_age = 0;  // filled more than so many steps ago; 0: however old
+  bool unfilled = true;      // never filled
+  double guard = 0;          // share of the rest, from the top, [0, 1)
 };
 
 // What mining_statistics tells.
@@ -42,6 +45,9 @@ enum MiningNumber : int {
 
 namespace cpu {
 
+// marks: rows x 4; now: the step stands first; places: rows x kKeyColumns.
+void key_places(Rows<const std::int32_t> marks, Span<const std::int32_t> now,
+                Rows<std::int32_t> places);
 // similarity: rows x entries; places: rows x kKeyColumns, the step being the present one; entries:
 // entries x kKeyColumns.
 template <class T>
@@ -50,7 +56,7 @@ void mine_negatives(Rows<const T> similarity, Rows<const std::int32_t> places,
                     Span<std::byte> scratch, const MiningRule& rule);
 [[nodiscard]] std::int64_t mine_scratch_bytes(std::int64_t rows, std::int64_t entries);
 
-// numbers: kMiningNumbers of them. `now` is one number, the present step.
+// numbers: kMiningNumbers of them. The present step stands first in `now`.
 template <class T>
 void mining_statistics(Rows<const std::int32_t> places, Rows<const std::int32_t> entries,
                        Rows<const std::int32_t> indices, Span<const std::int32_t> now,

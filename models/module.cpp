@@ -15,6 +15,12 @@ Maker Maker::frozen(bool on) const {
   return same;
 }
 
+Maker Maker::into(ParameterSet& parameters) const {
+  Maker same = *this;
+  same.parameters_ = &parameters;
+  return same;
+}
+
 Tensor Maker::weight(std::string_view name, const Shape& shape, const Initial& initial) const {
   return add(name, shape, initial, ParameterKind::kWeight);
 }

@@ -34,6 +34,10 @@ class Maker {
   [[nodiscard]] std::string full_name(std::string_view name) const {
     return prefix_ + std::string(name);
   }
+  // The same place in another set.
+  [[nodiscard]] Maker into(ParameterSet& parameters) const;
+
+  [[nodiscard]] ParameterSet& parameters() const { return *parameters_; }
   [[nodiscard]] bool is_frozen() const { return frozen_; }
   [[nodiscard]] const ContextPtr& context() const { return context_; }
 

@@ -21,6 +21,15 @@ namespace ktrain {
 // batch x channels: the mean over all pixels of a map, NHWC.
 [[nodiscard]] Tensor mean_pixels(const Tensor& x);
 
+// ---- runtime/ops/row_labels.cpp
+
+struct RowLabels {
+  Tensor labels;  // int32, a row each: the class, -1 for a row that does not count
+  Tensor count;   // {1}, float: how many do
+};
+// rows: int32, negative for a row that does not count. Not differentiable.
+[[nodiscard]] RowLabels row_labels(const Tensor& rows, std::int32_t label);
+
 // ---- runtime/ops/mmd.cpp, kernels/mmd.h
 
 struct MmdInputs {
@@ -43,6 +52,8 @@ struct KeyQueue {
                                       std::int64_t channels);
 [[nodiscard]] KeyQueue clone(const KeyQueue& queue);
 
+// int32, rows x kKeyColumns. marks: int32, rows x 4; now: int32, the step stands first in it.
+[[nodiscard]] Tensor key_places(const Tensor& marks, const Tensor& now);
 // int32, rows x `count`: the negatives of each row, hardest first, -1 where there are no more.
 // places: int32, rows x kKeyColumns. Not differentiable.
 [[nodiscard]] Tensor mine_negatives(const Tensor& queries, const Tensor& places,
@@ -50,7 +61,7 @@ struct KeyQueue {
                                     const MiningRule& rule);
 // Writes the rows that count into the queue. Not differentiable.
 void enqueue_keys(const Tensor& keys, const Tensor& places, KeyQueue& queue);
-// kMiningNumbers numbers; `now`: int32, {1}. Not differentiable.
+// kMiningNumbers numbers; now: int32, the step stands first in it. Not differentiable.
 [[nodiscard]] Tensor mining_statistics(const Tensor& places, const KeyQueue& queue,
                                        const Tensor& indices, const Tensor& now,
                                        std::int64_t frame_gap);

@@ -22,6 +22,8 @@ namespace ktrain {
 enabled_auxiliary(const LossPlan& loss) {
   std::vector<std::pair<std::string, const AuxiliaryTermPlan*>> terms;
   if (is_enabled(loss.macl)) terms.emplace_back("macl", &loss.macl);
+  if (is_enabled(loss.dhn)) terms.emplace_back("dhn", &loss.dhn);
+  if (is_enabled(loss.domain)) terms.emplace_back("domain", &loss.domain);
   return terms;
 }
 

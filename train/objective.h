@@ -10,9 +10,10 @@
 namespace ktrain {
 
 struct LossTerm {
-  std::string name;  // rpn_cls, rpn_bbox, roi_cls, roi_bbox
-  Tensor value;      // unweighted scalar with its history
-  double weight = 1.0;
+  std::string name;            // rpn_cls, rpn_bbox, roi_cls, roi_bbox
+  Tensor value;                // unweighted scalar with its history
+  double weight = 1.0;         // what it is multiplied by
+  double configured = weight;  // what the plan says; another number with compat.weights alone
 };
 
 // "; pairs of the batch: a, b; lower optimizer.lr, ...", for messages; "" without ids.

@@ -133,9 +133,34 @@ struct MaclPlan : AuxiliaryTermPlan {
   double quality_threshold = 0.5;
 };
 
+struct DhnPlan : AuxiliaryTermPlan {
+  std::int64_t queue = 4096, top_k = 64;
+  double temperature = 0.07, momentum = 0.999;
+  std::int64_t frame_gap = 20, max_age = 1000;  // frames; steps, 0: however old
+  double guard = 0.01;
+};
+
+struct DomainPlan : AuxiliaryTermPlan {
+  std::string kind = "mmd";        // mmd, grl
+  std::string features = "image";  // image, region, embedding
+  std::int64_t hidden = 128;       // grl: of the classifier
+  double reversal = 1.0;           // grl: lambda at the end
+  double reversal_epochs = 0.0;    // grl: after which it is reached; 0: all of the run
+};
+
 struct LossPlan {
   LossTermPlan rpn_cls, rpn_bbox, roi_cls, roi_bbox;
   MaclPlan macl;
+  DhnPlan dhn;
+  DomainPlan domain;
+};
+
+// Forms of a known reference implementation, for showing what they do. docs/losses.md.
+struct CompatPlan {
+  bool one_directional = false, unbounded_temperature = false;  // macl
+  bool polluted_queue = false;                                  // dhn
+  bool fixed_bandwidths = false;                                // domain
+  std::string weights = "applied";                              // applied, ignored, doubled
 };
 
 // Drift of representations against a reference; docs/drift.md.
@@ -184,6 +209,7 @@ struct Plan {
   TrainPlan train;
   LossPlan loss;
   DriftPlan drift;
+  CompatPlan compat;
   StopPlan stop;
   EvalPlan eval;
   OutputPlan output;

@@ -8,6 +8,7 @@
 
 #include "data/presets.h"
 #include "runtime/fault.h"
+#include "train/alignment_plan.h"
 #include "train/auxiliary_plan.h"
 
 namespace ktrain {
@@ -167,6 +168,7 @@ void check_plan(const ResolvedPlan& resolved) {
   check_schedule(resolved);
   check_losses(resolved);
   check_auxiliary(resolved);
+  check_alignment(resolved);
   check_outcome(resolved);
   check_init(resolved);
 }

@@ -264,6 +264,57 @@ void drift_keys(DriftPlan& drift, KeyList& keys) {
       .may_change = true;
 }
 
+void dhn_keys(DhnPlan& dhn, KeyList& keys) {
+  keys.number("loss.dhn.weight", dhn.weight, 0, 1e4,
+              "weight of the hard negatives out of a queue; 0 throughout: off");
+  keys.flag("loss.dhn.measure", dhn.measure,
+            "compute and log the loss although its weight is 0; nothing is trained by it then");
+  keys.number("loss.dhn.queue", dhn.queue, 1, 1 << 20, "keys that the queue holds");
+  keys.number("loss.dhn.top_k", dhn.top_k, 1, 1 << 16, "hardest negatives of a region");
+  keys.number("loss.dhn.temperature", dhn.temperature, 1e-3, 10, "temperature of the contrast");
+  keys.number("loss.dhn.momentum", dhn.momentum, 0, 0.999999,
+              "share that the momentum encoder keeps of itself in a step");
+  keys.number("loss.dhn.frame_gap", dhn.frame_gap, -1, kHuge,
+              "keys of the same video so many frames away or less are no negatives; -1 takes all");
+  keys.number("loss.dhn.max_age", dhn.max_age, 0, kHuge,
+              "steps after which a key is no negative any more; 0 for never");
+  keys.number("loss.dhn.guard", dhn.guard, 0, 0.5,
+              "share of the most similar keys that is passed over as likely false negatives");
+}
+
+void domain_keys(DomainPlan& domain, KeyList& keys) {
+  keys.number("loss.domain.weight", domain.weight, 0, 1e4,
+              "weight of the alignment of the two modalities; 0 throughout: off");
+  keys.flag("loss.domain.measure", domain.measure,
+            "compute and log the loss although its weight is 0; nothing is trained by it then");
+  keys.choice("loss.domain.kind", domain.kind, {"mmd", "grl"},
+              "mmd: maximum mean discrepancy; grl: a classifier behind a gradient reversal");
+  keys.choice("loss.domain.features", domain.features, {"image", "region", "embedding"},
+              "what is aligned: means of whole images, of positive regions, or the embeddings of "
+              "another contrastive term");
+  keys.number("loss.domain.hidden", domain.hidden, 1, 8192, "grl: channels of the classifier");
+  keys.number("loss.domain.reversal", domain.reversal, 0, 100,
+              "grl: factor of the reversed gradient at the end of its ramp "
+              "2 / (1 + exp(-10 p)) - 1");
+  keys.number("loss.domain.reversal_epochs", domain.reversal_epochs, 0, 1e6,
+              "grl: epochs of that ramp; 0 for train.epochs");
+}
+
+void compat_keys(CompatPlan& compat, KeyList& keys) {
+  keys.flag("compat.one_directional", compat.one_directional,
+            "macl contrasts visible with thermal rows only, not the reverse");
+  keys.flag("compat.unbounded_temperature", compat.unbounded_temperature,
+            "macl learns the raw temperature: decayed, without limits");
+  keys.flag("compat.polluted_queue", compat.polluted_queue,
+            "dhn: random keys at the start, own keys before the mining, nothing excluded, no "
+            "momentum encoder");
+  keys.flag("compat.fixed_bandwidths", compat.fixed_bandwidths,
+            "domain: mmd with the bandwidths 1, 2 and 4");
+  keys.choice("compat.weights", compat.weights, {"applied", "ignored", "doubled"},
+              "ignored: auxiliary terms enter with 2 whatever their weight; doubled: the RoI "
+              "head's terms count twice");
+}
+
 void outcome_keys(Plan& plan, KeyList& keys) {
   keys.choice("stop.metric", plan.stop.metric, {"map", "map_11point", "recall", "miss_rate"},
               "the validation number that chooses the best checkpoint and that early stop watches");
@@ -317,6 +368,9 @@ std::vector<PlanKey> plan_keys(Plan& plan) {
   loss_keys(plan.loss, keys);
   macl_keys(plan.loss.macl, keys);
   drift_keys(plan.drift, keys);
+  dhn_keys(plan.loss.dhn, keys);
+  domain_keys(plan.loss.domain, keys);
+  compat_keys(plan.compat, keys);
   outcome_keys(plan, keys);
   return keys.take();
 }

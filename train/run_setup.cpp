@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/parallel.h"
+#include "train/alignment_plan.h"
 #include "train/model_options.h"
 
 namespace ktrain {
@@ -60,13 +61,24 @@ std::vector<metrics::Detections> RunSetup::detect_first_batch() {
   return detections_of(training_->detector().predict(val_tensors_->input()), batch.count);
 }
 
+namespace {
+
+// What a compatibility switch does to the loss weights, for whoever reads the log.
+std::string weights_line(const CompatPlan& compat) {
+  const std::string_view notice = weights_notice(compat);
+  return notice.empty() ? "" : fmt::format("weights   {}\n", notice);
+}
+
+}  // namespace
+
 std::string RunSetup::heading() const {
   return fmt::format("plan      {} ({})\n", resolved_.name, resolved_.file) +
          data_table(plan().data, data_) +
          model_table(training_->detector().options(), training_->parameters()) +
          fmt::format("optimizer {}, weight decay {:g}, clip {:g}\n", plan().optimizer.kind,
                      plan().optimizer.weight_decay, plan().optimizer.clip) +
-         training_->optimizer().groups_text() + memory_table(memory_) +
+         training_->optimizer().groups_text() + weights_line(plan().compat) +
+         memory_table(memory_) +
          fmt::format("machine   {} threads, device {}, seed {}\n", num_threads(),
                      name(device_.device), plan().seed);
 }

@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "kernels/check.h"
+#include "train/alignment_plan.h"
 #include "train/auxiliary_plan.h"
 
 namespace ktrain {
@@ -131,6 +132,8 @@ std::string schedules_text(const Plan& plan, const Timeline& timeline) {
     const auto weight = [&](std::int64_t step) { return weight_at(term, timeline, step); };
     out += draw_curve(sampled(timeline, kColumns, weight), kRows, kColumns);
   }
+  if (const std::string_view notice = weights_notice(plan.compat); !notice.empty())
+    out += fmt::format("NOT AS ABOVE    {}\n", notice);
   return out;
 }
 

@@ -1,5 +1,6 @@
 #include "train/training_step.h"
 
+#include "train/alignment_plan.h"
 #include "train/model_options.h"
 
 namespace ktrain {
@@ -32,7 +33,9 @@ ForwardPass TrainingStep::forward(const StepInput& input) const {
   const DetectorLosses losses = detector_->losses(input.batch);
   std::vector<Tensor> values = {losses.rpn_cls, losses.rpn_bbox, losses.roi_cls, losses.roi_bbox};
   ForwardPass pass;
-  pass.auxiliary = auxiliary_.losses.losses({input.batch, losses, input.step});
+  const double epoch =
+      static_cast<double>(input.step) / static_cast<double>(input.timeline.steps_per_epoch);
+  pass.auxiliary = auxiliary_.losses.losses({input.batch, losses, input.step, epoch});
   for (const AuxiliaryResult& result : pass.auxiliary) values.push_back(result.value);
   if (!watch_->done())
     for (const Pyramid* const pyramid :
@@ -40,9 +43,11 @@ ForwardPass TrainingStep::forward(const StepInput& input) const {
           &losses.fused})
       if (pyramid != nullptr)
         pass.pyramids.insert(pass.pyramids.end(), pyramid->begin(), pyramid->end());
-  for (std::size_t i = 0; i < values.size(); ++i)
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double weight = weight_at(weights_[i], input.timeline, input.step);
     pass.terms.push_back(
-        {loss_names_[i], values[i], weight_at(weights_[i], input.timeline, input.step)});
+        {loss_names_[i], values[i], applied_weight(plan_.compat, loss_names_[i], weight), weight});
+  }
   return pass;
 }
 

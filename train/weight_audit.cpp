@@ -44,7 +44,7 @@ WeightAudit measure_weights(const std::vector<LossTerm>& terms, const TotalFunct
     moved[k].value = filled(plain[k].value.context(), plain[k].value.shape(), there);
     moved[k].value.set_requires_grad(true);
     audit.names.push_back(plain[k].name);
-    audit.configured.push_back(plain[k].weight);
+    audit.configured.push_back(plain[k].configured);
     audit.applied.push_back((form(moved).item() - total) / (static_cast<double>(there) - value));
   }
   return audit;
@@ -60,13 +60,13 @@ WeightAudit audit_weights(const std::vector<LossTerm>& terms, const TotalFunctio
   const WeightAudit audit = measure_weights(terms, form);
   for (std::size_t k = 0; k < terms.size(); ++k) {
     const double delta = delta_for(terms[k], terms[k].value.item(), total);
-    const double off = std::abs(audit.applied[k] - audit.configured[k]);
+    const double off = std::abs(audit.applied[k] - terms[k].weight);
     const double noise = kRounding * std::abs(total) / delta;
-    if (!(off <= kTolerance * std::abs(audit.configured[k]) + noise))
+    if (!(off <= kTolerance * std::abs(terms[k].weight) + noise))
       throw_fault("KT-NUM-007",
                   "step {}: weight not applied: loss term '{}' has the weight {:g}, but the total "
                   "moves by {:g} of it; nothing was trained in this step",
-                  step, audit.names[k], audit.configured[k], audit.applied[k]);
+                  step, audit.names[k], terms[k].weight, audit.applied[k]);
   }
   return audit;
 }

@@ -21,6 +21,7 @@ struct AuxiliaryInput {
   const DetectorInput& batch;
   const DetectorLosses& detection;  // pyramids, proposals, the regions that were sampled
   std::int64_t step = 0;            // from 0
+  double epoch = 0;                 // the same position in epochs
 };
 
 // A number that was measured along the way. It is read back from the device by whoever logs it and

@@ -29,8 +29,11 @@ PairEmbedding::PairEmbedding(const Maker& maker, const DetectorOptions& detector
                              const PairEmbeddingOptions& options)
     : options_(options),
       num_classes_(static_cast<std::int32_t>(detector.num_classes)),
-      visible_(maker / "visible", inputs(detector, options), options.hidden, options.channels),
-      thermal_(maker / "thermal", inputs(detector, options), options.hidden, options.channels) {}
+      visible_(maker / (options.shared ? "shared" : "visible"), inputs(detector, options),
+               options.hidden, options.channels),
+      thermal_(options.shared ? visible_
+                              : ProjectionHead(maker / "thermal", inputs(detector, options),
+                                               options.hidden, options.channels)) {}
 
 PairRows PairEmbedding::rows(const AuxiliaryInput& input) const {
   return options_.level == PairLevel::kRoi

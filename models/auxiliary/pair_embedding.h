@@ -16,6 +16,7 @@ struct PairEmbeddingOptions {
   std::int64_t per_image = 64;  // regions of an image; its positives beyond that are left out
   std::int64_t pool = 3;        // cells along a region's side; an image is one cell
   std::int64_t hidden = 256, channels = 128;  // of the projection
+  bool shared = false;                        // one head for both streams
 };
 
 // Linear, ReLU, Linear: no normalisation over the batch, which would tell rows of one another.
@@ -30,7 +31,8 @@ class ProjectionHead {
   Linear fc0_, fc1_;
 };
 
-// A head per stream: parameters visible.* and thermal.* below the maker's place.
+// A head per stream, or one that both share: parameters visible.* and thermal.*, or shared.*, below
+// the maker's place.
 class PairEmbedding {
  public:
   PairEmbedding(const Maker& maker, const DetectorOptions& detector,

@@ -30,6 +30,15 @@ KeyQueue clone(const KeyQueue& queue) {
   return {queue.keys.clone(), queue.places.clone(), queue.cursor.clone()};
 }
 
+Tensor key_places(const Tensor& marks, const Tensor& now) {
+  Tensor places = Tensor::empty(marks.context(), {marks.size(0), int{kKeyColumns}}, DType::kI32);
+  run_on_cpu(places.queue(), "key_places", [&] {
+    cpu::key_places(marks.rows<std::int32_t>(), now.span<std::int32_t>(),
+                    places.mutable_rows<std::int32_t>());
+  });
+  return places;
+}
+
 Tensor mine_negatives(const Tensor& queries, const Tensor& places, const KeyQueue& queue,
                       std::int64_t count, const MiningRule& rule) {
   const NoGradScope no_grad;

@@ -98,7 +98,7 @@ TEST(MineNegatives, AgreesWithASlowSearch) {
     for (std::int64_t e = 0; row[0] >= 0 && e < size; ++e) {
       const std::int32_t* entry = entries.data() + e * 5;
       if (entry[4] < 0 || entry[0] == row[0] || 100 - entry[4] > 60) continue;
-      if (entry[1] == row[1] && std::abs(entry[2] - row[2]) <= 4) continue;
+      if (row[1] >= 0 && entry[1] == row[1] && std::abs(entry[2] - row[2]) <= 4) continue;
       found.emplace_back(-similarity[static_cast<std::size_t>(r * size + e)], e);
     }
     std::sort(found.begin(), found.end());
@@ -143,6 +143,19 @@ TEST(MiningStatistics, CountsWhatShouldNotHaveBeenMined) {
   cpu::mining_statistics<double>(places(rows), places(empty), {none.data(), 2, 4}, {&now, 1},
                                  {numbers.data(), kMiningNumbers}, 3);
   EXPECT_THAT(numbers, ElementsAre(0, 0, 0, 0));
+}
+
+TEST(KeyPlaces, AddTheStepToTheMarks) {
+  const Ints marks = {7, 1, 30, 2, -1, -1, -1, -1}, now = {12, 99};
+  Ints got(10, -5);
+  cpu::key_places({marks.data(), 2, 4}, {now.data(), 2}, {got.data(), 2, kKeyColumns});
+  EXPECT_THAT(got, ElementsAre(7, 1, 30, 2, 12, -1, -1, -1, -1, 12));
+}
+
+TEST(MineNegatives, UnknownGroupsAreNotOneGroup) {
+  const Ints entries = {5, -1, 3, 0, 9, 6, 4, 3, 0, 9};
+  const MiningRule rule{false, false, 100, 0, true, 0};
+  EXPECT_THAT(mine<double>({2, 1}, {7, -1, 3, 0, 9}, entries, 2, rule), ElementsAre(0, 1));
 }
 
 TEST(EnqueueKeys, RowsThatCountGoRoundTheRing) {

@@ -1,0 +1,17 @@
+#include "kernels/row_labels.h"
+
+#include "runtime/ops_alignment.h"
+
+namespace ktrain {
+
+RowLabels row_labels(const Tensor& rows, std::int32_t label) {
+  RowLabels out{Tensor::empty(rows.context(), {rows.size()}, DType::kI32),
+                Tensor::empty(rows.context(), {1})};
+  run_on_cpu(rows.queue(), "row_labels", [&] {
+    cpu::row_labels<float>(rows.span<std::int32_t>(), out.labels.mutable_span<std::int32_t>(),
+                           out.count.mutable_span<float>(), label);
+  });
+  return out;
+}
+
+}  // namespace ktrain
