@@ -86,8 +86,7 @@ TwoStreamDetector::Features TwoStreamDetector::features(const DetectorInput& inp
   return f;
 }
 
-DetectorLosses TwoStreamDetector::losses(const DetectorInput& input,
-                                         const Proposals* fixed) const {
+DetectorLosses TwoStreamDetector::losses(const DetectorInput& input, const Proposals* fixed) const {
   Features f = features(input, Mode::kTrain);
   const PartScope part("rpn");
   const Rpn::Output output = rpn_(f.fused);
