@@ -77,7 +77,8 @@ enum class Tape { kKeep, kConsume };
 using CotangentSet = std::vector<Tensor>;
 
 // One walk for several sets of cotangents at once: each node's backward runs once per set that
-// reaches it, so that the gradients of all sets of one tensor meet while they are there.
+// reaches it, so that the gradients of all sets of one tensor meet while they are there. In sets
+// after the first subnormal numbers are taken for zero.
 struct MultiWalk {
   static constexpr int kWhole = -1;
 

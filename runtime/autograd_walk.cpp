@@ -4,6 +4,7 @@
 
 #include "kernels/check.h"
 #include "kernels/profile.h"
+#include "kernels/subnormals.h"
 #include "runtime/autograd.h"
 #include "runtime/ops.h"
 
@@ -132,6 +133,8 @@ class Walk {
       Tensor dy = slots->second[s];
       if (!dy.defined()) continue;
       if (!kept_.contains(node) || s > 0) slots->second[s] = Tensor();
+      // Sets after the first are looked at, not trained on, and are sparse more often than not.
+      const FlushSubnormals flush(s > 0);
       propagate(*node, wanted, std::move(dy), s);
     }
     if (!kept_.contains(node)) slots_.erase(node);
