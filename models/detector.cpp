@@ -86,14 +86,14 @@ TwoStreamDetector::Features TwoStreamDetector::features(const DetectorInput& inp
   return f;
 }
 
-DetectorLosses TwoStreamDetector::losses(const DetectorInput& input) const {
+DetectorLosses TwoStreamDetector::losses(const DetectorInput& input, const Proposals* fixed) const {
   Features f = features(input, Mode::kTrain);
   const PartScope part("rpn");
   const Rpn::Output output = rpn_(f.fused);
   const Rpn::Losses rpn =
       rpn_.losses(output, input.sizes, input.targets,
                   {random_key(seed_, RandomStream::kRpnSamples), input.counters, input.rpn_order});
-  Proposals proposals = rpn_.propose(output, input.sizes, Mode::kTrain);
+  Proposals proposals = fixed ? *fixed : rpn_.propose(output, input.sizes, Mode::kTrain);
   RoiHead::Losses roi = roi_head_.losses(
       f.fused, proposals, input.targets,
       {random_key(seed_, RandomStream::kRoiSamples), input.counters, input.roi_order});

@@ -74,7 +74,10 @@ class TwoStreamDetector {
                     ParameterSet& parameters);
 
   // Records the tape of a training step. Norm::kBatch moves running statistics.
-  [[nodiscard]] DetectorLosses losses(const DetectorInput& input) const;
+  // `fixed` stands in for the proposals, so that two passes with different weights train on the
+  // same regions.
+  [[nodiscard]] DetectorLosses losses(const DetectorInput& input,
+                                      const Proposals* fixed = nullptr) const;
   // Records nothing and changes nothing.
   [[nodiscard]] DetectionTensors predict(const DetectorInput& input) const;
   // Backbones, pyramids and fusion as predict computes them, shown to `observer`. Records nothing

@@ -1,7 +1,6 @@
 #include "runtime/autograd.h"
 
 #include <algorithm>
-#include <unordered_map>
 
 #include "kernels/check.h"
 #include "kernels/profile.h"
@@ -30,37 +29,6 @@ Tensor record_node(const char* name, const Inputs& inputs, Tensor y, BackwardFun
   for (const Tensor& input : inputs) node->inputs.push_back(input.node());
   node->backward = std::move(backward);
   return with_node(std::move(y), std::move(node));
-}
-
-// Every node that the outputs depend on, the latest first.
-std::vector<Node*> reachable(std::span<const Tensor> outputs) {
-  std::vector<Node*> nodes, stack;
-  std::unordered_map<const Node*, bool> seen;
-  const auto push = [&](Node* node) {
-    if (node && seen.emplace(node, true).second) stack.push_back(node);
-  };
-  for (const Tensor& output : outputs) push(output.node().get());
-  while (!stack.empty()) {
-    Node* const node = stack.back();
-    stack.pop_back();
-    nodes.push_back(node);
-    KT_CHECK(!node->consumed, "backward: the tape at '{}' was consumed by an earlier walk",
-             node->name);
-    for (const auto& input : node->inputs) push(input.get());
-  }
-  std::sort(nodes.begin(), nodes.end(), [](Node* a, Node* b) { return a->order > b->order; });
-  return nodes;
-}
-
-// Adds `gradient` to `slot`, in place where nobody else can see the slot's memory.
-void accumulate_gradient(Tensor& slot, Tensor gradient) {
-  if (!slot.defined()) {
-    slot = std::move(gradient);
-  } else if (slot.unique()) {
-    accumulate_into(slot, gradient);
-  } else {
-    slot = add(slot, gradient);
-  }
 }
 
 }  // namespace
@@ -104,69 +72,13 @@ NoGradScope::~NoGradScope() { grad_enabled = before_; }
 
 std::vector<Tensor> gradients(std::span<const Tensor> outputs, std::span<const Tensor> cotangents,
                               std::span<const Tensor> wrt, Tape tape) {
-  KT_CHECK(outputs.size() == cotangents.size(), "gradients: {} outputs, {} cotangents",
-           outputs.size(), cotangents.size());
-  const NoGradScope no_grad;
-  const MemoryUseScope use(MemoryUse::kGradients);
-  const std::vector<Node*> nodes = reachable(outputs);
-
-  // A node leads somewhere when it is asked for itself or when one of its inputs leads somewhere.
-  std::unordered_map<const Node*, bool> leads;
-  std::unordered_map<const Node*, bool> asked;
-  for (const Tensor& tensor : wrt)
-    if (tensor.node()) asked[tensor.node().get()] = true;
-  for (auto node = nodes.rbegin(); node != nodes.rend(); ++node)
-    leads[*node] = asked.contains(*node) ||
-                   std::any_of((*node)->inputs.begin(), (*node)->inputs.end(),
-                               [&](const auto& input) { return input && leads[input.get()]; });
-
-  std::unordered_map<const Node*, Tensor> slots;
-  for (std::size_t i = 0; i < outputs.size(); ++i) {
-    KT_CHECK(outputs[i].shape() == cotangents[i].shape(),
-             "gradients: output {} is {}, cotangent {}", i, outputs[i].shape().text(),
-             cotangents[i].shape().text());
-    if (outputs[i].node() && leads[outputs[i].node().get()])
-      accumulate_gradient(slots[outputs[i].node().get()], cotangents[i].detached());
-  }
-
-  // In a consuming walk a node's owner may be one that was just taken apart: keep all until the
-  // end.
-  std::vector<std::shared_ptr<Node>> owners;
-  for (Node* const node : nodes) {
-    const auto slot = slots.find(node);
-    if (slot != slots.end() && node->backward && leads[node]) {
-      const PartScope part(Part{node->part, true});
-      Tensor dy = slot->second;
-      if (!asked.contains(node)) slots.erase(slot);
-      Wanted wanted(node->inputs.size());
-      for (std::size_t i = 0; i < wanted.size(); ++i)
-        wanted[i] = node->inputs[i] && leads[node->inputs[i].get()];
-      std::vector<Tensor> results = node->backward(dy, wanted);
-      dy = Tensor();
-      KT_CHECK(results.size() == wanted.size(), "backward of '{}' gave {} gradients for {} inputs",
-               node->name, results.size(), wanted.size());
-      for (std::size_t i = 0; i < wanted.size(); ++i) {
-        if (!wanted[i]) continue;
-        KT_CHECK(results[i].defined(), "backward of '{}' gave no gradient for input {}", node->name,
-                 i);
-        accumulate_gradient(slots[node->inputs[i].get()], std::move(results[i]));
-      }
-    }
-    if (tape == Tape::kConsume && !node->is_leaf()) {
-      node->backward = nullptr;
-      std::move(node->inputs.begin(), node->inputs.end(), std::back_inserter(owners));
-      node->inputs.clear();
-      node->consumed = true;
-    }
-  }
-
-  std::vector<Tensor> result;
-  result.reserve(wrt.size());
-  for (const Tensor& tensor : wrt) {
-    const auto slot = slots.find(tensor.node().get());
-    result.push_back(slot == slots.end() || !tensor.node() ? Tensor() : slot->second);
-  }
-  return result;
+  const CotangentSet set(cotangents.begin(), cotangents.end());
+  MultiWalk walk;
+  walk.outputs = outputs;
+  walk.sets = {&set, 1};
+  walk.wrt = wrt;
+  walk.tape = tape;
+  return multi_gradients(walk);
 }
 
 std::vector<Tensor> backward(const Tensor& loss, const ParameterSet& parameters, Tape tape) {

@@ -73,6 +73,35 @@ enum class Tape { kKeep, kConsume };
                                             std::span<const Tensor> cotangents,
                                             std::span<const Tensor> wrt, Tape tape = Tape::kKeep);
 
+// Cotangents of the outputs for one function of them; an undefined one stands for zeros.
+using CotangentSet = std::vector<Tensor>;
+
+// One walk for several sets of cotangents at once: each node's backward runs once per set that
+// reaches it, so that the gradients of all sets of one tensor meet while they are there.
+struct MultiWalk {
+  static constexpr int kWhole = -1;
+
+  std::span<const Tensor> outputs;
+  std::span<const CotangentSet> sets;
+  std::span<const Tensor> wrt;  // what gradients are wanted of
+  // Results inside the tape that are watched only: entries from wrt.size() on. Null ones are never
+  // met.
+  std::span<const std::shared_ptr<Node>> watched;
+  // Called for each entry that a path leads to, when its gradients of all sets are complete; one
+  // tensor per set, undefined where that set does not reach. It may keep them, not write into them.
+  // For a watched result it may put another tensor in an entry's place: the walk goes on from what
+  // it leaves there. Gradients of all sets but the first are dropped after the call.
+  std::function<void(std::size_t entry, int pass, std::span<Tensor> of_sets)> consumer;
+  // When set: tells by Node::part to which of several passes a use of a leaf belongs, below 0 for
+  // none. The consumer is then called for every pass with its share, before kWhole.
+  std::function<int(const char* part)> pass_of;
+  Tape tape = Tape::kKeep;
+};
+
+// The gradients of the first set, one per entry of `wrt`, to the bit those that `gradients` gives
+// for that set alone.
+[[nodiscard]] std::vector<Tensor> multi_gradients(const MultiWalk& walk);
+
 // Gradients of one scalar, one entry per entry of parameters.all(); undefined for what is not
 // trainable and where the loss does not reach.
 [[nodiscard]] std::vector<Tensor> backward(const Tensor& loss, const ParameterSet& parameters,

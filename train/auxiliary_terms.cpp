@@ -29,6 +29,9 @@ MaclOptions macl_options(const MaclPlan& plan, const CompatPlan& compat) {
   MaclOptions options;
   options.embedding = {plan.level == "image" ? PairLevel::kImage : PairLevel::kRoi, plan.rows,
                        plan.pool, plan.hidden, plan.channels};
+  options.control = plan.control == "shuffled"         ? MaclControl::kShuffled
+                    : plan.control == "projector_only" ? MaclControl::kProjectorOnly
+                                                       : MaclControl::kNone;
   options.exclusion = {plan.negative_iou, plan.neighbours};
   options.loss.least_negatives = plan.min_negatives;
   options.temperature = plan.tau;

@@ -23,8 +23,15 @@ double length_of(const std::vector<Tensor>& gradients) {
 
 }  // namespace
 
-ConnectivityWatch::ConnectivityWatch(const std::vector<std::string>& terms) : open_(terms.size()) {
-  for (const std::string& name : terms) seen_.push_back({name});
+ConnectivityWatch::ConnectivityWatch(const std::vector<std::string>& terms,
+                                     const std::vector<std::string>& detached)
+    : open_(terms.size()) {
+  for (const std::string& name : terms) {
+    seen_.push_back({name});
+    if (std::find(detached.begin(), detached.end(), name) == detached.end()) continue;
+    seen_.back().connected = true;
+    --open_;
+  }
 }
 
 void ConnectivityWatch::look(const std::vector<LossTerm>& terms,

@@ -15,7 +15,9 @@ class ConnectivityWatch {
  public:
   static constexpr std::int64_t kSteps = 20;
 
-  explicit ConnectivityWatch(const std::vector<std::string>& terms);
+  // `detached`: those that a control of the plan cuts off from the features on purpose.
+  explicit ConnectivityWatch(const std::vector<std::string>& terms,
+                             const std::vector<std::string>& detached = {});
 
   // True when every term has been shown to be connected: nothing is looked at any more.
   [[nodiscard]] bool done() const { return open_ == 0; }

@@ -24,7 +24,8 @@ class Matcher {
       const std::string& name = array.spec.name;
       if (name.starts_with(kAveragePrefix))
         has_average_ = true;
-      else if (!name.starts_with("optimizer.") && !name.starts_with("auxiliary."))
+      else if (!name.starts_with("optimizer.") && !name.starts_with("auxiliary.") &&
+               !name.starts_with("monitor."))
         names_.push_back(name);
     }
     known_.insert(names_.begin(), names_.end());

@@ -29,7 +29,8 @@ struct LoadReport {
   [[nodiscard]] std::string summary() const;
 };
 
-// What would be loaded. State of the optimizer and of auxiliary losses ("auxiliary.") and averages
+// What would be loaded. State of the optimizer and of auxiliary losses ("auxiliary."),
+// of the monitor ("monitor.") and averages
 // are not weights and never unexpected.
 [[nodiscard]] LoadReport compare_weights(const LoadedCheckpoint& from,
                                          const ParameterSet& parameters,

@@ -71,6 +71,13 @@ std::string memory_table(const MemoryPlan& plan) {
   return text;
 }
 
+std::string probe_memory_line(const MemoryPlan& plain, const MemoryPlan& probed) {
+  const auto before = static_cast<double>(plain.usage.peak_bytes);
+  const auto after = static_cast<double>(probed.usage.peak_bytes);
+  return fmt::format("  {:<12} {:>10.1f} MiB at the peak of a step that is probed ({:+.1f} %)\n",
+                     "monitor", after / kMiB, 100 * (after - before) / before);
+}
+
 void check_fits(const MemoryPlan& plan) {
   if (plan.usage.high_water_bytes <= plan.available_bytes) return;
   throw_fault("KT-SYS-002",

@@ -27,6 +27,9 @@ struct MemoryPlan {
 // The table for people: a line per use, the peak, the machine, the largest batch.
 [[nodiscard]] std::string memory_table(const MemoryPlan& plan);
 
+// One line more: what a step that is probed takes beyond a plain one.
+[[nodiscard]] std::string probe_memory_line(const MemoryPlan& plain, const MemoryPlan& probed);
+
 // Throws Fault KT-SYS-002 when the plan does not fit, with the table's numbers and the batch that
 // does.
 void check_fits(const MemoryPlan& plan);

@@ -90,7 +90,7 @@ const Parameter& Optimizer::parameter(const Slot& slot) const {
 }
 
 void Optimizer::step(std::span<const Tensor> gradients, double lr,
-                     const std::vector<std::string>& pair_ids) {
+                     const std::vector<std::string>& pair_ids, const Observer& observer) {
   KT_CHECK(gradients.size() == parameters_.all().size(), "optimizer: {} gradients, {} parameters",
            gradients.size(), parameters_.all().size());
   measure(gradients);
@@ -102,8 +102,27 @@ void Optimizer::step(std::span<const Tensor> gradients, double lr,
                 pairs_text(pair_ids));
   ++steps_;
   write_numbers(lr);
-  for (const Slot& slot : slots_)
-    if (gradients[slot.index].defined()) update(slot, gradients[slot.index]);
+  for (const Slot& slot : slots_) {
+    if (!gradients[slot.index].defined()) continue;
+    const Tensor before = observer ? parameter(slot).value.clone() : Tensor();
+    update(slot, gradients[slot.index]);
+    if (observer) observer(slot.index, before);
+  }
+}
+
+double Optimizer::clip_factor() const { return steps_ > 0 ? clip_factor_.item() : 1.0; }
+
+double Optimizer::momentum_scale() const {
+  if (!adamw() || steps_ == 0) return 1.0;
+  return (1 - plan_.beta1) / (1 - std::pow(plan_.beta1, static_cast<double>(steps_)));
+}
+
+std::optional<Optimizer::Moment> Optimizer::moment(std::size_t index) const {
+  const auto slot = std::lower_bound(slots_.begin(), slots_.end(), index,
+                                     [](const Slot& s, std::size_t i) { return s.index < i; });
+  if (slot == slots_.end() || slot->index != index) return std::nullopt;
+  const double root = std::sqrt(1 - std::pow(plan_.beta2, static_cast<double>(steps_)));
+  return Moment{slot->second, root, plan_.epsilon, groups_[slot->group].lr};
 }
 
 void Optimizer::measure(std::span<const Tensor> gradients) {
@@ -155,6 +174,32 @@ void Optimizer::update(const Slot& slot, const Tensor& gradient) {
                       weight.mutable_span<float>(), first.mutable_span<float>());
     });
   }
+}
+
+std::vector<Tensor> Optimizer::all_tensors() const {
+  std::vector<Tensor> all;
+  for (const Slot& slot : slots_) all.push_back(parameter(slot).value.detached());
+  for (const auto& [name, tensor] : named_state()) all.push_back(tensor);
+  return all;
+}
+
+Optimizer::Snapshot Optimizer::snapshot() const {
+  const MemoryUseScope use(MemoryUse::kWorkspace);
+  Snapshot snapshot{{}, steps_, gradient_norm_};
+  for (const Tensor& tensor : all_tensors()) snapshot.tensors.push_back(tensor.clone());
+  return snapshot;
+}
+
+void Optimizer::go_back(const Snapshot& to) {
+  std::vector<Tensor> all = all_tensors();
+  KT_CHECK(all.size() == to.tensors.size(), "optimizer: a snapshot of {} tensors, here are {}",
+           to.tensors.size(), all.size());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const Span<const float> from = to.tensors[i].span<float>();
+    std::copy(from.data, from.data + from.size, all[i].mutable_span<float>().data);
+  }
+  steps_ = to.steps;
+  gradient_norm_ = to.gradient_norm;
 }
 
 std::vector<std::pair<std::string, Tensor>> Optimizer::named_state() const {

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,16 +34,44 @@ class Optimizer {
   // `parameters` must outlive this object and may not grow.
   Optimizer(const OptimizerPlan& plan, ParameterSet& parameters);
 
+  // Told of every parameter that a step changed, with its elements from before.
+  using Observer = std::function<void(std::size_t parameter, const Tensor& before)>;
+
   // One update at rate `lr`, before multipliers. `gradients` as `backward` returns them; parameters
   // whose gradient is undefined stay as they are. A Fault KT-NUM-021 that names the first parameter
   // with a gradient that is not finite, before anything has been written; `pair_ids` are for its
   // message.
   void step(std::span<const Tensor> gradients, double lr,
-            const std::vector<std::string>& pair_ids = {});
+            const std::vector<std::string>& pair_ids = {}, const Observer& observer = {});
 
   // The global L2 norm of the last step's gradients before clipping; 0 before the first step.
   [[nodiscard]] double gradient_norm() const { return gradient_norm_; }
   [[nodiscard]] std::int64_t steps() const { return steps_; }
+  // The factor that the last step's clip put on the gradient; 1 before the first step.
+  [[nodiscard]] double clip_factor() const;
+  // (1 - beta1) / (1 - beta1^t) after t steps: what AdamW adds of a new gradient to what it moves
+  // by. 1 for SGD.
+  [[nodiscard]] double momentum_scale() const;
+
+  // Weights and state as they are, for a step that is taken only to see where it leads.
+  struct Snapshot {
+    std::vector<Tensor> tensors;
+    std::int64_t steps = 0;
+    double gradient_norm = 0;
+  };
+  [[nodiscard]] Snapshot snapshot() const;
+  // Back to where they were, to the bit.
+  void go_back(const Snapshot& to);
+
+  // One parameter's part, `parameter` counting in the set.
+  struct Moment {
+    Tensor second;          // AdamW's v; undefined with SGD
+    double root_scale = 0;  // sqrt(1 - beta2^t) after t steps
+    double epsilon = 0;
+    double lr = 1;  // the parameter's multiplier
+  };
+  // nullopt for a parameter that is not trained.
+  [[nodiscard]] std::optional<Moment> moment(std::size_t parameter) const;
 
   // "optimizer.step" and, by parameter, "optimizer.m.<name>" and "optimizer.v.<name>" (AdamW) or
   // "optimizer.momentum.<name>" (SGD). Refers to this object's memory.
@@ -63,6 +93,7 @@ class Optimizer {
   [[nodiscard]] bool adamw() const { return plan_.kind == "adamw"; }
   [[nodiscard]] const Parameter& parameter(const Slot& slot) const;
   std::vector<std::pair<std::string, Tensor>> named_state() const;
+  [[nodiscard]] std::vector<Tensor> all_tensors() const;
   void measure(std::span<const Tensor> gradients);
   void write_numbers(double lr);
   void update(const Slot& slot, const Tensor& gradient);

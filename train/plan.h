@@ -113,6 +113,12 @@ struct LossTermPlan {
   WeightSchedule weight;
 };
 
+// An auxiliary loss whose relation to detection is known: a control of what the monitor says.
+struct PlantedPlan {
+  std::string kind = "none";  // none, negative_det, copy_det, random_sign
+  WeightSchedule weight;
+};
+
 // A loss beside the detector's own: off unless it has a weight or is to be measured.
 struct AuxiliaryTermPlan {
   AuxiliaryTermPlan() { weight.value = {0.0}; }
@@ -123,6 +129,7 @@ struct AuxiliaryTermPlan {
 
 struct MaclPlan : AuxiliaryTermPlan {
   std::string level = "roi";          // roi, image
+  std::string control = "none";       // none, projector_only, shuffled
   std::string temperature = "fixed";  // fixed, learned
   double tau = 0.07;
   std::int64_t rows = 64;  // regions of an image
@@ -153,6 +160,7 @@ struct LossPlan {
   MaclPlan macl;
   DhnPlan dhn;
   DomainPlan domain;
+  PlantedPlan planted;
 };
 
 // Forms of a known reference implementation, for showing what they do. docs/losses.md.
@@ -161,6 +169,32 @@ struct CompatPlan {
   bool polluted_queue = false;                                  // dhn
   bool fixed_bandwidths = false;                                // domain
   std::string weights = "applied";                              // applied, ignored, doubled
+};
+
+// What the conflict monitor measures, and how much of the run's time it may take.
+struct MonitorPlan {
+  std::string profile = "watch";  // off, watch, deep, surgery
+  std::int64_t interval = 50;     // steps between probes
+  std::int64_t burst = 20, burst_steps = 200;
+  double budget_pct = 3.0;
+  std::int64_t sketch = 16384, window = 64;  // buckets, probes
+  std::int64_t real_every = 5, half_every = 16, loo_every = 5;
+};
+
+// Another way to sum the gradients of the losses, by layer group.
+struct RemedyPlan {
+  std::string kind = "none";
+  std::string mode = "shadow";  // live, shadow
+  std::string metric = "raw";   // raw, preconditioned
+  Strings groups;               // cut
+  double scale = 0.0;           // cut
+  double beta = 0.99;           // pc_asym
+  bool always = false;          // pc_asym
+  double gate_beta = 0.98;
+  bool gate_hard = false;
+  double cagrad_c = 0.4;
+  bool cagrad_rescale = false;
+  double gradnorm_alpha = 1.5, gradnorm_rate = 0.025;
 };
 
 // Drift of representations against a reference; docs/drift.md.
@@ -208,6 +242,8 @@ struct Plan {
   SchedulePlan schedule;
   TrainPlan train;
   LossPlan loss;
+  MonitorPlan monitor;
+  RemedyPlan remedy;
   DriftPlan drift;
   CompatPlan compat;
   StopPlan stop;

@@ -77,6 +77,23 @@ void check_losses(const ResolvedPlan& resolved) {
   refuse(resolved, "loss.rpn_cls.weight", "every loss weight is 0; nothing would be learned");
 }
 
+void check_monitor(const ResolvedPlan& resolved) {
+  const MonitorPlan& monitor = resolved.plan.monitor;
+  if ((monitor.sketch & (monitor.sketch - 1)) != 0)
+    refuse(resolved, "monitor.sketch", fmt::format("{}; wanted a power of two", monitor.sketch));
+  const std::int64_t times = monitor.window / 16;
+  if (monitor.window % 16 != 0 || (times & (times - 1)) != 0)
+    refuse(resolved, "monitor.window",
+           fmt::format("{}; wanted 16, 32, 64, ...: 16 times a power of two", monitor.window));
+  const RemedyPlan& remedy = resolved.plan.remedy;
+  if (remedy.kind != "none" && monitor.profile == "off")
+    refuse(resolved, "remedy.kind",
+           fmt::format("{} works with what the monitor measures, and {} = off", remedy.kind,
+                       named(resolved, "monitor.profile")));
+  if (remedy.kind == "cut" && remedy.groups.empty())
+    refuse(resolved, "remedy.kind", "cut without remedy.groups cuts nothing; name some");
+}
+
 void check_auxiliary(const ResolvedPlan& resolved) {
   const Plan& plan = resolved.plan;
   for (const auto& [name, term] : enabled_auxiliary(plan.loss)) {
@@ -167,6 +184,7 @@ void check_plan(const ResolvedPlan& resolved) {
   check_optimizer(resolved);
   check_schedule(resolved);
   check_losses(resolved);
+  check_monitor(resolved);
   check_auxiliary(resolved);
   check_alignment(resolved);
   check_outcome(resolved);

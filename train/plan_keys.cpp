@@ -1,6 +1,7 @@
 #include "train/plan_keys.h"
 
 #include "data/presets.h"
+#include "train/monitor/remedy.h"
 
 namespace ktrain {
 namespace {
@@ -214,6 +215,78 @@ void loss_keys(LossPlan& loss, KeyList& keys) {
               "weight of the RoI head's classification");
   keys.number("loss.roi_bbox.weight", loss.roi_bbox.weight, 0, kMost,
               "weight of the RoI head's box regression");
+  keys.choice("loss.planted.kind", loss.planted.kind,
+              {"none", "negative_det", "copy_det", "random_sign"},
+              "a control with a known answer: -0.1 times the detection loss, a copy of it, or "
+              "random signs at the outputs of both pyramids, drawn anew in every step, as a "
+              "cotangent of norm 1");
+  keys.number("loss.planted.weight", loss.planted.weight, 0, kMost, "weight of the control");
+}
+
+// Training is the same to the bit whatever stands here.
+void monitor_keys(MonitorPlan& monitor, KeyList& keys) {
+  keys.choice("monitor.profile", monitor.profile, {"off", "watch", "deep", "surgery"},
+              "watch compares detection with each kind of auxiliary loss, deep every term with "
+              "every other, surgery detection with all others in every step")
+      .may_change = true;
+  keys.number("monitor.interval", monitor.interval, 1, 1e9, "steps between two probes").may_change =
+      true;
+  keys.number("monitor.burst", monitor.burst, 0, 1e6,
+              "probes at the start, spread over burst_steps, as far as half the budget goes")
+      .may_change = true;
+  keys.number("monitor.burst_steps", monitor.burst_steps, 1, 1e9, "steps of the burst").may_change =
+      true;
+  keys.number("monitor.budget_pct", monitor.budget_pct, 0, 1e4,
+              "largest share of the run's time for probes, %; the interval is stretched to stay "
+              "within it (not in profile surgery)")
+      .may_change = true;
+  keys.number("monitor.sketch", monitor.sketch, 0, 1 << 20,
+              "buckets of the sketches that cross-batch cosines are estimated from, a power of "
+              "two; 0 for none")
+      .may_change = true;
+  keys.number("monitor.window", monitor.window, 16, 4096,
+              "probes of a cross-batch cosine, 16 times a power of two")
+      .may_change = true;
+  keys.number("monitor.real_every", monitor.real_every, 0, 1e6,
+              "probes from one that measures what the step really did to each loss to the next, 0 "
+              "for none")
+      .may_change = true;
+  keys.number("monitor.loo_every", monitor.loo_every, 0, 1e6,
+              "probes from one that measures what the step does to detection on a held-out batch "
+              "with and without each auxiliary loss to the next, 0 for none")
+      .may_change = true;
+  keys.number("monitor.half_every", monitor.half_every, 0, 1e6,
+              "probes from one that compares detection on two halves of the batch to the next, 0 "
+              "for none")
+      .may_change = true;
+}
+
+void remedy_keys(RemedyPlan& remedy, KeyList& keys) {
+  const auto names = remedy_names();
+  keys.choice("remedy.kind", remedy.kind, {names.begin(), names.end()},
+              "another way to sum the gradients of the losses in each layer group, against "
+              "conflict; none is the weighted sum");
+  keys.choice("remedy.mode", remedy.mode, {"live", "shadow"},
+              "live trains with it, in every step; shadow says at probes what it would do");
+  keys.choice("remedy.metric", remedy.metric, {"raw", "preconditioned"},
+              "products that it looks at: of gradients, or as AdamW scales them");
+  keys.text("remedy.groups", remedy.groups,
+            "cut: layer groups below which the auxiliary losses are scaled; \"visible\" is all of "
+            "that stream's");
+  keys.number("remedy.scale", remedy.scale, 0, 100, "cut: the factor there");
+  keys.number("remedy.beta", remedy.beta, 0, 0.9999999,
+              "pc_asym: decay of the running mean of detection's gradient");
+  keys.flag("remedy.always", remedy.always,
+            "pc_asym: take the component out where it helps detection, too");
+  keys.number("remedy.gate_beta", remedy.gate_beta, 0, 0.9999999,
+              "gate: decay of the averaged products");
+  keys.flag("remedy.gate_hard", remedy.gate_hard, "gate: all or nothing instead of the cosine");
+  keys.number("remedy.cagrad_c", remedy.cagrad_c, 0, 1, "cagrad: radius of the ball, by the mean");
+  keys.flag("remedy.cagrad_rescale", remedy.cagrad_rescale, "cagrad: divide by 1 + c^2");
+  keys.number("remedy.gradnorm_alpha", remedy.gradnorm_alpha, 0, 10,
+              "gradnorm: how much slower losses are favoured");
+  keys.number("remedy.gradnorm_rate", remedy.gradnorm_rate, 0, 1,
+              "gradnorm: learning rate of the weights");
 }
 
 void macl_keys(MaclPlan& macl, KeyList& keys) {
@@ -223,6 +296,9 @@ void macl_keys(MaclPlan& macl, KeyList& keys) {
             "compute and log the loss although its weight is 0; nothing is trained by it then");
   keys.choice("loss.macl.level", macl.level, {"roi", "image"},
               "what is compared: the positive regions of a step, or whole images");
+  keys.choice("loss.macl.control", macl.control, {"none", "projector_only", "shuffled"},
+              "controls of an experiment: projector_only trains the projections alone, shuffled "
+              "gives each region another one's partner");
   keys.choice("loss.macl.temperature", macl.temperature, {"fixed", "learned"},
               "learned: log(1 / tau) is a parameter, held within [0, ln 100], without decay");
   keys.number("loss.macl.tau", macl.tau, 0.01, 1, "temperature, or where it starts");
@@ -367,7 +443,9 @@ std::vector<PlanKey> plan_keys(Plan& plan) {
   train_keys(plan.train, keys);
   loss_keys(plan.loss, keys);
   macl_keys(plan.loss.macl, keys);
+  monitor_keys(plan.monitor, keys);
   drift_keys(plan.drift, keys);
+  remedy_keys(plan.remedy, keys);
   dhn_keys(plan.loss.dhn, keys);
   domain_keys(plan.loss.domain, keys);
   compat_keys(plan.compat, keys);

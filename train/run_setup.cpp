@@ -19,8 +19,12 @@ RunSetup::RunSetup(const ResolvedPlan& resolved, const Notice& notice)
   timeline_ = {plan().train.epochs, train_loader_->steps_per_epoch()};
   total_steps_ = timeline_.steps();
   if (plan().train.steps > 0) total_steps_ = std::min(total_steps_, plan().train.steps);
-  memory_ = plan_step_memory();
+  memory_ = plan_step_memory(false);
   check_fits(memory_);
+  if (training_->monitor().active()) {
+    probe_memory_ = plan_step_memory(true);
+    check_fits(*probe_memory_);
+  }
   const auto tensors = [&](const Loader& loader) {
     return BatchTensors(context_, plan().train.batch, loader.padded_size(), loader.max_boxes());
   };
@@ -28,11 +32,11 @@ RunSetup::RunSetup(const ResolvedPlan& resolved, const Notice& notice)
   val_tensors_.emplace(tensors(*val_loader_));
 }
 
-MemoryPlan RunSetup::plan_step_memory() {
+MemoryPlan RunSetup::plan_step_memory(bool probed) {
   return plan_memory(*context_, plan().train.batch, [&](std::int64_t batch) {
     const BatchTensors tensors(context_, batch, train_loader_->padded_size(),
                                train_loader_->max_boxes());
-    (void)training_->run({tensors.input(), timeline_, 0, {}});
+    (void)training_->run({tensors.input(), timeline_, 0, {}, {}, probed});
   });
 }
 
@@ -43,7 +47,15 @@ StepReport RunSetup::train_step(std::int64_t step) {
   pair_ids_.clear();
   for (int i = 0; i < batch.count; ++i)
     pair_ids_.push_back(data_.train.index[batch.indices[static_cast<std::size_t>(i)]].id);
-  return training_->run({train_tensors_->input(), timeline_, step, pair_ids_});
+  const auto held_out = [this, step]() -> const DetectorInput& {
+    // Full batches of the validation list, one after the other.
+    const std::int64_t batches = std::max<std::int64_t>(
+        1, static_cast<std::int64_t>(data_.val.index.size()) / plan().train.batch);
+    val_loader_->seek(step % batches);
+    val_tensors_->fill(val_loader_->next());
+    return val_tensors_->input();
+  };
+  return training_->run({train_tensors_->input(), timeline_, step, pair_ids_, held_out});
 }
 
 std::optional<std::vector<metrics::Detections>> RunSetup::detect(
@@ -79,6 +91,8 @@ std::string RunSetup::heading() const {
                      plan().optimizer.weight_decay, plan().optimizer.clip) +
          training_->optimizer().groups_text() + weights_line(plan().compat) +
          memory_table(memory_) +
+         (probe_memory_ ? probe_memory_line(memory_, *probe_memory_) : std::string()) +
+         training_->monitor().heading() + "\n" +
          fmt::format("machine   {} threads, device {}, seed {}\n", num_threads(),
                      name(device_.device), plan().seed);
 }

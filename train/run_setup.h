@@ -27,6 +27,7 @@ class RunSetup {
   [[nodiscard]] const ResolvedPlan& resolved() const { return resolved_; }
   [[nodiscard]] const DataSet& data() const { return data_; }
   [[nodiscard]] TrainingStep& training() { return *training_; }
+  [[nodiscard]] const TrainingStep& training() const { return *training_; }
   [[nodiscard]] const MemoryPlan& memory() const { return memory_; }
   [[nodiscard]] const Timeline& timeline() const { return timeline_; }
   // Steps until the end: all epochs, or train.steps when that is less.
@@ -53,7 +54,7 @@ class RunSetup {
   [[nodiscard]] std::string heading() const;
 
  private:
-  [[nodiscard]] MemoryPlan plan_step_memory();
+  [[nodiscard]] MemoryPlan plan_step_memory(bool probed);
 
   ResolvedPlan resolved_;
   DeviceChoice device_;
@@ -65,6 +66,7 @@ class RunSetup {
   Timeline timeline_;
   std::int64_t total_steps_ = 0;
   MemoryPlan memory_;
+  std::optional<MemoryPlan> probe_memory_;  // of a step that is probed, when there are any
   std::vector<std::string> pair_ids_;
 };
 

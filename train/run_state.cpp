@@ -44,6 +44,7 @@ std::vector<NamedArray> state_arrays(const TrainingStep& training) {
     for (NamedArray& array : training.average()->state()) arrays.push_back(std::move(array));
   for (const NamedTensor& own : training.auxiliary().state())
     arrays.push_back(named_array(own.name, own.tensor));
+  for (NamedArray& array : training.monitor().state()) arrays.push_back(std::move(array));
   return arrays;
 }
 

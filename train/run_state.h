@@ -28,7 +28,7 @@ struct Progress {
 // "plan.<key>", and the hashes of both lists, "data.train" and "data.val".
 [[nodiscard]] Metadata identity_of(const Plan& plan, const DataSet& data);
 
-// The weights, the optimizer's state, the average, what the auxiliary losses keep.
+// The weights, the optimizer's state, the average, what the auxiliary losses and the monitor keep.
 [[nodiscard]] std::vector<NamedArray> state_arrays(const TrainingStep& training);
 [[nodiscard]] Metadata state_metadata(const Metadata& identity, const Progress& progress,
                                       const EarlyStop& stop, const std::string& init);

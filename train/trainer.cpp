@@ -150,6 +150,7 @@ void Trainer::State::begin() {
   if (resumed) {
     progress = restore_state(*resumed, identity, training, stop);
     init = resumed->metadata("init");
+    if (const std::string line = training.monitor().restore(*resumed); !line.empty()) notice(line);
     if (progress.threads != num_threads())
       notice(
           fmt::format("{} threads, before it were {}: the last bits of the results may differ "
@@ -234,6 +235,8 @@ RunEnd Trainer::State::loop(const StopSignals& signals) {
     const StepReport report = setup.train_step(progress.step);
     ++progress.step;
     records.step(progress, report, setup.data_seconds());
+    for (const std::string& line : report.monitor.lines) folder.monitor(line);
+    for (const std::string& text : report.monitor.texts) records.text(text);
     if (report.audit)
       folder.monitor(audit_line(*report.audit, progress.step,
                                 setup.timeline().epoch_of(progress.step - 1) + 1));
@@ -286,6 +289,7 @@ bool Trainer::State::validate(const StopSignals& signals) {
 
 void Trainer::State::save() {
   Metadata metadata = state_metadata(identity, progress, stop, init);
+  metadata["monitor"] = setup.training().monitor().state_text();
   metadata["steps_per_epoch"] = std::to_string(setup.timeline().steps_per_epoch);
   (void)weights.save(progress.step, state_arrays(setup.training()), std::move(metadata));
   saved_step = progress.step;
@@ -326,6 +330,7 @@ std::string Trainer::State::report(RunEnd end) const {
       epoch, setup.plan().stop.metric, stop.best_value());
   text += folder.read(at + "voc_table.txt") + folder.read(at + "kaist.txt");
   if (setup.plan().eval.protocol == "coco") text += folder.read(at + "coco.txt");
+  text += setup.training().monitor().summary();
   text += fmt::format(
       "best weights   {0}/weights/best.safetensors\n"
       "validations    {0}/results.csv, {0}/val/\n"

@@ -1,9 +1,47 @@
 #include "train/training_step.h"
 
+#include <algorithm>
+
+#include "runtime/ops.h"
+#include "runtime/part.h"
 #include "train/alignment_plan.h"
 #include "train/model_options.h"
+#include "train/monitor/random_sign.h"
 
 namespace ktrain {
+namespace {
+
+constexpr std::size_t kDetectionTerms = 4;
+
+void watch(const char* stream, const std::optional<Pyramid>& pyramid,
+           std::vector<WatchedFeature>& features) {
+  if (!pyramid) return;
+  for (std::size_t level = 0; level < pyramid->size(); ++level)
+    features.push_back({fmt::format("{}.p{}", stream, level + 2), (*pyramid)[level].node()});
+}
+
+// Puts buffers back at its end: batch normalisation moves running statistics in every forward pass.
+class BuffersScope {
+ public:
+  explicit BuffersScope(const ParameterSet& parameters) {
+    for (const Parameter& parameter : parameters.all())
+      if (parameter.kind == ParameterKind::kBuffer)
+        buffers_.emplace_back(parameter.value, parameter.value.clone());
+  }
+  ~BuffersScope() {
+    for (auto& [buffer, before] : buffers_) {
+      const Span<const float> from = before.span<float>();
+      std::copy(from.data, from.data + from.size, buffer.mutable_span<float>().data);
+    }
+  }
+  BuffersScope(const BuffersScope&) = delete;
+  BuffersScope& operator=(const BuffersScope&) = delete;
+
+ private:
+  std::vector<std::pair<Tensor, Tensor>> buffers_;
+};
+
+}  // namespace
 
 TrainingStep::TrainingStep(const ContextPtr& context, const Plan& plan,
                            const AuxiliaryFactory& make, const TotalFunction& form)
@@ -22,17 +60,28 @@ TrainingStep::TrainingStep(const ContextPtr& context, const Plan& plan,
   }
   for (const std::string& name : auxiliary_.losses.names()) loss_names_.push_back(name);
   for (const WeightSchedule& weight : auxiliary_.weights) weights_.push_back(weight);
+  if (plan.loss.planted.kind != "none") {
+    loss_names_.emplace_back("planted");
+    weights_.push_back(plan.loss.planted.weight);
+  }
   KT_CHECK(weights_.size() == loss_names_.size(), "training step: {} weights for {} terms",
            weights_.size(), loss_names_.size());
-  watch_.emplace(auxiliary_.losses.names());
+  std::vector<std::string> detached;
+  if (plan.loss.macl.control == "projector_only") detached.emplace_back("macl");
+  watch_.emplace(auxiliary_.losses.names(), detached);
   optimizer_.emplace(plan.optimizer, *parameters_);
   if (plan.train.average > 0) average_.emplace(*parameters_, plan.train.average);
+  monitor_ = std::make_unique<Monitor>(plan, context, *parameters_, *optimizer_, loss_names_,
+                                       kDetectionTerms);
 }
 
-ForwardPass TrainingStep::forward(const StepInput& input) const {
-  const DetectorLosses losses = detector_->losses(input.batch);
+ForwardPass TrainingStep::forward(const StepInput& input, const Proposals* fixed) const {
+  const DetectorLosses losses = detector_->losses(input.batch, fixed);
   std::vector<Tensor> values = {losses.rpn_cls, losses.rpn_bbox, losses.roi_cls, losses.roi_bbox};
   ForwardPass pass;
+  pass.proposals = losses.proposals;
+  watch("visible", losses.visible, pass.features);
+  watch("thermal", losses.thermal, pass.features);
   const double epoch =
       static_cast<double>(input.step) / static_cast<double>(input.timeline.steps_per_epoch);
   pass.auxiliary = auxiliary_.losses.losses({input.batch, losses, input.step, epoch});
@@ -48,15 +97,47 @@ ForwardPass TrainingStep::forward(const StepInput& input) const {
     pass.terms.push_back(
         {loss_names_[i], values[i], applied_weight(plan_.compat, loss_names_[i], weight), weight});
   }
+  if (plan_.loss.planted.kind != "none") pass.terms.push_back(planted(input, losses, pass.terms));
   return pass;
+}
+
+LossTerm TrainingStep::planted(const StepInput& input, const DetectorLosses& losses,
+                               const std::vector<LossTerm>& terms) const {
+  const PlantedPlan& planted = plan_.loss.planted;
+  const PartScope part("auxiliary losses");
+  Tensor value;
+  if (planted.kind == "random_sign") {
+    std::vector<Tensor> maps;
+    for (const auto& pyramid : {losses.visible, losses.thermal})
+      if (pyramid) maps.insert(maps.end(), pyramid->begin(), pyramid->end());
+    value = random_sign_sum(maps, static_cast<std::uint64_t>(plan_.seed), input.step);
+  } else {
+    const double factor = planted.kind == "copy_det" ? 1.0 : -0.1;
+    std::vector<Tensor> values;
+    std::vector<float> factors;
+    for (std::size_t i = 0; i < kDetectionTerms; ++i) {
+      values.push_back(terms[i].value);
+      factors.push_back(static_cast<float>(factor * terms[i].weight));
+    }
+    value = weighted_sum(values, factors);
+  }
+  return {"planted", value, weight_at(planted.weight, input.timeline, input.step)};
+}
+
+std::vector<double> TrainingStep::values_again(const StepInput& input, const Proposals& proposals) {
+  const BuffersScope buffers(*parameters_);
+  const NoGradScope no_grad;
+  std::vector<double> values;
+  for (const LossTerm& term : forward(input, &proposals).terms)
+    values.push_back(static_cast<double>(term.value.item()));
+  return values;
 }
 
 void TrainingStep::inspect(const ForwardPass& pass, const StepInput& input, StepReport& report) {
   const std::int64_t step = input.step + 1;
-  const std::size_t own = pass.terms.size() - pass.auxiliary.size();
-  if (!watch_->done())
-    watch_->look({pass.terms.begin() + static_cast<std::ptrdiff_t>(own), pass.terms.end()},
-                 pass.auxiliary, pass.pyramids, step);
+  constexpr std::size_t own = kDetectionTerms;
+  const auto first = pass.terms.begin() + own, end = first + std::ssize(pass.auxiliary);
+  if (!watch_->done()) watch_->look({first, end}, pass.auxiliary, pass.pyramids, step);
   if (context_->queue.planning) return;
   for (std::size_t i = 0; i < pass.auxiliary.size(); ++i)
     if (pass.auxiliary[i].rows.to_vector<std::int32_t>()[0] == 0)
@@ -69,12 +150,42 @@ void TrainingStep::inspect(const ForwardPass& pass, const StepInput& input, Step
   if (due) report.audit = std::move(audit);
 }
 
+double TrainingStep::held_out_loss(const StepInput& input, HeldOut& held_out) {
+  const BuffersScope buffers(*parameters_);
+  const NoGradScope no_grad;
+  const DetectorLosses losses =
+      detector_->losses(*held_out.batch, held_out.proposals ? &*held_out.proposals : nullptr);
+  if (!held_out.proposals) held_out.proposals = losses.proposals;
+  const Tensor terms[] = {losses.rpn_cls, losses.rpn_bbox, losses.roi_cls, losses.roi_bbox};
+  double sum = 0;
+  for (std::size_t i = 0; i < kDetectionTerms; ++i)
+    sum +=
+        weight_at(weights_[i], input.timeline, input.step) * static_cast<double>(terms[i].item());
+  return sum;
+}
+
+TrainingStep::HeldOut TrainingStep::steps_without(const StepInput& input,
+                                                  const std::vector<Tensor>& gradients,
+                                                  double rate) {
+  HeldOut held_out;
+  held_out.batch = &input.held_out();
+  const Optimizer::Snapshot before = optimizer_->snapshot();
+  for (const std::size_t loss : monitor_->weighted_losses()) {
+    optimizer_->step(monitor_->probe().without(loss, gradients), rate, input.pair_ids);
+    held_out.without.emplace_back(loss, held_out_loss(input, held_out));
+    optimizer_->go_back(before);
+  }
+  return held_out;
+}
+
 StepReport TrainingStep::run(const StepInput& input) {
   StepReport report;
+  const bool probed = input.may_probe && monitor_->begin_step(input.step, input.timeline);
   report.learning_rate =
       learning_rate(plan_.schedule, input.timeline, plan_.optimizer.lr, input.step);
   std::vector<Tensor> gradients;
   std::vector<AuxiliaryResult> trained;
+  Proposals proposals;
   {
     // The terms hold the tape and all that it saved; both end with this block.
     ForwardPass pass = forward(input);
@@ -83,16 +194,33 @@ StepReport TrainingStep::run(const StepInput& input) {
     inspect(pass, input, report);
     pass.pyramids.clear();
     trained = std::move(pass.auxiliary);
+    if (probed && monitor_->wants_real()) proposals = pass.proposals;
     for (AuxiliaryResult& result : trained) {
       result.value = result.value.detached();
       for (SideNumber& number : result.side) report.side.push_back(std::move(number));
     }
-    gradients = backward(total, *parameters_, Tape::kConsume);
+    gradients =
+        probed ? monitor_->walk(pass.terms, total, std::move(pass.features), report.values.terms)
+               : backward(total, *parameters_, Tape::kConsume);
   }
-  optimizer_->step(gradients, report.learning_rate, input.pair_ids);
+  const bool left_out = probed && input.held_out && monitor_->wants_leave_one_out() &&
+                        !monitor_->weighted_losses().empty();
+  HeldOut held_out;
+  if (left_out) held_out = steps_without(input, gradients, report.learning_rate);
+  optimizer_->step(gradients, report.learning_rate, input.pair_ids,
+                   probed ? monitor_->observer(gradients) : Optimizer::Observer{});
   report.gradient_norm = optimizer_->gradient_norm();
+  if (left_out) {
+    const double with = held_out_loss(input, held_out);
+    for (const auto& [loss, without] : held_out.without)
+      monitor_->set_leave_one_out(loss, with - without);
+  }
+  if (probed && monitor_->wants_real()) monitor_->set_real(values_again(input, proposals));
   auxiliary_.losses.after_step(input.batch, trained, input.step);
   if (average_) average_->update();
+  if (input.may_probe)
+    report.monitor =
+        monitor_->end_step(input.step, input.timeline, report.learning_rate, report.values.terms);
   return report;
 }
 

@@ -1,7 +1,8 @@
 // One training step: forward, losses, backward, clip, update. The detector, the auxiliary losses,
-// the optimizer and the average of the weights live here.
+// the optimizer, the average of the weights and the conflict monitor live here.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include "models/detector.h"
 #include "train/auxiliary_terms.h"
 #include "train/connectivity.h"
+#include "train/monitor/monitor.h"
 #include "train/objective.h"
 #include "train/optimizer.h"
 #include "train/plan.h"
@@ -25,6 +27,9 @@ struct StepInput {
   Timeline timeline;
   std::int64_t step = 0;              // from 0
   std::vector<std::string> pair_ids;  // for messages
+  // A batch that is not trained on, for what a probe measures there; called when one is wanted.
+  std::function<const DetectorInput&()> held_out = {};
+  bool may_probe = true;  // false: a plain step, whatever the monitor would do
 };
 
 struct StepReport {
@@ -32,6 +37,7 @@ struct StepReport {
   double learning_rate = 0;
   double gradient_norm = 0;      // before clipping
   std::vector<SideNumber> side;  // of the auxiliary losses; read by whoever logs them
+  MonitorOutput monitor;         // empty but for steps that were probed
   // Terms that met no pair in this step, and are worth 0 therefore.
   std::vector<std::string> without_rows;
   std::optional<WeightAudit> audit;  // in the steps where one is due (train/weight_audit.h)
@@ -41,7 +47,9 @@ struct StepReport {
 struct ForwardPass {
   std::vector<LossTerm> terms;  // in the order of the names, with the weights of the step
   std::vector<AuxiliaryResult> auxiliary;
-  std::vector<Tensor> pyramids;  // of both streams and fused; for ConnectivityWatch alone
+  Proposals proposals;                   // that the RoI head was trained on
+  std::vector<WatchedFeature> features;  // where the pyramids of both streams stand on the tape
+  std::vector<Tensor> pyramids;          // of both streams and fused; for ConnectivityWatch alone
 };
 
 class TrainingStep {
@@ -54,8 +62,8 @@ class TrainingStep {
   // Throws Fault KT-NUM-* when a loss or a gradient is not finite; then no weight has been changed.
   StepReport run(const StepInput& input);
 
-  // The terms of the total, the detector's four first, then macl, dhn, domain as far as they are
-  // on.
+  // The terms of the total, the detector's four first, then macl, dhn, domain, planted as far as
+  // they are on.
   [[nodiscard]] const std::vector<std::string>& loss_names() const { return loss_names_; }
 
   [[nodiscard]] const ContextPtr& context() const { return context_; }
@@ -65,12 +73,33 @@ class TrainingStep {
   [[nodiscard]] const AuxiliaryLosses& auxiliary() const { return auxiliary_.losses; }
   [[nodiscard]] Optimizer& optimizer() { return *optimizer_; }
   [[nodiscard]] const Optimizer& optimizer() const { return *optimizer_; }
+  [[nodiscard]] Monitor& monitor() { return *monitor_; }
+  [[nodiscard]] const Monitor& monitor() const { return *monitor_; }
   // nullptr when the plan has none.
   [[nodiscard]] WeightAverage* average() { return average_ ? &*average_ : nullptr; }
   [[nodiscard]] const WeightAverage* average() const { return average_ ? &*average_ : nullptr; }
 
  private:
-  [[nodiscard]] ForwardPass forward(const StepInput& input) const;
+  // `fixed`: the proposals of another pass.
+  [[nodiscard]] ForwardPass forward(const StepInput& input, const Proposals* fixed = nullptr) const;
+  // The terms of this batch with the weights as they are now, on the regions of `proposals`;
+  // changes nothing.
+  [[nodiscard]] std::vector<double> values_again(const StepInput& input,
+                                                 const Proposals& proposals);
+  // What each auxiliary loss of the probe does to detection on a held-out batch, before the step
+  // with `gradients` is taken: virtual steps without it, after which weights and optimizer are what
+  // they were. Returns the held-out detection losses by place on the axis.
+  struct HeldOut {
+    const DetectorInput* batch = nullptr;
+    std::optional<Proposals> proposals;  // of the first look, for the others
+    std::vector<std::pair<std::size_t, double>> without;
+  };
+  [[nodiscard]] HeldOut steps_without(const StepInput& input, const std::vector<Tensor>& gradients,
+                                      double rate);
+  [[nodiscard]] double held_out_loss(const StepInput& input, HeldOut& held_out);
+  // The control of the plan, of which the other terms are there already.
+  [[nodiscard]] LossTerm planted(const StepInput& input, const DetectorLosses& losses,
+                                 const std::vector<LossTerm>& terms) const;
   // Looks at the terms before the tape is walked: connectivity, weights, who met no pair.
   void inspect(const ForwardPass& pass, const StepInput& input, StepReport& report);
 
@@ -86,6 +115,7 @@ class TrainingStep {
   bool audited_ = false;  // since this process began
   std::optional<Optimizer> optimizer_;
   std::optional<WeightAverage> average_;
+  std::unique_ptr<Monitor> monitor_;
 };
 
 }  // namespace ktrain

@@ -11,7 +11,15 @@
 
 namespace ktrain {
 
+// Controls of an experiment, of the loss as it is (none).
+enum class MaclControl : std::uint8_t {
+  kNone,
+  kProjectorOnly,  // no gradient leaves the projection heads: the trunk is not trained by it
+  kShuffled,       // each row's partner is the next row's: as large, without the meaning of pairs
+};
+
 struct MaclOptions {
+  MaclControl control = MaclControl::kNone;
   PairEmbeddingOptions embedding;
   ExclusionRule exclusion;
   InfoNceOptions loss;  // raw_temperature only together with a learned one

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "runtime/ops.h"
+#include "runtime/part.h"
 
 namespace ktrain {
 namespace {
@@ -132,6 +133,121 @@ TEST(Autograd, WeightedSumWeighsValueAndGradientAlike) {
   const auto got = grads(total, {2}, {a, b});
   EXPECT_FLOAT_EQ(got[0].item(), 1);
   EXPECT_FLOAT_EQ(got[1].item(), -4);
+}
+
+// ---- several sets of cotangents in one walk
+
+Tensor cotangent(const ContextPtr& context, float value) {
+  return Tensor::from<float>(context, {1}, std::vector<float>{value});
+}
+
+TEST(MultiGradients, EverySetIsWhatItsOwnWalkGives) {
+  const ContextPtr context = make_cpu_context();
+  const Tensor x = leaf(context, {3}), z = leaf(context, {2});
+  const Tensor shared = square(x);
+  const std::vector<Tensor> outputs = {add(square(shared), square(z)), add(shared, x)};
+  const std::vector<CotangentSet> sets = {{cotangent(context, 1), cotangent(context, 0.5f)},
+                                          {cotangent(context, 1), Tensor()},
+                                          {Tensor(), cotangent(context, 1)}};
+  const std::vector<Tensor> wrt = {x, z};
+  std::vector<std::vector<float>> seen(2);
+  MultiWalk walk;
+  walk.outputs = outputs;
+  walk.sets = sets;
+  walk.wrt = wrt;
+  walk.consumer = [&](std::size_t entry, int pass, std::span<Tensor> of_sets) {
+    EXPECT_EQ(pass, MultiWalk::kWhole);
+    EXPECT_TRUE(seen[entry].empty()) << "told once";
+    for (const Tensor& g : of_sets) seen[entry].push_back(g.defined() ? g.item() : NAN);
+  };
+  const auto got = multi_gradients(walk);
+  EXPECT_FLOAT_EQ(got[0].item(), 4 * 27 + 0.5f * 7);
+  EXPECT_FLOAT_EQ(got[1].item(), 4);
+  EXPECT_THAT(seen[0], ElementsAre(4 * 27 + 0.5f * 7, 4 * 27, 7));
+  ASSERT_EQ(seen[1].size(), 3u);
+  EXPECT_FLOAT_EQ(seen[1][1], 4);
+  EXPECT_TRUE(std::isnan(seen[1][2])) << "the second output does not reach z";
+}
+
+TEST(MultiGradients, GradientsOfOtherSetsAreDroppedWhileTheTapeIsWalked) {
+  const ContextPtr context = make_cpu_context();
+  constexpr std::int64_t kSize = 1 << 16, kBytes = kSize * 4;
+  const std::vector<float> ones(kSize, 1.0f);
+  std::vector<Tensor> leaves;
+  Tensor y = leaf(context, ones);
+  for (int i = 0; i < 20; ++i) {
+    leaves.push_back(leaf(context, ones));
+    y = add(y, leaves.back());
+  }
+  const Tensor dy = Tensor::from<float>(context, y.shape(), ones);
+  const std::vector<CotangentSet> sets(8, {dy});
+  const auto extra = [&](std::size_t count) {
+    context->memory.reset_peak();
+    const std::int64_t before = context->memory.usage().live_bytes;
+    std::size_t told = 0;
+    MultiWalk walk;
+    walk.outputs = {&y, 1};
+    walk.sets = std::span(sets).first(count);
+    walk.wrt = leaves;
+    // A copy, so that every gradient has memory of its own.
+    walk.consumer = [&](std::size_t, int, std::span<Tensor> of_sets) {
+      for (Tensor& g : of_sets) g = g.clone();
+      ++told;
+    };
+    const auto kept = multi_gradients(walk);
+    EXPECT_EQ(told, leaves.size());
+    return context->memory.usage().peak_bytes - before;
+  };
+  const std::int64_t one = extra(1), eight = extra(8);
+  EXPECT_LE(eight - one, 8 * kBytes) << "of 20 parameters, those of one at a time are there";
+}
+
+TEST(MultiGradients, WatchedResultsCanBeReplaced) {
+  const ContextPtr context = make_cpu_context();
+  const Tensor x = leaf(context, {2});
+  const Tensor middle = square(x), y = square(middle);
+  const std::vector<CotangentSet> sets = {{cotangent(context, 1)}, {Tensor()}};
+  const std::vector<std::shared_ptr<Node>> watched = {middle.node(), nullptr};
+  float at_leaf = 0;
+  MultiWalk walk;
+  walk.outputs = {&y, 1};
+  walk.sets = sets;
+  walk.wrt = {&x, 1};
+  walk.watched = watched;
+  walk.consumer = [&](std::size_t entry, int, std::span<Tensor> of_sets) {
+    if (entry == 1) {
+      EXPECT_FLOAT_EQ(of_sets[0].item(), 8);
+      EXPECT_FALSE(of_sets[1].defined());
+      of_sets[1] = cotangent(context, 10);
+    } else {
+      at_leaf = of_sets[1].item();
+    }
+  };
+  EXPECT_FLOAT_EQ(multi_gradients(walk)[0].item(), 32);
+  EXPECT_FLOAT_EQ(at_leaf, 40);
+}
+
+TEST(MultiGradients, PassesThroughSharedWeightsAreKeptApart) {
+  const ContextPtr context = make_cpu_context();
+  const Tensor x = leaf(context, {3});
+  const auto use = [&](const char* part, const Tensor& t) {
+    const PartScope scope(part);
+    return square(t);
+  };
+  const Tensor first = use("visible backbone", x), second = use("thermal backbone", x);
+  const Tensor y = add(square(first), second);
+  const std::vector<CotangentSet> sets = {{cotangent(context, 1)}};
+  std::vector<float> seen(3);
+  MultiWalk walk;
+  walk.outputs = {&y, 1};
+  walk.sets = sets;
+  walk.wrt = {&x, 1};
+  walk.pass_of = [](const char* part) { return *part == 'v' ? 0 : *part == 't' ? 1 : -1; };
+  walk.consumer = [&](std::size_t, int pass, std::span<Tensor> of_sets) {
+    seen[static_cast<std::size_t>(pass + 1)] = of_sets[0].item();
+  };
+  EXPECT_FLOAT_EQ(multi_gradients(walk)[0].item(), 4 * 27 + 6);
+  EXPECT_THAT(seen, ElementsAre(4 * 27 + 6, 4 * 27, 6));
 }
 
 TEST(Tensor, ViewsCheckTypeAndRank) {

@@ -1,0 +1,33 @@
+// Count sketch (Charikar, Chen and Farach-Colton 2002): a long vector's short random projection,
+//   out[bucket(e)] += sign(e) * y[e],   e = offset + element,
+// linear in y, so that sketches of sums are sums of sketches, and with <sketch a, sketch b> an
+// unbiased estimate of <a, b> whose error relative to |a| |b| is about 1 / sqrt(buckets).
+//
+// bucket and sign are functions of (seed, e). With as many buckets as places, or more, bucket(e) =
+// e and sign = 1: the vector itself. The order of sums is that of the elements, whatever the
+// threads.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/gram.h"
+#include "kernels/view.h"
+
+namespace ktrain {
+
+struct SketchHash {
+  std::uint32_t seed = 0;
+  bool identity = false;  // out has at least offset + size columns
+};
+
+namespace cpu {
+
+// Adds the sketch of y_k to row k of `out`; vectors and remainder as in kernels/gram.h. Unless the
+// hash is the identity, the columns are a power of two of 2^30 or less. Throws Error for sizes that
+// do not fit.
+template <class T>
+void count_sketch(Span<const Span<const T>> vectors, const Remainder& remainder,
+                  const SketchHash& hash, std::int64_t offset, Rows<T> out);
+
+}  // namespace cpu
+}  // namespace ktrain

@@ -1,0 +1,104 @@
+// With a clock that the test makes up.
+#include "train/monitor/probe_schedule.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace ktrain {
+namespace {
+
+struct Spent {
+  std::int64_t probes = 0, first = -1, last = -1;
+  double plain = 0, extra = 0;
+};
+
+// Walks the steps [from, to); a plain step takes a second, a probe as much as `cost` says on top.
+template <class Cost>
+Spent walk(ProbeSchedule& schedule, std::int64_t from, std::int64_t to, Cost&& cost) {
+  Spent spent;
+  for (std::int64_t step = from; step < to; ++step) {
+    spent.plain += 1;
+    if (!schedule.due(step)) {
+      schedule.plain(1.0);
+      continue;
+    }
+    ++spent.probes;
+    if (spent.first < 0) spent.first = step + 1;
+    spent.last = step + 1;
+    spent.extra += cost(step);
+    schedule.probed(step, 1.0 + cost(step));
+  }
+  return spent;
+}
+
+TEST(ProbeSchedule, CheapProbesKeepTheBurstAndTheInterval) {
+  ProbeSchedule schedule(MonitorPlan{}, 10000, false);
+  const Spent spent = walk(schedule, 0, 10000, [](std::int64_t) { return 0.5; });
+  EXPECT_EQ(spent.first, 10);
+  EXPECT_EQ(spent.probes, 20 + (10000 - 200) / 50);
+  EXPECT_EQ(schedule.interval(), 50);
+  EXPECT_EQ(schedule.take_notice(), "");
+  EXPECT_LE(spent.extra, 0.03 * spent.plain);
+}
+
+TEST(ProbeSchedule, BudgetHoldsHoweverDearProbesAreAndHoweverShortTheRun) {
+  for (const std::int64_t steps : {60, 125, 500, 2000, 20000})
+    for (const double cost : {0.05, 0.6, 1.5, 4.0, 40.0}) {
+      ProbeSchedule schedule(MonitorPlan{}, steps, false);
+      const Spent spent = walk(schedule, 0, steps, [&](std::int64_t) { return cost; });
+      // The first probe is taken before anybody knows what it costs.
+      EXPECT_LE(spent.extra, std::max(0.03 * static_cast<double>(steps), cost) + 1e-9)
+          << steps << " steps, cost " << cost;
+      EXPECT_GE(spent.probes, 1);
+    }
+}
+
+TEST(ProbeSchedule, BudgetHoldsWhenProbesDiffer) {
+  // Every fifth one measures more.
+  ProbeSchedule schedule(MonitorPlan{}, 2000, false);
+  std::int64_t probe = 0;
+  double extra = 0;
+  for (std::int64_t step = 0; step < 2000; ++step) {
+    if (!schedule.due(step)) {
+      schedule.plain(1.0);
+      continue;
+    }
+    const double cost = probe++ % 5 == 0 ? 2.5 : 0.5;
+    extra += cost;
+    schedule.probed(step, 1.0 + cost);
+  }
+  EXPECT_LE(extra, 0.03 * 2000);
+  EXPECT_GE(extra, 0.02 * 2000) << "and the budget is used";
+}
+
+TEST(ProbeSchedule, ProbesThatBecomeDearerStretchTheIntervalAndItIsSaid) {
+  ProbeSchedule schedule(MonitorPlan{}, 10000, false);
+  const auto cost = [](std::int64_t step) { return step < 2000 ? 0.6 : 6.0; };
+  const Spent before = walk(schedule, 0, 5000, cost);
+  EXPECT_GT(schedule.interval(), 100);
+  EXPECT_NE(schedule.take_notice().find("instead of 50"), std::string::npos);
+  EXPECT_EQ(schedule.take_notice(), "") << "once";
+  const Spent after = walk(schedule, 5000, 10000, cost);
+  EXPECT_LE(before.extra + after.extra, 0.03 * 10000);
+}
+
+TEST(ProbeSchedule, SurgeryProbesEveryStep) {
+  ProbeSchedule schedule(MonitorPlan{}, 100, true);
+  EXPECT_EQ(walk(schedule, 0, 100, [](std::int64_t) { return 5.0; }).probes, 100);
+}
+
+TEST(ProbeSchedule, GoesOnWithTheSameStepsAfterItWasSaved) {
+  const auto cost = [](std::int64_t step) { return 0.5 + 0.01 * static_cast<double>(step % 7); };
+  ProbeSchedule whole(MonitorPlan{}, 1000, false), first(MonitorPlan{}, 1000, false),
+      second(MonitorPlan{}, 1000, false);
+  const Spent want = walk(whole, 0, 1000, cost);
+  const Spent a = walk(first, 0, 333, cost);
+  second.restore(nlohmann::json::parse(first.state().dump()));
+  const Spent b = walk(second, 333, 1000, cost);
+  EXPECT_EQ(a.probes + b.probes, want.probes);
+  EXPECT_EQ(b.last, want.last);
+  EXPECT_EQ(second.state(), whole.state());
+}
+
+}  // namespace
+}  // namespace ktrain

@@ -1,0 +1,16 @@
+// A loss with a gradient that has nothing to do with any other: the negative control.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "runtime/tensor.h"
+
+namespace ktrain {
+
+// sum over all maps of <r, map>, r = +-1 / sqrt(elements of all maps), signs a function of (seed,
+// step, element): its cotangent at the maps has norm 1. Shape {1}, differentiable.
+[[nodiscard]] Tensor random_sign_sum(const std::vector<Tensor>& maps, std::uint64_t seed,
+                                     std::int64_t step);
+
+}  // namespace ktrain

@@ -1,0 +1,77 @@
+// Sums of gradients over blocks of probes, as count sketches: what the cross-batch cosine is
+// estimated from (train/monitor/cross_batch.h), since products of sums cannot be had from Gram
+// matrices of single batches.
+//
+// A window has kBlocks blocks. The first ones hold one probe each; when all are full, neighbours
+// are joined and blocks hold twice as many, until the window is as long as the plan says; from then
+// on the oldest block makes room. Hashes change with the segment: what a fixed hash gets wrong
+// would not average out.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/gram.h"
+#include "runtime/tensor.h"
+#include "train/checkpoint_file.h"
+#include "train/monitor/cross_batch.h"
+#include "train/monitor/layer_groups.h"
+
+namespace ktrain {
+
+class SketchBlocks {
+ public:
+  static constexpr std::int64_t kBlocks = 16;
+
+  struct Options {
+    std::int64_t losses = 2;
+    std::int64_t buckets =
+        16384;  // a power of two; groups of that many elements or fewer are kept whole
+    std::int64_t window = 64;  // probes, kBlocks times a power of two
+    std::uint64_t seed = 1;
+  };
+
+  SketchBlocks(const ContextPtr& context, const LayerGroups& groups, const Options& options);
+
+  // Forgets all and takes other hashes.
+  void begin_segment();
+  // The block of a new probe; `add` then collects one parameter's gradients: `vectors` as in
+  // kernels/gram.h.
+  void begin_probe();
+  void add(LayerGroups::Place place, Span<const Span<const float>> vectors,
+           const Remainder& remainder);
+
+  [[nodiscard]] std::int64_t segment() const { return segment_; }
+  // Probes in the window, and in each of its blocks (the last one may hold fewer).
+  [[nodiscard]] std::int64_t probes() const { return probes_; }
+  [[nodiscard]] std::int64_t probes_per_block() const { return per_block_; }
+  [[nodiscard]] std::int64_t blocks() const { return used_; }
+  [[nodiscard]] bool window_full() const { return probes_ >= options_.window; }
+
+  // Of one group, the oldest block first, without the mean squares. Not exact: see
+  // kernels/count_sketch.h.
+  [[nodiscard]] BlockSums sums(std::size_t group) const;
+
+  [[nodiscard]] std::vector<NamedArray> state() const;
+  // The numbers beside the arrays: segment, probes, probes per block, newest block.
+  [[nodiscard]] std::vector<std::int64_t> numbers() const;
+  // The reverse of both. False when the file has none that fit; then nothing has changed.
+  [[nodiscard]] bool restore(const LoadedCheckpoint& from, std::span<const std::int64_t> numbers);
+
+ private:
+  [[nodiscard]] Rows<float> rows(std::size_t group, std::int64_t block);
+  void clear(std::int64_t block);
+  void join_neighbours();
+
+  Options options_;
+  std::vector<std::string> names_;
+  std::vector<Tensor> sums_;  // by group: blocks * losses x columns
+  std::vector<bool> identity_;
+  std::int64_t segment_ = 0, probes_ = 0, per_block_ = 1;
+  std::int64_t newest_ = -1, filled_ = 0;  // the newest block, probes in it
+  std::int64_t used_ = 0;                  // blocks in use
+};
+
+}  // namespace ktrain
