@@ -29,9 +29,7 @@ TEST(BuiltInPlans, AreTheFilesOfConfigsAndAllOfThemLoad) {
     if (is_recovery_text(plan.text)) {
       Recovery recovery = load_recovery(file);
       EXPECT_NO_THROW((void)load_plans(recovery, {}, "runs")) << file;
-    } else if (std::string_view(plan.text).find("
-[[arm]]
-") != std::string_view::npos) {
+    } else if (std::string_view(plan.text).find("\n[[arm]]\n") != std::string_view::npos) {
       EXPECT_NO_THROW((void)experiment::load_design(file)) << file;
     } else {
       EXPECT_NO_THROW((void)load_plan(file)) << file;
