@@ -1,4 +1,4 @@
-# make run: install what is missing, build, train plan A on the built-in data.  make test: the same set-up, then every test.
+# make run: install what is missing, build, train plan A on the built-in data, write its report.  make test: the same set-up, then every test.
 BUILD := build/release
 PLAN := configs/plan_a.cfg
 
@@ -6,6 +6,7 @@ PLAN := configs/plan_a.cfg
 run: setup
 	scripts/build.sh $(BUILD) ktrain
 	$(BUILD)/ktrain $(PLAN)
+	$(BUILD)/ktrain report $(patsubst configs/%.cfg,runs/%,$(PLAN))
 
 test: build
 	scripts/test.sh $(BUILD)

@@ -81,4 +81,11 @@ struct QueueContrast {
 [[nodiscard]] Tensor pixel_gate(const Tensor& x, const Tensor& w, const Tensor& b,
                                 const Tensor& strength);
 
+// ---- moving averages (runtime/ops/moving_average.cpp); not differentiable
+
+// y = x, element by element. Same shapes.
+void copy_into(Tensor& y, const Tensor& x);
+// y = keep y + (1 - keep) x, in place. Same shapes.
+void blend_into(Tensor& y, const Tensor& x, double keep);
+
 }  // namespace ktrain

@@ -273,7 +273,7 @@ void remedy_keys(RemedyPlan& remedy, KeyList& keys) {
   keys.text("remedy.groups", remedy.groups,
             "cut: layer groups below which the auxiliary losses are scaled; \"visible\" is all of "
             "that stream's");
-  keys.number("remedy.scale", remedy.scale, 0, 100, "cut: the factor there");
+  keys.number("remedy.scale", remedy.scale, 0, 1, "cut: the factor there");
   keys.number("remedy.beta", remedy.beta, 0, 0.9999999,
               "pc_asym: decay of the running mean of detection's gradient");
   keys.flag("remedy.always", remedy.always,
@@ -281,11 +281,12 @@ void remedy_keys(RemedyPlan& remedy, KeyList& keys) {
   keys.number("remedy.gate_beta", remedy.gate_beta, 0, 0.9999999,
               "gate: decay of the averaged products");
   keys.flag("remedy.gate_hard", remedy.gate_hard, "gate: all or nothing instead of the cosine");
-  keys.number("remedy.cagrad_c", remedy.cagrad_c, 0, 1, "cagrad: radius of the ball, by the mean");
+  keys.number("remedy.cagrad_c", remedy.cagrad_c, 0, 0.999999,
+              "cagrad: radius of the ball, by the mean");
   keys.flag("remedy.cagrad_rescale", remedy.cagrad_rescale, "cagrad: divide by 1 + c^2");
   keys.number("remedy.gradnorm_alpha", remedy.gradnorm_alpha, 0, 10,
               "gradnorm: how much slower losses are favoured");
-  keys.number("remedy.gradnorm_rate", remedy.gradnorm_rate, 0, 1,
+  keys.number("remedy.gradnorm_rate", remedy.gradnorm_rate, 1e-9, 1,
               "gradnorm: learning rate of the weights");
 }
 

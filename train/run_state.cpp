@@ -20,6 +20,14 @@ std::int64_t whole_number(const LoadedCheckpoint& from, const std::string& key) 
   return value;
 }
 
+// A checkpoint from before a key existed was made with what is the key's default now.
+Metadata with_defaults(Metadata found) {
+  Plan plan;
+  for (const PlanKey& key : plan_keys(plan))
+    if (!key.may_change) found.try_emplace(fmt::format("plan.{}", key.name), value_text(key));
+  return found;
+}
+
 Metadata plan_identity(const Plan& plan) {
   Plan copy = plan;
   Metadata identity;
@@ -62,7 +70,7 @@ Metadata state_metadata(const Metadata& identity, const Progress& progress, cons
 
 Progress restore_state(const LoadedCheckpoint& from, const Metadata& identity,
                        TrainingStep& training, EarlyStop& stop) {
-  check_identity(from.path(), from.metadata(), identity);
+  check_identity(from.path(), with_defaults(from.metadata()), identity);
   Progress progress;
   progress.step = from.step();
   progress.epoch = whole_number(from, "epoch");
@@ -101,7 +109,7 @@ std::optional<std::int64_t> threads_of_run(FileSystem& files, const std::string&
 }
 
 void check_made_by(const LoadedCheckpoint& from, const Plan& plan) {
-  check_identity(from.path(), from.metadata(), plan_identity(plan));
+  check_identity(from.path(), with_defaults(from.metadata()), plan_identity(plan));
 }
 
 }  // namespace ktrain

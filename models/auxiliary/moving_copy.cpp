@@ -1,6 +1,6 @@
 #include "models/auxiliary/moving_copy.h"
 
-#include "kernels/elementwise.h"
+#include "runtime/ops_alignment.h"
 
 namespace ktrain {
 
@@ -26,10 +26,9 @@ void MovingCopy::bind() {
 void MovingCopy::follow(bool first) {
   for (Pair& pair : pairs_) {
     if (first || !pair.averaged)
-      KT_RUN(pair.copy.queue(), copy, pair.source.span<float>(), pair.copy.mutable_span<float>());
+      copy_into(pair.copy, pair.source);
     else
-      KT_RUN(pair.copy.queue(), blend, pair.source.span<float>(), pair.copy.mutable_span<float>(),
-             momentum_);
+      blend_into(pair.copy, pair.source, momentum_);
   }
 }
 

@@ -58,9 +58,10 @@ AlarmRule::Judgement AlarmRule::judge(const Key& key, const Cell& cell) const {
   found.tax = median_of(taxes);
   found.spoken = n >= options_.probes && r1 <= options_.r1;
   found.conflict = found.spoken && mean + found.half_width < -delta;
-  found.material =
-      (found.tax && *found.tax >= options_.tax) ||
-      static_cast<double>(cell.harmful) > options_.harmful * static_cast<double>(cell.steps);
+  // A loss without a weight costs detection nothing, whatever the whole step does.
+  found.material = cell.weight != 0 && ((found.tax && *found.tax >= options_.tax) ||
+                                        static_cast<double>(cell.harmful) >
+                                            options_.harmful * static_cast<double>(cell.steps));
   // A small tax ends what was said of its size; that the cosine is negative stays said.
   found.clear = (found.spoken && mean - found.half_width > -delta) ||
                 (cell.low_tax >= options_.probes && !found.material &&
@@ -122,6 +123,11 @@ std::vector<Alarm> AlarmRule::add(const ProbeRecord& record) {
       const Key key{group.group, summed.losses[j]};
       Cell& cell = cells_[key];
       if (new_segment(cell, summed, j)) {
+        // What was measured under another weight or rate is no evidence on this one.
+        if (cell.epoch == summed.epoch && cell.cosines.n() > 0) {
+          leave_one_out_.erase(key.second);
+          cross_batch_.erase(key);
+        }
         const AlarmLevel level = cell.level;
         cell = Cell{};
         cell.level = level;

@@ -115,7 +115,9 @@ std::vector<Tensor> Monitor::walk(const std::vector<LossTerm>& terms, const Tens
   input.half = recorded_ && plan_.half_every > 0 && schedule_->probes() % plan_.half_every == 0;
   std::vector<Tensor> gradients = probe_->walk(input);
   if (remedy_ && !context_->queue.planning) {
-    answers_ = remedy_->solve(probe_->record(term_values, clip_), probe_->references());
+    ProbeRecord record = probe_->record(term_values, clip_);
+    record.step = step_ + 1;  // the order that pcgrad draws is the step's
+    answers_ = remedy_->solve(record, probe_->references());
     if (remedy_->live()) probe_->apply(answers_, *remedy_, gradients);
   }
   return gradients;

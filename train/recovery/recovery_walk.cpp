@@ -52,7 +52,13 @@ int RecoveryWalk::run() {
     const RecoveryNode& node = recovery_.node(name);
     console_.text(fmt::format("\nnode      {}: {}", name, duty(node)));
     state("running", name);
-    auto record = act(node);
+    std::optional<OrderedJson> record;
+    try {
+      record = act(node);
+    } catch (const std::exception&) {
+      state("failed", name);  // the error itself is the command's to tell
+      throw;
+    }
     if (!record) {
       state("stopped", name);
       console_.result(fmt::format("{}: stopped on request in node {}; the same command goes on",

@@ -131,8 +131,8 @@ void add_alarms(const Report& report, Page& page) {
   for (const RunData& run : report.runs) {
     const auto alarms = run.monitor_of("alarm");
     if (alarms.empty()) {
-      body += absent(escaped(run.name) + (run.monitor.empty()
-                                              ? ": no monitor, so no alarm could be raised."
+      body += absent(escaped(run.name) + (run.monitor_of("probe").empty()
+                                              ? ": no probe was made, so no alarm could be raised."
                                               : ": the monitor raised no alarm."));
       continue;
     }
