@@ -67,7 +67,7 @@ def kill_at(command, run, step):
 
 
 def wanted(run):
-    """{tag: {step: value}} of scalars.jsonl."""
+    """{tag: {step: value}} of scalars.jsonl and of the audits in monitor.jsonl."""
     tags = {}
     for line in (run / "scalars.jsonl").read_text().splitlines():
         record = json.loads(line)
@@ -77,6 +77,14 @@ def wanted(run):
                 if record["step"] in tag:
                     sys.exit(f"scalars.jsonl has {key} twice at step {record['step']}")
                 tag[record["step"]] = as_float(value)
+    # The weight audit is the one record of monitor.jsonl that a run on detection alone has.
+    for line in (run / "monitor.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        if record["kind"] != "audit":
+            continue
+        for key, name in (("cfg", "configured"), ("applied", "applied")):
+            for term, value in record[name].items():
+                tags.setdefault(f"w/{key}/{term}", {})[record["step"]] = as_float(value)
     return tags
 
 
