@@ -1,7 +1,6 @@
 #include "train/run_folder.h"
 
 #include <charconv>
-#include <ctime>
 #include <filesystem>
 #include <sstream>
 #include <vector>
@@ -9,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/fault.h"
+#include "train/utc_time.h"
 
 namespace ktrain {
 namespace {
@@ -16,15 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 const std::string kScalars = "scalars.jsonl", kMonitor = "monitor.jsonl", kResults = "results.csv",
                   kLog = "train.log";
-
-std::string time_text() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  char text[32];
-  const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return {text, size};
-}
 
 // Complete lines of a text; what follows the last line's end is not one.
 std::vector<std::string> lines_of(const std::string& text) {
@@ -91,7 +82,7 @@ void RunFolder::append(std::ofstream& stream, const std::string& name, const std
 }
 
 void RunFolder::log(const std::string& text) {
-  const std::string time = time_text();
+  const std::string time = utc_now();
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) append(log_, kLog, time + "  " + line);
 }

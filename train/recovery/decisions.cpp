@@ -1,22 +1,12 @@
 #include "train/recovery/decisions.h"
 
-#include <ctime>
-
 #include "runtime/fault.h"
+#include "train/utc_time.h"
 
 namespace ktrain {
 namespace {
 
 const std::string kFile = "decisions.jsonl", kMarkdown = "recovery.md";
-
-std::string time_text() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  char text[32];
-  const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return {text, size};
-}
 
 // Where two records part, and what stands there.
 std::string first_difference(const OrderedJson& before, const OrderedJson& now) {
@@ -69,7 +59,7 @@ const OrderedJson& Decisions::add(OrderedJson record) {
       folder_.write(kMarkdown, decisions_markdown(recovery_, records_));
     return records_.back();
   }
-  full["time"] = time_text();
+  full["time"] = utc_now();
   records_.push_back(std::move(full));
   write();
   return records_.back();
