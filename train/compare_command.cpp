@@ -132,8 +132,7 @@ std::string curve_text(const Comparison& c, const std::string& metric) {
 std::string pair_text(const PairedComparison& pair, const ComparisonOptions& options) {
   const std::string what = fmt::format("{} (epoch {}) minus A (epoch {})", letter(pair.run),
                                        pair.epoch, pair.first_epoch);
-  if (!pair.refused.empty())
-    return fmt::format("{}: no difference, because {}\n", what, pair.refused);
+  if (!pair.refused.empty()) return fmt::format("{}: not compared: {}\n", what, pair.refused);
   std::vector<std::vector<std::string>> rows = {
       {what, "difference", fmt::format("{:g} % interval", options.bootstrap.level * 100)}};
   for (const MetricDifference& d : pair.differences) {
@@ -173,10 +172,13 @@ std::string comparison_text(const Comparison& c, const ComparisonOptions& option
     if (const std::string curve = curve_text(c, metric); !curve.empty()) text += '\n' + curve;
   text += '\n';
   for (const PairedComparison& pair : c.pairs) text += pair_text(pair, options);
-  text += fmt::format(
-      "paired bootstrap over images, {} resamples, seed {}: what other images of the same kind\n"
-      "would have given; it says nothing about other seeds\n",
-      options.bootstrap.resamples, options.bootstrap.seed);
+  const bool compared = std::any_of(c.pairs.begin(), c.pairs.end(),
+                                    [](const PairedComparison& p) { return p.refused.empty(); });
+  if (compared)
+    text += fmt::format(
+        "paired bootstrap over images, {} resamples, seed {}: what other images of the same kind\n"
+        "would have given; it says nothing about other seeds\n",
+        options.bootstrap.resamples, options.bootstrap.seed);
   for (const std::string& warning : c.warnings) text += "warning   " + warning + '\n';
   return text;
 }
