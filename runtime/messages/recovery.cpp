@@ -29,6 +29,10 @@ constexpr auto kMessages = std::to_array<Message>({
     {"KT-REC-003", Exit::kPlan, "a recovery file is given as a plan",
      "A recovery file names plans and what to decide between them. `ktrain recover FILE` carries "
      "it out; `ktrain FILE` trains by one plan."},
+    {"KT-REC-004", Exit::kNonFinite, "no run is left to take a checkpoint from",
+     "A run that ends by its own numbers (a loss or a gradient that is not finite) has failed: the "
+     "recovery records that and goes on. Here a checkpoint was to be taken from the best of some "
+     "runs, and all of them have failed. Add a run that does not, or lower their rates."},
 });
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "runtime/fault.h"
 #include "train/early_stop.h"
 
 namespace ktrain {
@@ -47,6 +48,37 @@ Recovery thresholds() {
 bool reaches(const Subject& s, const std::string& level) {
   const Recovery r = thresholds();
   return judge(r, r.level(level), s).holds;
+}
+
+TEST(Judge, ARunThatFailedReachesNothingWhateverItHadReached) {
+  Subject s = subject(curve(1, {0.70, 0.71, 0.72}, {0.9, 0.9, 0.9}), "failed");
+  s.failure = "KT-NUM-001: step 9: macl is nan";
+  for (const char* const level : {"success", "partial", "optimal"}) EXPECT_FALSE(reaches(s, level));
+  const Recovery r = thresholds();
+  const Verdict verdict = judge(r, r.level("partial"), s);
+  ASSERT_EQ(verdict.criteria.size(), 1U);
+  EXPECT_EQ(verdict.criteria[0].found, s.failure);
+  EXPECT_EQ(s.evidence()["failure"], s.failure);
+  EXPECT_EQ(s.evidence()["epoch"], 3);
+  Subject early = subject({}, "failed");
+  early.failure = s.failure;
+  EXPECT_FALSE(reaches(early, "partial"));
+  EXPECT_FALSE(early.evidence().contains("epoch"));
+}
+
+TEST(Judge, TheBetterIsNoneThatFailed) {
+  const Recovery r = thresholds();
+  Subject failed = subject(curve(1, {0.9}), "failed"), good = subject(curve(1, {0.5}), "done");
+  failed.failure = "KT-NUM-001: step 9: macl is nan";
+  EXPECT_EQ(&better_of(r, {&failed, &good}), &good);
+  EXPECT_EQ(&better_of(r, {&good, &failed}), &good);
+  try {
+    (void)better_of(r, {&failed, &failed});
+    FAIL() << "no fault";
+  } catch (const Fault& fault) {
+    EXPECT_EQ(fault.id(), "KT-REC-004");
+    EXPECT_THAT(fault.what(), HasSubstr("macl is nan"));
+  }
 }
 
 TEST(Trend, LooksFromTheBestToTheLast) {

@@ -106,6 +106,23 @@ TEST(RecoveryFile, ARuleThatMightNeverHoldIsNoWayToResults) {
   EXPECT_THAT(fault, HasSubstr("not marked on every way"));
 }
 
+// A plan that only a hypothesis asks for must be able to run at every end.
+TEST(RecoveryFile, AHypothesisCollectsWhatCanRunEverywhere) {
+  const std::string with_plan = replaced(kTree, "[levels]", "c = { file = \"c.cfg\" }\n[levels]");
+  EXPECT_THAT(fault_of(with_plan), HasSubstr("plans.c is run by no node, and no hypothesis"));
+  const std::string claim =
+      "[hypotheses]\nx = { text = \"t\", measure = \"positives\", runs = [\"a\", \"c\"], collect = "
+      "true }\n";
+  EXPECT_EQ(fault_of(with_plan + claim), "no fault");
+  EXPECT_THAT(parse_recovery(with_plan + claim, "dir/tree.cfg").hypotheses[0].plans(),
+              testing::ElementsAre("a", "c"));
+  EXPECT_THAT(fault_of(replaced(with_plan + claim, "file = \"c.cfg\"",
+                                "file = \"c.cfg\", start = \"recovered\"")),
+              HasSubstr("starts from 'recovered'; that is not marked on every way"));
+  EXPECT_THAT(fault_of(with_plan + replaced(claim, "collect = true", "collect = 1")),
+              HasSubstr("wanted true or false"));
+}
+
 TEST(RecoveryFile, IsToldFromAPlan) {
   EXPECT_TRUE(is_recovery_text("# a tree\n\n  [recovery]\nstart = \"a\"\n"));
   EXPECT_FALSE(is_recovery_text("# [recovery]\ninclude = [\"base.cfg\"]\n"));

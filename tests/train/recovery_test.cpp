@@ -62,11 +62,12 @@ class Tree {
   [[nodiscard]] std::string file() const {
     return fs::path(tiny.plan()).parent_path() / "tree.cfg";
   }
-  [[nodiscard]] std::string folder(const std::string& runs = "") const {
-    return (runs.empty() ? tiny.runs() : runs) + "/tree";
+  [[nodiscard]] std::string folder(const std::string& runs = "",
+                                   const std::string& name = "tree") const {
+    return (runs.empty() ? tiny.runs() : runs) + "/" + name;
   }
-  int run(RecoverCommand command = {}) {
-    command.file = file();
+  int run(RecoverCommand command = {}, const std::string& name = "tree") {
+    command.file = fs::path(tiny.plan()).parent_path() / (name + ".cfg");
     if (command.runs == "runs") command.runs = tiny.runs();
     std::ostringstream out;
     const int code = run_recover(command, out);
@@ -81,9 +82,10 @@ class Tree {
     }
     return "no fault";
   }
-  [[nodiscard]] std::vector<OrderedJson> decisions(const std::string& runs = "") const {
+  [[nodiscard]] std::vector<OrderedJson> decisions(const std::string& runs = "",
+                                                   const std::string& name = "tree") const {
     std::vector<OrderedJson> out;
-    std::istringstream lines(read_text(folder(runs) + "/decisions.jsonl"));
+    std::istringstream lines(read_text(folder(runs, name) + "/decisions.jsonl"));
     for (std::string line; std::getline(lines, line);) out.push_back(OrderedJson::parse(line));
     return out;
   }
@@ -243,6 +245,106 @@ TEST(Recovery, KilledAndStartedAgainItDecidesTheSame) {
                 .payload_hash(),
             read_checkpoint_file(real_file_system(), whole + "/tree/recovered.safetensors")
                 .payload_hash());
+}
+
+// Explodes within a few steps, each of which is saved as long as it is finite.
+const char* const kDiverging = R"(include = ["tiny.cfg"]
+init = { plan = "tiny.cfg" }
+optimizer = { kind = "sgd", lr = 100.0, clip = 0.0 }
+train.checkpoint_every = 1
+)";
+
+TEST(Recovery, ARunThatDivergesIsAFailureOfItsPlanAlone) {
+  Tree tree;
+  tree.tiny.write("a.cfg", kDiverging);
+  ASSERT_EQ(tree.run(), 0) << tree.output;
+  const auto decisions = tree.decisions();
+  EXPECT_EQ(decisions[1]["node"], "a");
+  EXPECT_THAT(decisions[1]["did"].get<std::string>(), HasSubstr("ran a, which failed: KT-NUM-0"));
+  const OrderedJson& evidence = decisions[1]["evidence"]["a"];
+  EXPECT_EQ(evidence["state"], "failed");
+  EXPECT_FALSE(evidence.contains("epoch"));
+  EXPECT_EQ(decisions[1]["checks"][0]["holds"], false);
+  EXPECT_EQ(decisions[1]["checks"][0]["criteria"][0]["name"], "finite");
+  EXPECT_EQ(decisions[1]["next"], "b");
+  EXPECT_EQ(decisions[3]["did"], "did not compare b with a");
+  EXPECT_THAT(decisions[3]["refused"].get<std::string>(), HasSubstr("a failed: KT-NUM-0"));
+  EXPECT_NE(decisions[5]["of"], "a");  // the mark is of another
+  const std::string text = read_text(tree.folder() + "/recovery.md");
+  EXPECT_THAT(text, HasSubstr("stage1 -> a -> b -> compare -> sweep -> mark -> last -> end"));
+  EXPECT_THAT(text, HasSubstr("- not compared: a failed: KT-NUM-0"));
+  EXPECT_THAT(text, HasSubstr("failed): no validation; KT-NUM-0"));
+
+  // The failure stands in the run's STATUS beside its checkpoint: it is not repeated.
+  const std::string before = read_text(tree.folder() + "/decisions.jsonl");
+  ASSERT_EQ(tree.run(), 0) << tree.output;
+  EXPECT_EQ(read_text(tree.folder() + "/decisions.jsonl"), before);
+  EXPECT_THAT(tree.output, Not(HasSubstr("resume ")));
+}
+
+TEST(Recovery, WhatOthersBuildOnMustNotDiverge) {
+  Tree tree;
+  const std::string text = read_text(tree.tiny.plan());
+  tree.tiny.write("tiny.cfg", [&] {
+    std::string diverging = text;
+    return diverging.replace(diverging.find("lr = 1e-3\nclip = 5.0"), 20,
+                             "kind = \"sgd\"\nlr = 100.0\nclip = 0.0");
+  }());
+  EXPECT_THAT(tree.fault(), HasSubstr("KT-NUM-0"));
+  EXPECT_THAT(read_text(tree.folder() + "/state.json"), HasSubstr("\"failed\""));
+  EXPECT_FALSE(fs::exists(tree.tiny.runs() + "/a"));
+}
+
+// What the way taken leaves out is carried out at the end, for the hypotheses that ask for it.
+TEST(Recovery, HypothesesCollectTheRunsThatTheyLack) {
+  Tree tree;
+  std::string text = kTree;
+  text.replace(text.find("map = 0.99"), 10, "map = 0.0 ");
+  // 16 probes make a window.
+  tree.tiny.write("a.cfg",
+                  "include = [\"tiny.cfg\"]\ninit = { plan = \"tiny.cfg\" }\ntrain.epochs = 4\n"
+                  "monitor = { interval = 1, burst = 0, budget_pct = 10000, window = 16 }\n"
+                  "model = { roi = { positive_share = 0.5 } }\n");
+  tree.tiny.write("b.cfg",
+                  "include = [\"a.cfg\"]\n[loss.macl]\nweight = 0.01\nrows = 4\nhidden = 16\n"
+                  "channels = 8\ntemperature = \"learned\"\n");
+  tree.tiny.write("tree.cfg", text);
+  ASSERT_EQ(tree.run(), 0);
+  EXPECT_THAT(read_text(tree.folder() + "/recovery.md"),
+              HasSubstr("b was not carried out on the way taken"));
+  text.insert(text.find("runs = [\"b\"]"), "collect = true, ");
+  text.insert(text.find("poor = "), "collect = true, ");
+  tree.tiny.write("collecting.cfg", text);
+  RecoverCommand command;
+  ASSERT_EQ(tree.run(command, "collecting"), 0) << tree.output;
+  std::vector<std::string> way;
+  for (const OrderedJson& d : tree.decisions("", "collecting"))
+    way.push_back(d["kind"] == "hypothesis" ? d["status"].get<std::string>()
+                                            : d["node"].get<std::string>());
+  EXPECT_THAT(way,
+              testing::ElementsAre("stage1", "a", "mark_a", "last", "end", "hypotheses.conflict",
+                                   "inconclusive", "inconclusive", "supported"));
+  const std::string found = read_text(tree.folder("", "collecting") + "/recovery.md");
+  EXPECT_THAT(found, HasSubstr("Way taken: stage1 -> a -> mark_a -> last -> end\n"));
+  EXPECT_THAT(found, Not(HasSubstr("untested")));
+}
+
+// Before the first node trains: b's folder holds another plan's run, and nothing else is there.
+TEST(Recovery, FoldersOfAllPlansAreLookedAtBeforeAnythingTrains) {
+  Tree tree;
+  RunCommand other = tree.tiny.command({"optimizer.lr=0.25", "init.plan="});
+  other.plan = fs::path(tree.tiny.plan()).parent_path() / "b.cfg";
+  ASSERT_EQ(tree.tiny.run(other), 0);
+  EXPECT_THAT(tree.fault(), HasSubstr("KT-CKPT-002"));
+  EXPECT_FALSE(fs::exists(tree.tiny.runs() + "/tiny"));
+}
+
+TEST(Recovery, ARunThatBeganElsewhereIsNotTaken) {
+  Tree tree;
+  ASSERT_EQ(tree.run(), 0);
+  fs::remove_all(tree.tiny.runs() + "/tiny");
+  EXPECT_THAT(tree.fault(), HasSubstr("but stage1 is not complete in"));
+  EXPECT_FALSE(fs::exists(tree.tiny.runs() + "/tiny"));
 }
 
 }  // namespace

@@ -13,20 +13,31 @@ std::string text_of(const OrderedJson& json, const char* key) {
 std::string first(const std::string& hash) { return hash.substr(0, 12); }
 
 std::string evidence_line(const std::string& name, const OrderedJson& e) {
+  const std::string failure = text_of(e, "failure");
+  if (!e.contains("epoch"))
+    return fmt::format("{} ({}, {}): no validation; {}", name, text_of(e, "run"),
+                       text_of(e, "state"), failure);
   std::string values;
   for (const auto& [metric, value] : e["metrics"].items())
     values += fmt::format("{}{} {:.4f}", values.empty() ? "" : ", ", metric, value.get<double>());
-  return fmt::format("{} ({}, {}): epoch {}, {}, {} boxes for {} wanted", name, text_of(e, "run"),
-                     text_of(e, "state"), e["epoch"].get<std::int64_t>(), values,
-                     e["dets"].get<std::int64_t>(), e["gts"].get<std::int64_t>());
+  return fmt::format("{} ({}, {}): {}epoch {}, {}, {} boxes for {} wanted", name, text_of(e, "run"),
+                     text_of(e, "state"), failure.empty() ? "" : failure + "; before that, ",
+                     e["epoch"].get<std::int64_t>(), values, e["dets"].get<std::int64_t>(),
+                     e["gts"].get<std::int64_t>());
 }
 
 std::string proof_lines(const OrderedJson& e, const std::string& indent) {
-  return fmt::format(
-      "{0}log line {1}, protocol {2}\n{0}checkpoint {3} #{4}, data #{5} (training) #{6} "
-      "(validation)\n",
-      indent, text_of(e, "log"), text_of(e, "protocol"), text_of(e, "checkpoint"),
-      first(text_of(e, "hash")), first(text_of(e, "data_train")), first(text_of(e, "data_val")));
+  if (!e.contains("epoch"))
+    return fmt::format("{}data #{} (training) #{} (validation)\n", indent,
+                       first(text_of(e, "data_train")), first(text_of(e, "data_val")));
+  const std::string began = text_of(e, "began");
+  return (began.empty() ? "" : fmt::format("{}began as {}\n", indent, began)) +
+         fmt::format(
+             "{0}log line {1}, protocol {2}\n{0}checkpoint {3} #{4}, data #{5} (training) #{6} "
+             "(validation)\n",
+             indent, text_of(e, "log"), text_of(e, "protocol"), text_of(e, "checkpoint"),
+             first(text_of(e, "hash")), first(text_of(e, "data_train")),
+             first(text_of(e, "data_val")));
 }
 
 std::string criteria_line(const OrderedJson& c) {
@@ -62,7 +73,7 @@ std::string decision_markdown(const OrderedJson& r) {
     text.back() = '\n';
   }
   if (r.contains("refused") && r["refused"].is_string())
-    text += fmt::format("- no difference, because {}\n", text_of(r, "refused"));
+    text += fmt::format("- not compared: {}\n", text_of(r, "refused"));
   if (r.contains("settings")) {
     text += "- settings that differ:";
     for (const auto& key : r["settings"]) text += fmt::format(" {}", key.get<std::string>());
@@ -101,6 +112,7 @@ std::string decisions_markdown(const Recovery& recovery, const std::vector<Order
       continue;
     }
     decisions += decision_markdown(r);
+    if (kind == "collect") continue;
     path += fmt::format("{}{}", path.empty() ? "" : " -> ", text_of(r, "node"));
     if (kind == "end") end = text_of(r, "did");
   }
@@ -128,6 +140,8 @@ std::string decision_text(const OrderedJson& r) {
     for (const auto& d : r["differences"])
       text += fmt::format("\n            {} minus {}: {}", text_of(r, "of"), text_of(r, "minus"),
                           difference_line(d));
+  if (!text_of(r, "refused").empty())
+    text += fmt::format("\n            not compared: {}", text_of(r, "refused"));
   if (r.contains("checks"))
     for (const auto& check : r["checks"]) {
       text += fmt::format("\n            {}", verdict_line(check));

@@ -11,12 +11,17 @@ const ValidationRecord& Subject::best_record() const {
 }
 
 OrderedJson Subject::evidence() const {
+  OrderedJson json = {{"run", folder}, {"state", state}};
+  if (!failure.empty()) json["failure"] = failure;
+  json["validations"] = validations.size();
+  if (best < 0 && !failure.empty()) {
+    json["data_train"] = train_hash;
+    json["data_val"] = val_hash;
+    return json;
+  }
   const ValidationRecord& v = best_record();
-  OrderedJson json = {{"run", folder},
-                      {"state", state},
-                      {"validations", validations.size()},
-                      {"epoch", v.epoch},
-                      {"step", v.step}};
+  json["epoch"] = v.epoch;
+  json["step"] = v.step;
   for (const auto& [metric, value] : v.metrics) json["metrics"][metric] = value;
   json["gts"] = v.gts;
   json["dets"] = v.dets;
@@ -24,6 +29,7 @@ OrderedJson Subject::evidence() const {
   json["protocol"] = v.fingerprint;
   json["checkpoint"] = checkpoint;
   json["hash"] = hash;
+  if (!began.empty()) json["began"] = began;
   json["data_train"] = train_hash;
   json["data_val"] = val_hash;
   return json;
@@ -78,6 +84,11 @@ OrderedJson Verdict::json() const {
 
 Verdict judge(const Recovery& recovery, const RecoveryLevel& level, const Subject& subject) {
   Verdict verdict{subject.name, level.name, true, {}};
+  if (!subject.failure.empty()) {
+    verdict.criteria.push_back({"finite", subject.failure, "a run to its end", false});
+    verdict.holds = false;
+    return verdict;
+  }
   const ValidationRecord& best = subject.best_record();
   for (const auto& [metric, bound] : level.bounds) {
     const auto value = best.metric(metric);
@@ -110,12 +121,21 @@ Verdict judge(const Recovery& recovery, const RecoveryLevel& level, const Subjec
 
 const Subject& better_of(const Recovery& recovery, const std::vector<const Subject*>& subjects) {
   const bool lower = lower_is_better(recovery.metric);
-  const Subject* best = subjects.at(0);
+  const Subject* best = nullptr;
+  std::string failures;
   for (const Subject* const s : subjects) {
+    if (!s->failure.empty()) {
+      failures += fmt::format("; {}: {}", s->name, s->failure);
+      continue;
+    }
+    if (best == nullptr) best = s;
     const double value = *s->best_record().metric(recovery.metric);
     const double before = *best->best_record().metric(recovery.metric);
     if (lower ? value < before : value > before) best = s;
   }
+  if (best == nullptr)
+    throw_fault("KT-REC-004", "{}: of {} runs to choose a checkpoint from, all have failed{}",
+                recovery.file, subjects.size(), failures);
   return *best;
 }
 

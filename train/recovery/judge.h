@@ -16,14 +16,18 @@ using OrderedJson = nlohmann::ordered_json;
 // Enough to find and check every number again.
 struct Subject {
   std::string name = {}, folder = {};
-  std::string state = {};  // "done", "stopped early"; "swept"
+  std::string state = {};    // "done", "stopped early", "failed"; "swept"
+  std::string failure = {};  // of a run that its own numbers have ended: what was not finite
   std::vector<ValidationRecord> validations = {};
   std::int64_t best = -1;                  // of validations; -1: none has the metric
   std::string checkpoint = {}, hash = {};  // of the best: file, SHA-256 of its arrays
+  std::string began = {};                  // what the weights of a run began as
   std::string train_hash = {}, val_hash = {};
 
   [[nodiscard]] const ValidationRecord& best_record() const;
-  // {"run", "state", "epoch", "step", "metrics", "log", "protocol", "checkpoint", "hash", ...}
+  // {"run", "state", "failure", "validations", "epoch", "step", "metrics", "log", "protocol",
+  // "checkpoint", "hash", "began", ...}; a run that failed before its first validation has no
+  // "epoch" to "hash".
   [[nodiscard]] OrderedJson evidence() const;
 };
 
@@ -55,11 +59,12 @@ struct Verdict {
 };
 
 // Every bound is held against the best validation, the one whose checkpoint would be taken; numbers
-// of different epochs are never put together.
+// of different epochs are never put together. A run that failed reaches nothing.
 [[nodiscard]] Verdict judge(const Recovery& recovery, const RecoveryLevel& level,
                             const Subject& subject);
 
-// Of two subjects the better by the recovery's metric, the first of equals.
+// The better subject by the recovery's metric, the first of equals; those that failed are not among
+// them. Fault KT-REC-004 when all have.
 [[nodiscard]] const Subject& better_of(const Recovery& recovery,
                                        const std::vector<const Subject*>& subjects);
 

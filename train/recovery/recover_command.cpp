@@ -7,6 +7,7 @@
 
 #include "runtime/fault.h"
 #include "train/built_in_plans.h"
+#include "train/recovery/plan_run.h"
 #include "train/recovery/recovery_walk.h"
 
 namespace ktrain {
@@ -53,6 +54,7 @@ int run_recover(const RecoverCommand& command, std::ostream& out) {
   const Notice notice = [&](const std::string& line) { console.text("notice    " + line); };
   read_data(plans, notice);
   if (command.fresh) move_away(recovery, plans, command.runs, console);
+  check_run_folders(plans, recovery, notice);
   RunFolder folder(real_file_system(), recovery_folder(recovery, command.runs), notice);
   folder.write("recovery.txt", recovery_text(recovery, plans));
   return RecoveryWalk(recovery, plans, command.runs, folder, console, signals).run();

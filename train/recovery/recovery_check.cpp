@@ -108,16 +108,24 @@ class Walk {
                     "out on every way there",
                     place, node.name, printable(name));
     };
-    if (!node.run.empty()) {
-      const RecoveryPlan& plan = recovery_.plan(node.run);
+    const auto can_start = [&](const std::string& name, const std::string& place) {
+      const RecoveryPlan& plan = recovery_.plan(name);
       if (!plan.start.empty() && !marks.contains(plan.start))
         throw_fault("KT-CFG-008",
                     "{}: nodes.{} runs {}, which starts from '{}'; that is not marked on every "
                     "way there",
-                    node.place, node.name, plan.name, printable(plan.start));
-      if (!plan.after.empty() && plan.start.empty()) ran(plan.after, node.place);
+                    place, node.name, plan.name, printable(plan.start));
+      if (!plan.after.empty() && plan.start.empty()) ran(plan.after, place);
+    };
+    if (!node.run.empty()) {
+      can_start(node.run, node.place);
       runs.insert(node.run);
     }
+    if (!node.end.empty())
+      for (const RecoveryHypothesis& h : recovery_.hypotheses)
+        if (h.collect)
+          for (const std::string& name : h.plans())
+            if (!runs.contains(name)) can_start(name, h.place);
     if (node.sweep) {
       ran(node.sweep->of, node.place);
       runs.insert(node.name);
@@ -156,7 +164,14 @@ void check_names(const Recovery& r) {
     const bool used = std::any_of(r.nodes.begin(), r.nodes.end(), [&](const RecoveryNode& node) {
       return node.run == plan.name || (node.sweep && node.sweep->on == plan.name);
     });
-    if (!used) throw_fault("KT-CFG-008", "{}: plans.{} is run by no node", plan.place, plan.name);
+    const bool collected =
+        std::any_of(r.hypotheses.begin(), r.hypotheses.end(), [&](const RecoveryHypothesis& h) {
+          const auto names = h.plans();
+          return h.collect && std::find(names.begin(), names.end(), plan.name) != names.end();
+        });
+    if (!used && !collected)
+      throw_fault("KT-CFG-008", "{}: plans.{} is run by no node, and no hypothesis collects it",
+                  plan.place, plan.name);
   }
   want(r.start, nodes, r.file, "node");
   std::vector<std::string_view> subjects = plans;
@@ -193,8 +208,7 @@ void check_hypotheses(const Recovery& r) {
     if (arms ? h.poor.empty() || h.good.empty() : h.runs.empty())
       throw_fault("KT-CFG-008", "{}: hypotheses.{} ({}) has no {}", h.place, h.name, h.measure,
                   arms ? "'poor' and 'good', each [with, without]" : "'runs'");
-    for (const auto* list : {&h.runs, &h.poor, &h.good})
-      for (const std::string& name : *list) want(name, plans, h.place, "plan");
+    for (const std::string& name : h.plans()) want(name, plans, h.place, "plan");
   }
 }
 

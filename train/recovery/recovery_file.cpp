@@ -88,6 +88,7 @@ RecoveryNode read_node(const std::string& name, StrictTable& table) {
 RecoveryHypothesis read_hypothesis(const std::string& name, StrictTable& table) {
   RecoveryHypothesis h{.name = name, .place = table.place(), .text = table.required("text")};
   h.measure = one_of(table, "measure", table.required("measure"), kMeasures);
+  h.collect = table.flag("collect").value_or(false);
   if (h.measure == "conflict") {
     h.runs = table.texts("runs");
     h.loss = table.required("loss");
@@ -151,6 +152,14 @@ const T& named(const std::vector<T>& list, std::string_view name) {
 }
 
 }  // namespace
+
+std::vector<std::string> RecoveryHypothesis::plans() const {
+  std::vector<std::string> names;
+  for (const auto* list : {&runs, &poor, &good})
+    for (const std::string& plan : *list)
+      if (std::find(names.begin(), names.end(), plan) == names.end()) names.push_back(plan);
+  return names;
+}
 
 const RecoveryPlan& Recovery::plan(std::string_view n) const { return named(plans, n); }
 const RecoveryLevel& Recovery::level(std::string_view n) const { return named(levels, n); }

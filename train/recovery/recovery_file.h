@@ -68,10 +68,15 @@ struct RecoveryNode {
 //   positives    runs, least, most_empty
 struct RecoveryHypothesis {
   std::string name = {}, place = {}, text = {}, measure = {};
+  // Whether runs that it looks at and that the way taken has left out are carried out at the end.
+  bool collect = false;
   std::vector<std::string> runs = {}, poor = {}, good = {};
   std::string loss = {}, factor = {};
   double delta = 0.02, share = 0.5, margin = 0.0, least = 0.0, most_empty = 0.0;
   std::int64_t windows = 3;
+
+  // The plans that it looks at, each once.
+  [[nodiscard]] std::vector<std::string> plans() const;
 };
 
 struct Recovery {

@@ -116,7 +116,9 @@ std::string recovery_text(const Recovery& r, const LoadedPlans& plans) {
   for (const RecoveryNode& node : r.nodes) text += node_text(node);
   if (!r.hypotheses.empty()) text += "\nhypotheses, looked at once an end is reached\n";
   for (const RecoveryHypothesis& h : r.hypotheses)
-    text += fmt::format("  {}: {}\n      by {}\n", h.name, h.text, h.measure);
+    text += fmt::format("  {}: {}\n      by {} in {}{}\n", h.name, h.text, h.measure,
+                        fmt::join(h.plans(), ", "),
+                        h.collect ? "; those that the way taken leaves out are run" : "");
   text.pop_back();
   return text;
 }

@@ -1,16 +1,16 @@
 #include "train/recovery/recovery_walk.h"
 
+#include <algorithm>
 #include <csignal>
 
 #include <unistd.h>
 
 #include "runtime/fault.h"
-#include "train/checkpoint.h"
 #include "train/compare_command.h"
 #include "train/recovery/hypothesis.h"
 #include "train/recovery/mark.h"
+#include "train/recovery/plan_run.h"
 #include "train/recovery/sweep.h"
-#include "train/run_state.h"
 #include "train/trainer.h"
 
 namespace ktrain {
@@ -22,16 +22,6 @@ std::string duty(const RecoveryNode& node) {
   if (node.mark) return "mark " + node.mark->as;
   if (!node.compare.empty()) return fmt::format("compare {}", fmt::join(node.compare, ", "));
   return node.end.empty() ? "decide" : "end";
-}
-
-// Whether the run has come to its end, by this very plan on this very data.
-bool is_complete(const LoadedPlan& plan, const Notice& notice) {
-  const auto last = take_checkpoint(real_file_system(), plan.folder + "/weights", "last", notice);
-  if (!last || last->metadata("ended").empty()) return false;
-  check_made_by(*last, plan.resolved.plan);
-  check_identity(last->path(), last->metadata(),
-                 {{"data.train", plan.train_hash}, {"data.val", plan.val_hash}});
-  return true;
 }
 
 }  // namespace
@@ -51,28 +41,54 @@ int RecoveryWalk::run() {
   for (std::string name = recovery_.start; !name.empty();) {
     const RecoveryNode& node = recovery_.node(name);
     console_.text(fmt::format("\nnode      {}: {}", name, duty(node)));
-    state("running", name);
-    std::optional<OrderedJson> record;
-    try {
-      record = act(node);
-    } catch (const std::exception&) {
-      state("failed", name);  // the error itself is the command's to tell
-      throw;
-    }
-    if (!record) {
-      state("stopped", name);
-      console_.result(fmt::format("{}: stopped on request in node {}; the same command goes on",
-                                  recovery_.name, name));
-      return code_;
-    }
+    std::optional<OrderedJson> record = guarded(name, duty(node), [&] { return act(node); });
+    if (!record) return code_;
     name = decide(node, *record);
     add(std::move(*record));
   }
   for (const RecoveryHypothesis& hypothesis : recovery_.hypotheses)
+    if (!collect(hypothesis)) return code_;
+  for (const RecoveryHypothesis& hypothesis : recovery_.hypotheses)
     add(test_hypothesis(recovery_, hypothesis, plans_, subjects_));
-  state("done", "");
+  state("done", "", "");
   console_.result(fmt::format("decisions {0}/recovery.md, {0}/decisions.jsonl", folder_.path()));
   return 0;
+}
+
+std::optional<OrderedJson> RecoveryWalk::guarded(
+    const std::string& node, const std::string& doing,
+    const std::function<std::optional<OrderedJson>()>& work) {
+  state("running", node, doing);
+  std::optional<OrderedJson> record;
+  try {
+    record = work();
+  } catch (const std::exception&) {
+    state("failed", node, doing);  // the error itself is the command's to tell
+    throw;
+  }
+  if (record) return record;
+  state("stopped", node, doing);
+  console_.result(
+      fmt::format("{}: stopped on request in {}; the same command goes on", recovery_.name, node));
+  return record;
+}
+
+bool RecoveryWalk::collect(const RecoveryHypothesis& hypothesis) {
+  if (!hypothesis.collect) return true;
+  const std::string place = "hypotheses." + hypothesis.name;
+  for (const std::string& name : hypothesis.plans()) {
+    if (subjects_.contains(name)) continue;
+    console_.text(fmt::format("\n{}: run {}, which the way taken has left out", place, name));
+    const auto did = guarded(place, "run " + name, [&] { return carry_out(name); });
+    if (!did) return false;
+    OrderedJson record = {{"kind", "collect"},
+                          {"node", place},
+                          {"say", "evidence that the way taken has left out; decides nothing"}};
+    record.update(*did);
+    record["kind"] = "collect";
+    add(std::move(record));
+  }
+  return true;
 }
 
 void RecoveryWalk::add(OrderedJson record) {
@@ -81,11 +97,12 @@ void RecoveryWalk::add(OrderedJson record) {
   console_.result(decision_text(written) + (decisions_.was_known() ? "  (as before)" : ""));
 }
 
-void RecoveryWalk::state(const std::string& what, const std::string& node) {
+void RecoveryWalk::state(const std::string& what, const std::string& node,
+                         const std::string& doing) {
   OrderedJson json = {{"state", what},
                       {"recovery", recovery_.name},
                       {"node", node},
-                      {"doing", node.empty() ? "" : duty(recovery_.node(node))},
+                      {"doing", doing},
                       {"decisions", decisions_.records().size()},
                       {"process", ::getpid()}};
   folder_.write("state.json", json.dump() + "\n");
@@ -94,7 +111,7 @@ void RecoveryWalk::state(const std::string& what, const std::string& node) {
 std::optional<OrderedJson> RecoveryWalk::act(const RecoveryNode& node) {
   std::optional<OrderedJson> did;
   if (!node.run.empty())
-    did = act_run(node);
+    did = carry_out(node.run);
   else if (node.sweep)
     did = act_sweep(node);
   else if (node.mark)
@@ -111,12 +128,27 @@ std::optional<OrderedJson> RecoveryWalk::act(const RecoveryNode& node) {
   return record;
 }
 
-std::optional<OrderedJson> RecoveryWalk::act_run(const RecoveryNode& node) {
-  const LoadedPlan& plan = plans_.at(node.run);
+std::optional<OrderedJson> RecoveryWalk::carry_out(const std::string& name) {
+  const LoadedPlan& plan = plans_.at(name);
   const Notice notice = [&](const std::string& line) { console_.text("notice    " + line); };
-  if (is_complete(plan, notice)) {
-    console_.text(fmt::format("run       {} is complete in {}", node.run, plan.folder));
-  } else {
+  const FoundRun found = find_run(plan, notice);
+  check_start_of(plan, found.init);
+  std::string failure = builds_on(plan) ? "" : found.failure;
+  if (found.complete)
+    console_.text(fmt::format("run       {} is complete in {}", name, plan.folder));
+  else if (failure.empty() && !train(plan, failure))
+    return std::nullopt;
+  const Subject& s = subjects_[name] = subject_of(plan, recovery_.metric, failure);
+  OrderedJson json = {
+      {"kind", "run"},
+      {"did", failure.empty() ? fmt::format("ran {}", name)
+                              : fmt::format("ran {}, which failed: {}", name, failure)}};
+  json["evidence"][name] = s.evidence();
+  return json;
+}
+
+bool RecoveryWalk::train(const LoadedPlan& plan, std::string& failure) {
+  try {
     Trainer trainer(plan.resolved,
                     {.folder = plan.folder,
                      .runs = runs_,
@@ -124,29 +156,32 @@ std::optional<OrderedJson> RecoveryWalk::act_run(const RecoveryNode& node) {
                      .fresh = false},
                     console_);
     code_ = exit_code(trainer.run(signals_));
-    if (code_ != 0) return std::nullopt;
+  } catch (const Fault& fault) {
+    // A run that diverges has failed, and that is a result: the tree says what comes then.
+    if (!is_divergence(fault.id()) || builds_on(plan)) throw;
+    failure = fault.what();
+    console_.text(fmt::format("failed    {}: {}", plan.entry->name, failure));
   }
-  const Subject& s = subjects_[node.run] = subject_of(plan);
-  OrderedJson json = {{"kind", "run"}, {"did", fmt::format("ran {}", node.run)}};
-  json["evidence"][node.run] = s.evidence();
-  return json;
+  return code_ == 0;
 }
 
-Subject RecoveryWalk::subject_of(const LoadedPlan& plan) const {
-  RunHistory history = read_run_history(plan.folder);
-  Subject out{.name = plan.entry->name, .folder = plan.folder, .state = history.ended};
-  out.validations = std::move(history.validations);
-  out.best = best_index(out.validations, recovery_.metric);
-  out.train_hash = history.train_hash;
-  out.val_hash = history.val_hash;
-  out.checkpoint = plan.folder + "/weights/best.safetensors";
-  const auto best = take_checkpoint(real_file_system(), plan.folder + "/weights", "best");
-  if (out.best < 0 || !best || best->step() != out.best_record().step)
-    throw_fault(
-        "KT-REC-002", "{}: wanted the checkpoint of the best validation, step {}; step {} is there",
-        out.checkpoint, out.best < 0 ? -1 : out.best_record().step, best ? best->step() : -1);
-  out.hash = best->payload_hash();
-  return out;
+bool RecoveryWalk::builds_on(const LoadedPlan& plan) const {
+  const bool before = std::any_of(plans_.begin(), plans_.end(), [&](const auto& entry) {
+    return entry.second.prerequisite == &plan;
+  });
+  return before ||
+         std::any_of(recovery_.nodes.begin(), recovery_.nodes.end(), [&](const RecoveryNode& node) {
+           return node.sweep && node.sweep->of == plan.entry->name;
+         });
+}
+
+void RecoveryWalk::check_start_of(const LoadedPlan& plan, const std::string& init) const {
+  const std::string& start = plan.entry->start;
+  if (!start.empty())
+    check_start(plan, init, "the mark " + start, marks_.at(start));
+  else if (plan.prerequisite && plan.resolved.plan.init.take == "best")
+    check_start(plan, init, plan.prerequisite->entry->name,
+                subjects_.at(plan.prerequisite->entry->name).hash);
 }
 
 std::optional<OrderedJson> RecoveryWalk::act_sweep(const RecoveryNode& node) {
@@ -170,6 +205,7 @@ OrderedJson RecoveryWalk::act_mark(const RecoveryNode& node) {
   const Subject& best = better_of(recovery_, from);
   const std::string file =
       mark_checkpoint(real_file_system(), folder_, best, node.mark->as, recovery_.name);
+  marks_[node.mark->as] = best.hash;
   OrderedJson json = {
       {"kind", "mark"},
       {"did", fmt::format("marked the best checkpoint of {} as {}", best.name, node.mark->as)},
@@ -182,22 +218,33 @@ OrderedJson RecoveryWalk::act_mark(const RecoveryNode& node) {
 OrderedJson RecoveryWalk::act_compare(const RecoveryNode& node) {
   const LoadedPlan& left = plans_.at(node.compare[0]);
   const LoadedPlan& right = plans_.at(node.compare[1]);
+  OrderedJson json = {{"kind", "compare"},
+                      {"did", fmt::format("compared {} with {}", node.compare[1], node.compare[0])},
+                      {"of", node.compare[1]},
+                      {"minus", node.compare[0]}};
+  for (const SettingRow& row : differing_settings({&left.resolved.plan, &right.resolved.plan}, {}))
+    json["settings"].push_back(row.key);
+  std::string failures;
+  for (const std::string& name : node.compare) {
+    const Subject& s = subjects_.at(name);
+    json["evidence"][name] = s.evidence();
+    if (!s.failure.empty())
+      failures += fmt::format("{}{} failed: {}", failures.empty() ? "" : "; ", name, s.failure);
+  }
+  if (!failures.empty()) {
+    json["did"] = fmt::format("did not compare {} with {}", node.compare[1], node.compare[0]);
+    json["refused"] = failures;
+    return json;
+  }
   ComparisonOptions options;
   const Comparison c = compare_runs({left.folder, right.folder}, options);
   const std::string text = comparison_text(c, options);
   folder_.write(fmt::format("compare/{}.txt", node.name), text);
   folder_.write(fmt::format("compare/{}.json", node.name), comparison_json(c, options) + "\n");
   console_.text(text);
-  OrderedJson json = {{"kind", "compare"},
-                      {"did", fmt::format("compared {} with {}", node.compare[1], node.compare[0])},
-                      {"of", node.compare[1]},
-                      {"minus", node.compare[0]}};
-  for (const SettingRow& row : c.settings) json["settings"].push_back(row.key);
   const PairedComparison& pair = c.pairs.at(0);
   json["refused"] = pair.refused.empty() ? OrderedJson(nullptr) : OrderedJson(pair.refused);
   for (const MetricDifference& d : pair.differences) json["differences"].push_back(to_json(d));
-  for (const std::string& name : node.compare)
-    json["evidence"][name] = subjects_.at(name).evidence();
   return json;
 }
 
