@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "runtime/fault.h"
+#include "tests/support/probe.h"
 #include "tests/support/temporary_folder.h"
+#include "train/monitor/probe_json.h"
 #include "train/recovery/conflict_evidence.h"
 
 namespace ktrain::test {
@@ -12,79 +14,143 @@ namespace {
 
 using testing::HasSubstr;
 
-std::string window(const std::string& group, const std::string& cosine) {
-  return R"({"kind":"window","step":800,"epoch":1,"probes":16,"losses":["det","macl"],"groups":{")" +
-         group + R"(":{"xcos":{"det~macl":)" + cosine + "}}}}\n";
-}
-
 std::string between(double lo, double hi) {
   return R"({"value":)" + std::to_string((lo + hi) / 2) + R"(,"lo":)" + std::to_string(lo) +
          R"(,"hi":)" + std::to_string(hi) + "}";
 }
 
-const std::string kAlarm =
-    R"({"kind":"alarm","step":900,"level":"alarm","group":"visible.layer1","loss":"macl"})"
-    "\n";
 const std::string kNoise = R"({"below_noise":true})";
+const std::string kAgainst = between(-0.3, -0.1), kClear = between(-0.01, 0.1);
 
-ConflictVerdict verdict_of(const std::string& text) {
+// A monitor.jsonl in the making.
+class Log {
+ public:
+  Log& probes(int n) {
+    for (int i = 0; i < n; ++i) {
+      ProbeRecord record = two_losses(gram_of(2, 1, -0.5), gram_of(2, 1, -0.5), 0.1);
+      record.step = ++step_;
+      text_ += to_json(record) + "\n";
+    }
+    return *this;
+  }
+  Log& window(const std::string& group, const std::string& cosine, int covered = 4,
+              const std::string& pair = "det~macl") {
+    text_ += R"({"kind":"window","epoch":1,"step":)" + std::to_string(step_) + R"(,"probes":)" +
+             std::to_string(covered) + R"(,"losses":["det","macl"],"groups":{")" + group +
+             R"(":{"xcos":{")" + pair + "\":" + cosine + "}}}}\n";
+    return *this;
+  }
+  // `n` times four probes and a window of them.
+  Log& windows(int n, const std::string& cosine, const std::string& group = "visible.layer1") {
+    for (int i = 0; i < n; ++i) probes(4).window(group, cosine);
+    return *this;
+  }
+  Log& alarm(const std::string& loss = "macl") {
+    text_ += R"({"kind":"alarm","epoch":1,"step":)" + std::to_string(step_) +
+             R"(,"level":"alarm","group":"visible.layer1","loss":")" + loss + "\"}\n";
+    return *this;
+  }
+  Log& left_out(double mean) {
+    text_ += R"({"kind":"loo","epoch":1,"loss":"macl","lo":-1,"hi":1,"step":)" +
+             std::to_string(step_) + R"(,"mean":)" + std::to_string(mean) + "}\n";
+    return *this;
+  }
+  [[nodiscard]] const std::string& text() const { return text_; }
+
+ private:
+  int step_ = 0;
+  std::string text_;
+};
+
+ConflictEvidence evidence_of(const Log& log, const std::string& loss = "macl") {
   const TemporaryFolder folder;
-  write_text(folder / "monitor.jsonl", text);
-  return weigh({conflict_evidence("b", folder.path(), "macl", 0.02)}, 3, 0.5);
+  write_text(folder / "monitor.jsonl", log.text());
+  return conflict_evidence("b", folder.path(), loss, 0.02);
 }
 
-std::string times(int n, const std::string& text) {
-  std::string out;
-  for (int i = 0; i < n; ++i) out += text;
-  return out;
-}
+ConflictVerdict verdict_of(const Log& log) { return weigh({evidence_of(log)}, 3, 0.5); }
 
 TEST(Conflict, IsSupportedByWindowsAndAnAlarmTogether) {
-  const std::string against = window("visible.layer1", between(-0.3, -0.1));
-  EXPECT_EQ(verdict_of(times(3, against) + kAlarm).status, "supported");
-  EXPECT_EQ(verdict_of(times(3, against)).status, "inconclusive");           // no alarm
-  EXPECT_EQ(verdict_of(times(2, against) + kAlarm).status, "inconclusive");  // too few windows
-  EXPECT_THAT(verdict_of(times(3, against) + kAlarm).why, HasSubstr("visible.layer1"));
+  EXPECT_EQ(verdict_of(Log().windows(3, kAgainst).alarm()).status, "supported");
+  EXPECT_EQ(verdict_of(Log().windows(3, kAgainst)).status, "inconclusive");          // no alarm
+  EXPECT_EQ(verdict_of(Log().windows(2, kAgainst).alarm()).status, "inconclusive");  // too few
+  EXPECT_THAT(verdict_of(Log().windows(3, kAgainst).alarm()).why, HasSubstr("visible.layer1"));
 }
 
 TEST(Conflict, IsRefutedWhereEveryGroupExcludesIt) {
-  const std::string clear = window("visible.layer1", between(-0.01, 0.1));
-  EXPECT_EQ(verdict_of(times(3, clear)).status, "refuted");
-  EXPECT_EQ(verdict_of(times(3, clear) + kAlarm).status, "inconclusive");
-  EXPECT_EQ(verdict_of(times(3, clear) + window("thermal.stem", between(-0.2, 0.2))).status,
-            "inconclusive");
-  EXPECT_EQ(verdict_of(times(3, clear) + window("visible.layer1", between(-0.3, -0.1))).status,
-            "inconclusive");
+  EXPECT_EQ(verdict_of(Log().windows(3, kClear)).status, "refuted");
+  EXPECT_EQ(verdict_of(Log().windows(3, kClear).alarm()).status, "inconclusive");
+  EXPECT_EQ(
+      verdict_of(Log().windows(3, kClear).windows(1, between(-0.2, 0.2), "thermal.stem")).status,
+      "inconclusive");
+  EXPECT_EQ(verdict_of(Log().windows(3, kClear).windows(1, kAgainst)).status, "inconclusive");
 }
 
 TEST(Conflict, BelowTheNoiseNothingIsSaid) {
-  EXPECT_EQ(verdict_of(times(9, window("visible.layer1", kNoise))).status, "inconclusive");
-  EXPECT_EQ(verdict_of(times(9, window("visible.layer1", kNoise)) +
-                       window("visible.layer1", between(-0.01, 0.1)))
-                .status,
-            "inconclusive");
+  EXPECT_EQ(verdict_of(Log().windows(9, kNoise)).status, "inconclusive");
+  EXPECT_EQ(verdict_of(Log().windows(9, kNoise).windows(1, kClear)).status, "inconclusive");
 }
 
-TEST(Conflict, RecordsOfOtherLossesAreNotTakenForIt) {
+TEST(Conflict, WhatLeavingTheLossOutDoesIsToldByEpoch) {
+  const ConflictEvidence found = evidence_of(Log().windows(1, kClear).left_out(0.5).left_out(0.25));
+  ASSERT_EQ(found.left_out.size(), 1U);  // the last of the epoch has all of its measurements
+  EXPECT_THAT(found.left_out.at(1),
+              HasSubstr("with macl held-out detection loss changes by +0.25 [-1, +1] a step"));
+  EXPECT_THAT(found.left_out.at(1), HasSubstr("monitor.jsonl:7"));
+}
+
+// Four windows, each over the last four probes, two probes apart: two of them are evidence.
+TEST(Conflict, WindowsThatShareProbesAreCountedOnce) {
+  Log log;
+  log.probes(2);
+  for (int i = 0; i < 4; ++i) log.probes(2).window("visible.layer1", kAgainst);
+  log.alarm();
+  const ConflictEvidence found = evidence_of(log);
+  ASSERT_EQ(found.groups.size(), 1U);
+  EXPECT_EQ(found.groups[0].windows, 2);
+  EXPECT_EQ(found.groups[0].against, 2);
+  EXPECT_EQ(weigh({found}, 3, 0.5).status, "inconclusive");
+  EXPECT_EQ(weigh({found}, 2, 0.5).status, "supported");
+}
+
+// Profile watch measures both contrastive losses as one.
+TEST(Conflict, IsFoundWhereTheLossIsOneOfTwo) {
+  Log log;
+  for (int i = 0; i < 3; ++i) log.probes(4).window("visible.layer1", kAgainst, 4, "det~macl+dhn");
+  log.alarm("macl+dhn");
+  for (const char* const loss : {"macl", "dhn"}) {
+    const ConflictEvidence found = evidence_of(log, loss);
+    ASSERT_EQ(found.groups.size(), 1U) << loss;
+    EXPECT_EQ(found.groups[0].windows, 3);
+    EXPECT_EQ(found.groups[0].alarms, 1);
+    const ConflictVerdict verdict = weigh({found}, 3, 0.5);
+    EXPECT_EQ(verdict.status, "supported");
+    EXPECT_THAT(verdict.why, HasSubstr("3 windows of det~macl+dhn"));
+  }
+  EXPECT_TRUE(evidence_of(log, "domain").groups.empty());
+}
+
+TEST(Conflict, ARunThatSaysNothingOfTheLossTellsWhy) {
+  Log dhn;
+  dhn.probes(4).window("visible.stem", between(-1, -1), 4, "det~dhn");
+  EXPECT_TRUE(evidence_of(dhn).groups.empty());
+  EXPECT_THAT(why_nothing(evidence_of(dhn), "macl"),
+              HasSubstr("1 windows, none with det~macl; they compare det, macl"));
+  EXPECT_THAT(why_nothing(evidence_of(Log().probes(5)), "macl"),
+              HasSubstr("5 probes and no window"));
   const TemporaryFolder folder;
-  write_text(
-      folder / "monitor.jsonl",
-      R"({"kind":"window","groups":{"visible.stem":{"xcos":{"det~dhn":{"value":-1,"lo":-1,"hi":-1}}}}})"
-      "\n");
-  EXPECT_TRUE(conflict_evidence("b", folder.path(), "macl", 0.02).groups.empty());
-  EXPECT_TRUE(conflict_evidence("b", folder / "none", "macl", 0.02).groups.empty());
+  const ConflictEvidence none = conflict_evidence("b", folder / "none", "macl", 0.02);
+  EXPECT_TRUE(none.groups.empty());
+  EXPECT_THAT(why_nothing(none, "macl"), HasSubstr("has no probe"));
 }
 
 TEST(Conflict, ABrokenRecordIsAFaultWithItsLine) {
-  const TemporaryFolder folder;
-  write_text(folder / "monitor.jsonl",
-             window("visible.stem", kNoise) + window("visible.stem", R"({"value":0.1,"lo":null})"));
   try {
-    (void)conflict_evidence("b", folder.path(), "macl", 0.02);
+    (void)evidence_of(Log().windows(1, kNoise).windows(1, R"({"value":0.1,"lo":null})"));
     FAIL() << "no fault";
   } catch (const Fault& fault) {
     EXPECT_EQ(fault.id(), "KT-CMP-002");
-    EXPECT_THAT(fault.what(), HasSubstr("monitor.jsonl:2"));
+    EXPECT_THAT(fault.what(), HasSubstr("monitor.jsonl:10"));
   }
 }
 

@@ -31,6 +31,7 @@ std::string why_inactive(const std::string& name, const Subject& run, const std:
     ++named;
     most = std::max(most, found->get<double>());
   }
+  if (lines == 0) return fmt::format("{} has no training record in {}", name, path);
   if (named == 0)
     return fmt::format("{} trained without {}: none of the {} records of {} has {}", name, loss,
                        lines, path, key);
@@ -45,12 +46,14 @@ std::string not_carried_out(const std::string& name) {
 }
 
 Finding test_conflict(const RecoveryHypothesis& h, const Subjects& subjects) {
-  Finding out{"untested",
-              fmt::format("cross-batch cosine det~{} per layer group in the monitor's windows of "
-                          "{}; bound -{:g}, share {:g} of {} windows or more",
-                          h.loss, fmt::join(h.runs, ", "), h.delta, h.share, h.windows),
-              "",
-              {}};
+  Finding out{
+      "untested",
+      fmt::format("cross-batch cosine det~{} per layer group in those of the monitor's "
+                  "windows of {} that share no probe; bound -{:g}, share {:g} of {} windows "
+                  "or more",
+                  h.loss, fmt::join(h.runs, ", "), h.delta, h.share, h.windows),
+      "",
+      {}};
   std::vector<ConflictEvidence> measured;
   std::vector<std::string> reasons;
   for (const std::string& name : h.runs) {
@@ -60,19 +63,19 @@ Finding test_conflict(const RecoveryHypothesis& h, const Subjects& subjects) {
     if (why.empty()) {
       ConflictEvidence evidence = conflict_evidence(name, run->second.folder, h.loss, h.delta);
       if (evidence.groups.empty())
-        why = fmt::format(
-            "{}/monitor.jsonl has no window with det~{}: the monitor was off, or the "
-            "run too short for one",
-            run->second.folder, h.loss);
+        why = why_nothing(evidence, h.loss);
       else
         measured.push_back(std::move(evidence));
     }
     if (!why.empty()) reasons.push_back(why);
   }
   out.details = reasons;
-  for (const ConflictEvidence& evidence : measured)
+  for (const ConflictEvidence& evidence : measured) {
     for (const GroupWindows& group : evidence.groups)
       out.details.push_back(text_of(evidence, group));
+    for (const auto& [at, text] : evidence.left_out)
+      out.details.push_back(fmt::format("{} epoch {}: {}", evidence.run, at, text));
+  }
   if (measured.empty()) {
     out.why = fmt::format("{}", fmt::join(reasons, "; "));
     return out;
@@ -86,8 +89,12 @@ Finding test_conflict(const RecoveryHypothesis& h, const Subjects& subjects) {
 // "" when two arms differ in the factor alone and the loss was active in the first.
 std::string why_no_arms(const std::vector<std::string>& arms, const RecoveryHypothesis& h,
                         const LoadedPlans& plans, const Subjects& subjects) {
-  for (const std::string& name : arms)
-    if (!subjects.contains(name)) return not_carried_out(name);
+  for (const std::string& name : arms) {
+    const auto run = subjects.find(name);
+    if (run == subjects.end()) return not_carried_out(name);
+    if (!run->second.failure.empty())
+      return fmt::format("{} failed: {}", name, run->second.failure);
+  }
   const std::string inactive = why_inactive(arms[0], subjects.at(arms[0]), h.loss);
   if (!inactive.empty()) return inactive;
   const Plan& with = plans.at(arms[0]).resolved.plan;
@@ -100,35 +107,89 @@ std::string why_no_arms(const std::vector<std::string>& arms, const RecoveryHypo
   return "";
 }
 
+// The last epoch that all arms have validated, 0 without any: a run that was stopped early is not
+// held against a longer one.
+std::int64_t common_epoch(const std::vector<const RunHistory*>& runs) {
+  for (auto v = runs.at(0)->validations.rbegin(); v != runs.at(0)->validations.rend(); ++v)
+    if (std::all_of(runs.begin(), runs.end(),
+                    [&](const RunHistory* run) { return run->of_epoch(v->epoch) != nullptr; }))
+      return v->epoch;
+  return 0;
+}
+
+// One kind of data: the run with the loss and the one without it.
+struct Arms {
+  std::vector<std::string> names;
+  RunHistory with, without;
+  ValidationOutcomes outcomes_with = {}, outcomes_without = {};
+
+  Arms(const std::vector<std::string>& arms, const Subjects& subjects)
+      : names(arms),
+        with(read_run_history(subjects.at(arms[0]).folder)),
+        without(read_run_history(subjects.at(arms[1]).folder)) {}
+};
+
 struct Effect {
   double value = 0;
   std::vector<double> resampled;
   std::string text;
 };
 
-// With minus without, in the last validations.
-Effect effect_of(const std::vector<std::string>& arms, const std::string& metric,
-                 const Subjects& subjects, std::uint64_t seed) {
-  const RunHistory with = read_run_history(subjects.at(arms[0]).folder);
-  const RunHistory without = read_run_history(subjects.at(arms[1]).folder);
-  const ValidationRecord& a = validation_at(with, "last");
-  const ValidationRecord& b = validation_at(without, "last");
-  const std::string refused = why_not_comparable(without, b, with, a);
-  KT_CHECK(refused.empty(), "hypothesis: {} and {}: {}", arms[0], arms[1], refused);
-  const ValidationOutcomes left = outcomes_of(without, b), right = outcomes_of(with, a);
+// With minus without.
+Effect effect_of(const Arms& arms, std::int64_t epoch, const std::string& metric,
+                 std::uint64_t seed) {
   metrics::BootstrapOptions options;
   options.seed = seed;
-  const metrics::Interval i = difference(left, right, metric, options);
-  return {i.value, resampled(left, right, metric, options),
-          fmt::format("{} minus {}: {} {:+.4f} [{:+.4f}, {:+.4f}] ({}, {})", arms[0], arms[1],
-                      metric, i.value, i.lo, i.hi, a.log, b.log)};
+  const metrics::Interval i =
+      difference(arms.outcomes_without, arms.outcomes_with, metric, options);
+  return {i.value, resampled(arms.outcomes_without, arms.outcomes_with, metric, options),
+          fmt::format("{} minus {}: {} {:+.4f} [{:+.4f}, {:+.4f}] ({}, {})", arms.names[0],
+                      arms.names[1], metric, i.value, i.lo, i.hi, arms.with.of_epoch(epoch)->log,
+                      arms.without.of_epoch(epoch)->log)};
+}
+
+// Whether both kinds of data are the same scenes: as many images, with the same targets in each.
+bool same_scenes(const ValidationOutcomes& a, const ValidationOutcomes& b) {
+  return a.voc.targets == b.voc.targets && a.reasonable.targets == b.reasonable.targets;
+}
+
+// The effect on poor data minus that on good data, and the interval of it. Draws depend on the seed
+// and the number of images alone. Of scenes that are the same in both kinds of data (the built-in
+// ones, of one seed) the scene is what is drawn, the same ones for both, so that what both effects
+// have in common is taken out. Other images have nothing to do with each other, and get draws of
+// their own: with equal ones an accident of the order would count as a correlation.
+void measure_interaction(Arms& poor, Arms& good, std::int64_t epoch, const Recovery& recovery,
+                         const RecoveryHypothesis& h, Finding& out) {
+  for (Arms* const arms : {&poor, &good}) {
+    arms->outcomes_with = outcomes_of(arms->with, *arms->with.of_epoch(epoch));
+    arms->outcomes_without = outcomes_of(arms->without, *arms->without.of_epoch(epoch));
+  }
+  const bool same = same_scenes(poor.outcomes_with, good.outcomes_with);
+  const Effect on_poor = effect_of(poor, epoch, recovery.metric, 1);
+  const Effect on_good = effect_of(good, epoch, recovery.metric, same ? 1 : 2);
+  const double sign = lower_is_better(recovery.metric) ? -1 : 1;
+  std::vector<double> differences;
+  for (std::size_t i = 0; i < on_poor.resampled.size(); ++i)
+    differences.push_back(sign * (on_poor.resampled[i] - on_good.resampled[i]));
+  const metrics::Interval d = metrics::percentile_interval(
+      sign * (on_poor.value - on_good.value), differences, metrics::BootstrapOptions{}.level);
+  out.details = {on_poor.text, on_good.text,
+                 same ? "the scenes are the same in both kinds of data, and are drawn together"
+                      : "the images of both kinds of data are others, and are drawn apart",
+                 "one seed each: other seeds may differ by more"};
+  // NaN, a resample without a target, is neither.
+  out.status = d.hi < -h.margin ? "supported" : d.lo > -h.margin ? "refuted" : "inconclusive";
+  out.why = fmt::format(
+      "the loss changes {} by {:+.4f} [{:+.4f}, {:+.4f}] more on poor visible "
+      "images than on good ones (negative: worse), epoch {} of all four",
+      recovery.metric, d.value, d.lo, d.hi, epoch);
 }
 
 Finding test_interaction(const Recovery& recovery, const RecoveryHypothesis& h,
                          const LoadedPlans& plans, const Subjects& subjects) {
   Finding out{"untested",
-              fmt::format("({} - {}) - ({} - {}) in {}, last validations, 95 % bootstrap over "
-                          "images; bound -{:g}",
+              fmt::format("({} - {}) - ({} - {}) in {}, last validations of one epoch, 95 % "
+                          "bootstrap over images; bound -{:g}",
                           h.poor[0], h.poor[1], h.good[0], h.good[1], recovery.metric, h.margin),
               "",
               {}};
@@ -136,21 +197,19 @@ Finding test_interaction(const Recovery& recovery, const RecoveryHypothesis& h,
     out.why = why_no_arms(*arms, h, plans, subjects);
     if (!out.why.empty()) return out;
   }
-  // Two kinds of data have no image in common: their resamples are independent.
-  const Effect poor = effect_of(h.poor, recovery.metric, subjects, 1);
-  const Effect good = effect_of(h.good, recovery.metric, subjects, 2);
-  const double sign = lower_is_better(recovery.metric) ? -1 : 1;
-  std::vector<double> differences;
-  for (std::size_t i = 0; i < poor.resampled.size(); ++i)
-    differences.push_back(sign * (poor.resampled[i] - good.resampled[i]));
-  const metrics::Interval d =
-      metrics::percentile_interval(sign * (poor.value - good.value), differences, 0.95);
-  out.details = {poor.text, good.text, "one seed each: other seeds may differ by more"};
-  out.status = d.hi < -h.margin ? "supported" : d.lo > -h.margin ? "refuted" : "inconclusive";
-  out.why = fmt::format(
-      "the loss changes {} by {:+.4f} [{:+.4f}, {:+.4f}] more on poor visible "
-      "images than on good ones (negative: worse)",
-      recovery.metric, d.value, d.lo, d.hi);
+  Arms poor(h.poor, subjects), good(h.good, subjects);
+  const std::int64_t epoch = common_epoch({&poor.with, &poor.without, &good.with, &good.without});
+  if (epoch == 0) {
+    out.why = "there is no epoch that all four runs have validated";
+    return out;
+  }
+  for (const Arms* const arms : {&poor, &good}) {
+    const std::string refused = why_not_comparable(arms->without, *arms->without.of_epoch(epoch),
+                                                   arms->with, *arms->with.of_epoch(epoch));
+    if (!refused.empty())
+      out.why = fmt::format("{} and {}: {}", arms->names[0], arms->names[1], refused);
+  }
+  if (out.why.empty()) measure_interaction(poor, good, epoch, recovery, h, out);
   return out;
 }
 
