@@ -1,6 +1,8 @@
 #include "train/built_in_plans.h"
 
 #include <filesystem>
+#include <map>
+#include <set>
 #include <sstream>
 
 #include <gmock/gmock.h>
@@ -8,6 +10,7 @@
 
 #include "runtime/fault.h"
 #include "tests/support/temporary_folder.h"
+#include "train/comparison.h"
 #include "train/experiment/design.h"
 #include "train/plan_load.h"
 #include "train/recovery/recovery_plans.h"
@@ -85,6 +88,88 @@ TEST(BuiltInPlans, PlanAHasTheReferencesSettings) {
   EXPECT_EQ(baseline.optimizer.weight_decay, 1e-2);
   EXPECT_EQ(baseline.optimizer.clip, 0.0);
   EXPECT_EQ(baseline.train.epochs, 8);
+}
+
+// The ways through both trees, from what runs reach.
+using Reached = std::map<std::string, std::set<std::string>>;
+
+std::string way_of(const Recovery& recovery, const Reached& reached) {
+  std::string way;
+  for (std::string name = recovery.start; !name.empty();) {
+    const RecoveryNode& node = recovery.node(name);
+    way += (way.empty() ? "" : " ") + name;
+    name = node.go;
+    for (const RecoveryRule& rule : node.when) {
+      const auto of = reached.find(rule.of);
+      if (of == reached.end() || !of->second.contains(rule.reaches)) continue;
+      name = rule.go;
+      break;
+    }
+  }
+  return way;
+}
+
+TEST(BuiltInPlans, TheTreesDecideAsTheRecoveryPlanSays) {
+  for (const char* const file : {"configs/recovery.cfg", "configs/kaist/recovery.cfg"}) {
+    Recovery r = load_recovery(fs::path(KT_SOURCE_DIR) / file);
+    const LoadedPlans plans = load_plans(r, {}, "runs");
+    const std::set<std::string> all = {"success", "partial", "optimal"}, partial = {"partial"};
+    const std::string begin = "stage1 baseline a ", sweep = "sweep mark_start retry ";
+    EXPECT_EQ(way_of(r, {{"a", all}}), begin + "mark_a stage2_2 recovered") << file;
+    EXPECT_EQ(way_of(r, {{"a", all}, {"stage2_2", all}}),
+              begin + "mark_a stage2_2 recovered_optimal");
+    EXPECT_EQ(way_of(r, {{"a", partial}}), begin + "b_beside compare keep_better partial");
+    EXPECT_EQ(way_of(r, {{"a", partial}, {"b", all}}),
+              begin + "b_beside compare mark_b stage2_2_progressive recovered");
+    EXPECT_EQ(way_of(r, {{"b", all}}), begin + "b_instead mark_b stage2_2_progressive recovered");
+    EXPECT_EQ(way_of(r, {{"b", partial}}), begin + "b_instead " + sweep + "retrain");
+    EXPECT_EQ(way_of(r, {{"a_low", all}}),
+              begin + "b_instead " + sweep + "mark_retry stage2_2 recovered");
+
+    // Stage 2.2 starts from what was marked, the retry from the best of stage 1's checkpoints.
+    EXPECT_EQ(plans.at("stage2_2").resolved.plan.init.checkpoint,
+              recovery_folder(r, "runs") + "/recovered.safetensors");
+    EXPECT_EQ(plans.at("stage2_2").resolved.plan.init.plan, "");
+    for (const char* const name : {"stage2_2", "stage2_2_progressive"})
+      EXPECT_EQ(r.plan(name).start, "recovered") << name;
+    EXPECT_EQ(r.plan("a_low").start, "stage1_best");
+    for (const char* const name : {"mark_a", "mark_b", "mark_retry"})
+      EXPECT_EQ(r.node(name).mark->as, "recovered") << name;
+  }
+  const Plan low = load_plan(fs::path(KT_SOURCE_DIR) / "configs/kaist/plan_a_low.cfg").plan;
+  EXPECT_EQ(low.optimizer.lr, 3e-5);
+}
+
+// Claims of the report, each with runs that can speak of it on every way.
+TEST(BuiltInPlans, NoHypothesisLacksItsRuns) {
+  for (const char* const file : {"configs/recovery.cfg", "configs/kaist/recovery.cfg"}) {
+    Recovery r = load_recovery(fs::path(KT_SOURCE_DIR) / file);
+    const LoadedPlans plans = load_plans(r, {}, "runs");
+    std::set<std::string> measures;
+    for (const RecoveryHypothesis& h : r.hypotheses) {
+      measures.insert(h.measure);
+      if (h.measure == "positives") {
+        EXPECT_THAT(h.runs, testing::ElementsAre("a")) << file;  // every way runs A
+        continue;
+      }
+      EXPECT_TRUE(h.collect) << file << ": " << h.name;
+      for (const std::string& run : h.plans()) {
+        const Plan& plan = plans.at(run).resolved.plan;
+        EXPECT_EQ(plan.monitor.profile, "watch") << run;
+        EXPECT_GT(plan.monitor.sketch, 0) << run;
+      }
+      // Arms differ in the factor alone, and validate on the same images.
+      for (const auto* arms : {&h.poor, &h.good}) {
+        if (arms->empty()) continue;
+        const Plan &with = plans.at(arms->at(0)).resolved.plan,
+                   &without = plans.at(arms->at(1)).resolved.plan;
+        for (const SettingRow& row : differing_settings({&with, &without}, {h.factor}))
+          EXPECT_TRUE(row.declared) << file << ": " << row.key;
+        EXPECT_EQ(with.data.val, without.data.val);
+      }
+    }
+    EXPECT_THAT(measures, testing::ElementsAre("conflict", "interaction", "positives")) << file;
+  }
 }
 
 }  // namespace
