@@ -23,6 +23,7 @@ ArmSummary summarise(const Design& design, const std::vector<MeasuredRun>& runs,
     ++out.planned;
     out.done += run.state == CellState::kDone;
     out.failed += run.state == CellState::kFailed;
+    out.warned += run.state == CellState::kDone && run.measure.warnings > 0;
     out.alarmed += run.state == CellState::kDone && run.measure.alarms > 0;
   }
   const auto interval = [&](const RunTable::Value& value) {
@@ -149,16 +150,37 @@ std::string needed_text(const Design& design, const Power& power) {
   return out;
 }
 
+// Of the cells that the hypotheses compare. What diverged is not missing at random: means over the
+// others would flatter the arm that it belongs to.
+std::int64_t failed_where_it_counts(const Design& design, const Analysis& analysis) {
+  const Roles& roles = design.roles;
+  std::int64_t failed = 0;
+  for (const ArmSummary& arm : analysis.arms) {
+    const bool quality = arm.quality == roles.poor || arm.quality == roles.good;
+    if (quality &&
+        (arm.arm == roles.baseline || arm.arm == roles.treatment || arm.arm == roles.remedy))
+      failed += arm.failed;
+  }
+  return failed;
+}
+
 void judge(const Design& design, Analysis& out) {
   const auto& h = out.hypotheses;
   const bool all = std::all_of(h.begin(), h.end(), [](auto& x) { return x.supported; });
   const bool others = std::any_of(h.begin() + 1, h.end(), [](auto& x) { return x.supported; });
   const bool equivalent = out.ap_equivalence_p && *out.ap_equivalence_p <= design.rule.alpha;
-  const std::int64_t missing = out.runs.all - out.runs.done - out.runs.failed;
+  const std::int64_t missing = out.runs.all - out.runs.done - out.runs.failed,
+                     failed = failed_where_it_counts(design, out);
   if (missing > 0) {
     out.verdict = Verdict::kIncomplete;
     out.reason = fmt::format("{} of {} runs are missing: the rule is applied once, to all of them",
                              missing, out.runs.all);
+  } else if (failed > 0) {
+    out.verdict = Verdict::kInconclusive;
+    out.reason = fmt::format(
+        "{} runs of the arms that are compared failed by their own numbers, and what is left of "
+        "those arms is no fair sample; the list of failed runs says why",
+        failed);
   } else if (all) {
     out.verdict = Verdict::kConfirmed;
     out.reason = "H1, H2, H3 and H4 are supported";

@@ -34,7 +34,7 @@ struct ArmSummary {
   std::optional<MeanInterval> tax, held_out;
   std::optional<MeanInterval> xcos;         // mean over the visible groups
   std::optional<MeanInterval> clip, drift;  // drift: minus the zero line's
-  std::int64_t alarmed = 0;                 // runs with a warning or alarm for the loss
+  std::int64_t warned = 0, alarmed = 0;     // runs with a warning, with an alarm for the loss
   std::int64_t groups_off_zero = 0;         // simultaneous intervals of xcos that leave 0 out
   std::int64_t groups = 0;                  // that have an interval
 };

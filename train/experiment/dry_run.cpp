@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/profile.h"
+#include "train/experiment/planned_power.h"
 #include "train/experiment/runner.h"
 #include "train/run_setup.h"
 
@@ -73,11 +74,12 @@ void dry_run(const Design& design, const std::vector<Cell>& cells, const std::st
   for (const Arm& arm_of : design.arms)
     console.result(fmt::format("  {:<16} {:>2} seeds  {}  {}", arm_of.name, arm_of.seeds,
                                fmt::join(arm_of.qualities, " "), arm_of.text));
+  console.result("\npower     " + planned_text(design));
   console.result(fmt::format(
       "\nwarm      {} steps of {:.3f} s, {:.1f} s around them, {:.1f} s of validation\n"
       "arm       {} steps of {:.3f} s, {:.1f} s around them, {:.1f} s of validation\n"
       "left      {} steps, about {} on this machine as busy as it is now\n"
-      "dry run   nothing was trained",
+      "dry run   nothing was trained; data sets that were missing have been drawn",
       warm.steps, warm.step_seconds, warm.setup_seconds, warm.validation_seconds, arm.steps,
       arm.step_seconds, arm.setup_seconds, arm.validation_seconds, steps, duration_text(left)));
   console.record(nlohmann::ordered_json{

@@ -163,9 +163,13 @@ void add_other_lines(const MonitorLog& log, const std::string& loss, const Desig
     if (!json.is_object()) continue;
     const bool ours = json.value("loss", "") == loss;
     const std::string level = line.kind == "alarm" ? json.value("level", "") : "";
-    if (ours && (level == "warn" || level == "alarm")) ++out.alarms;
+    out.warnings += ours && level == "warn";
+    out.alarms += ours && level == "alarm";
     if (ours && line.kind == "loo" && line.step >= design.from_step)
-      if (const auto mean = number_at(json, "mean")) held_out.add(*mean);
+      if (const auto changes = json.find("delta_det"); changes != json.end() &&
+                                                       changes->is_array() && !changes->empty() &&
+                                                       changes->back().is_number())
+        held_out.add(changes->back().get<double>());
     if (line.kind != "drift") continue;
     std::optional<double> largest;
     const Json layers = json.value("layers", Json::object());

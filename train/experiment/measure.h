@@ -30,9 +30,9 @@ struct RunMeasure {
   std::map<std::string, double> group_tax;
   std::optional<double> held_out;  // mean of the leave-one-out effect on held-out detection loss
   std::optional<double> clip, clip_det;
-  std::optional<double> r1;     // lag-1 correlation of the probes' pooled pcos
-  std::int64_t alarms = 0;      // records of level warn or alarm for the loss
-  std::optional<double> drift;  // last p95 KL, largest over visible stem to layer2
+  std::optional<double> r1;               // lag-1 correlation of the probes' pooled pcos
+  std::int64_t warnings = 0, alarms = 0;  // records of these levels for the loss
+  std::optional<double> drift;            // last p95 KL, largest over visible stem to layer2
 };
 
 // "" unless STATUS says that the run failed by its own numbers (KT-NUM-*): the message.

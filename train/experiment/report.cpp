@@ -11,6 +11,7 @@
 #include "runtime/sha256.h"
 #include "train/console.h"
 #include "train/experiment/hypotheses.h"
+#include "train/experiment/planned_power.h"
 #include "train/machine_text.h"
 
 namespace ktrain::experiment {
@@ -67,6 +68,7 @@ std::string design_section(const Design& design) {
 
 std::string power_section(const Design& design, const Power& power) {
   std::string out = "## What this size can find\n\n";
+  out += planned_text(design) + "\n\n";
   if (!power.ap_sd) return out + "Too few runs to estimate the spread between seeds.\n\n";
   out += fmt::format(
       "With {} seeds and a power of {:.0f} %: a change of AP of {} points or more (sd of paired "
@@ -94,18 +96,19 @@ std::string arms_section(const Design& design, const Analysis& analysis) {
       "Means over seeds with {:.0f} % t intervals. AP: area under the curve at IoU 0.5, in points, "
       "after the last step. Change: against {} of the same quality and seed. Cosine: cross-batch, "
       "with detection, mean over visible groups. Tax: share of detection's first-order progress. "
-      "Alarmed: runs in which the monitor warned or alarmed of the loss.\n\n",
+      "Warned, alarmed: runs in which the monitor warned, alarmed of the loss.\n\n",
       100 * (1 - design.rule.alpha), design.roles.baseline);
   out +=
-      "| quality | arm | runs | AP | change | cosine | tax | alarmed "
-      "|\n|---|---|---|---|---|---|---|---|\n";
+      "| quality | arm | runs | AP | change | cosine | tax | warned | alarmed "
+      "|\n|---|---|---|---|---|---|---|---|---|\n";
   for (const ArmSummary& arm : analysis.arms) {
     const bool measured = !design.arm_named(arm.arm).loss.empty();
     out += fmt::format(
-        "| {} | {} | {}{} | {} | {} | {} | {} | {} |\n", arm.quality, arm.arm, arm.done,
+        "| {} | {} | {}{} | {} | {} | {} | {} | {} | {} |\n", arm.quality, arm.arm, arm.done,
         arm.done == arm.planned ? std::string()
                                 : fmt::format(" of {}, {} failed", arm.planned, arm.failed),
         cell(arm.map, 1, 100), cell(arm.change, 2, 100), cell(arm.xcos, 3), cell(arm.tax, 3),
+        measured ? fmt::format("{} of {}", arm.warned, arm.done) : "–",
         measured ? fmt::format("{} of {}", arm.alarmed, arm.done) : "–");
   }
   out +=

@@ -14,13 +14,21 @@ Json json_of(const std::optional<MeanInterval>& x) {
 }
 
 Json json_of(const ArmSummary& arm) {
-  return {{"quality", arm.quality},        {"arm", arm.arm},
-          {"planned", arm.planned},        {"done", arm.done},
-          {"failed", arm.failed},          {"map", json_of(arm.map)},
-          {"change", json_of(arm.change)}, {"xcos", json_of(arm.xcos)},
-          {"tax", json_of(arm.tax)},       {"held_out", json_of(arm.held_out)},
-          {"clip", json_of(arm.clip)},     {"drift", json_of(arm.drift)},
-          {"alarmed", arm.alarmed},        {"groups_off_zero", arm.groups_off_zero},
+  return {{"quality", arm.quality},
+          {"arm", arm.arm},
+          {"planned", arm.planned},
+          {"done", arm.done},
+          {"failed", arm.failed},
+          {"map", json_of(arm.map)},
+          {"change", json_of(arm.change)},
+          {"xcos", json_of(arm.xcos)},
+          {"tax", json_of(arm.tax)},
+          {"held_out", json_of(arm.held_out)},
+          {"clip", json_of(arm.clip)},
+          {"drift", json_of(arm.drift)},
+          {"warned", arm.warned},
+          {"alarmed", arm.alarmed},
+          {"groups_off_zero", arm.groups_off_zero},
           {"groups", arm.groups}};
 }
 

@@ -16,9 +16,9 @@
 #include "runtime/sha256.h"
 #include "train/checkpoint.h"
 #include "train/experiment/measure.h"
-#include "train/folder_lock.h"
 #include "train/initial_weights.h"
 #include "train/plan_text.h"
+#include "train/run_folder.h"
 #include "train/run_state.h"
 #include "train/trainer.h"
 
@@ -35,12 +35,6 @@ std::string read_text(const std::string& path) {
   const std::ifstream in(path, std::ios::binary);
   if (in) text << in.rdbuf();
   return text.str();
-}
-
-void write_text(const std::string& path, const std::string& text) {
-  std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  if (!(out << text << std::flush))
-    throw_fault("KT-IO-001", "{}: cannot be written; make room or name another --runs", path);
 }
 
 std::string utc_now() {
@@ -212,19 +206,19 @@ RunCount count_runs(const std::vector<Cell>& cells) {
   return count;
 }
 
-void pin_design(const Design& design, const std::string& folder) {
+void pin_design(const Design& design, RunFolder& folder) {
   const auto plan_hash = [](const std::string& file) {
     return sha256_hex(canonical_text(load_plan(file).plan));
   };
   const Json now = {{"design", sha256_hex(design.text)},
                     {"warm", plan_hash(design.warm)},
                     {"arm", plan_hash(design.arm)}};
-  const std::string path = folder + "/" + kPin, text = read_text(path);
+  const std::string text = folder.read(kPin);
   if (text.empty()) {
     Json pin = now;
     pin["began"] = utc_now();
-    write_text(folder + "/design.cfg", design.text);
-    write_text(path, pin.dump() + "\n");
+    folder.write("design.cfg", design.text);
+    folder.write(kPin, pin.dump() + "\n");
     return;
   }
   const auto pinned = Json::parse(text, nullptr, false);
@@ -233,18 +227,17 @@ void pin_design(const Design& design, const std::string& folder) {
       throw_fault("KT-EXP-001",
                   "{}: {} has changed since the first run of {}; give the new one another name, or "
                   "bring the old one back ({}/design.cfg)",
-                  design.file, key == "design" ? "the design" : "the plan '" + key + "'", folder,
-                  folder);
+                  design.file, key == "design" ? "the design" : "the plan '" + key + "'",
+                  folder.path(), folder.path());
 }
 
 int run_cells(const Design& design, const std::vector<Cell>& cells, const std::string& runs,
               Console& console, const StopSignals& signals) {
   check_plans(cells);
-  const std::string folder = experiment_folder(design, runs);
   const Notice notice = [&](const std::string& line) { console.text("notice    " + line); };
-  const FolderLock lock(real_file_system(), folder, notice);
+  RunFolder folder(real_file_system(), experiment_folder(design, runs), notice);
   pin_design(design, folder);
-  Session session{cells, runs, console, signals, Journal(folder)};
+  Session session{cells, runs, console, signals, Journal(folder.path())};
   for (std::size_t i = 0; i < cells.size(); ++i) {
     const Cell& cell = cells[i];
     CellState state = state_of(cell);

@@ -7,6 +7,7 @@
 
 #include "train/console.h"
 #include "train/experiment/cells.h"
+#include "train/run_folder.h"
 #include "train/stop_signals.h"
 
 namespace ktrain::experiment {
@@ -22,7 +23,7 @@ enum class CellState : std::uint8_t { kMissing, kDone, kFailed };
 //   DESIGN      {"design": sha-256, "warm": .., "arm": .., "began": time (UTC)}
 //   design.cfg  the design as it was
 // Writes both when they are not there; throws Fault KT-EXP-001 when they differ.
-void pin_design(const Design& design, const std::string& folder);
+void pin_design(const Design& design, RunFolder& folder);
 
 struct RunCount {
   std::int64_t all = 0, done = 0, failed = 0;

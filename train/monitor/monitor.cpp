@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -137,7 +138,8 @@ bool Monitor::wants_real() const {
 
 bool Monitor::wants_leave_one_out() const {
   return recorded_ && probing_ && !context_->queue.planning && plan_.loo_every > 0 &&
-         !(remedy_ && remedy_->live()) && schedule_->probes() % plan_.loo_every == 0;
+         !(remedy_ && remedy_->live()) &&
+         (leave_out_next_ || schedule_->probes() % plan_.loo_every == 0);
 }
 
 std::vector<std::size_t> Monitor::weighted_losses() const {
@@ -205,25 +207,25 @@ void Monitor::add_null() {
 }
 
 void Monitor::add_leave_one_out(const ProbeRecord& record, MonitorOutput& out) {
-  if (record.epoch != left_out_epoch_) left_out_.clear();
-  left_out_epoch_ = record.epoch;
   for (const auto& [place, change] : changes_) {
     const std::string& loss = record.losses[place];
-    std::vector<double>& values = left_out_[loss];
-    values.push_back(change);
-    const std::optional<Interval> mean = mean_interval(values);
-    if (!mean) continue;
-    alarms_.set_leave_one_out(loss, mean->lo, mean->hi);
-    out.lines.push_back(nlohmann::ordered_json{
-        {"kind", "loo"},
-        {"step", record.step},
-        {"epoch", record.epoch},
-        {"loss", loss},
-        {"delta_det", values},
-        {"mean", mean->value},
-        {"lo", mean->lo},
-        {"hi", mean->hi}}.dump());
+    const std::vector<double>& values =
+        left_out_.add(loss, change, record.weights[place], record.learning_rate);
+    nlohmann::ordered_json line = {{"kind", "loo"},
+                                   {"step", record.step},
+                                   {"epoch", record.epoch},
+                                   {"loss", loss},
+                                   {"delta_det", values}};
+    line["mean"] =
+        std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+    if (const std::optional<Interval> mean = mean_interval(values)) {
+      alarms_.set_leave_one_out(loss, mean->lo, mean->hi);
+      line["lo"] = mean->lo;
+      line["hi"] = mean->hi;
+    }
+    out.lines.push_back(line.dump());
   }
+  if (!changes_.empty()) leave_out_next_ = false;
   changes_.clear();
 }
 
@@ -270,7 +272,9 @@ void Monitor::add_alarms(const ProbeRecord& record, MonitorOutput& out) {
     out.lines.push_back(to_json(alarm));
     out.texts.push_back(alarm.text);
     ++said_[std::string(level_name(alarm.level))];
-    if (alarm.level != AlarmLevel::kClear) last_alarm_ = alarm.text;
+    if (alarm.level == AlarmLevel::kClear) continue;
+    last_alarm_ = alarm.text;
+    leave_out_next_ = true;
   }
 }
 
@@ -314,8 +318,8 @@ std::string Monitor::state_text() const {
                          {"last", last_alarm_},
                          {"squares", squares_},
                          {"self", self_},
-                         {"left_out", left_out_},
-                         {"left_out_epoch", left_out_epoch_},
+                         {"left_out", left_out_.state()},
+                         {"leave_out_next", leave_out_next_},
                          {"segment_epoch", segment_epoch_}};
   if (schedule_)
     json["schedule"] = schedule_->state();
@@ -343,8 +347,8 @@ std::string Monitor::restore(const LoadedCheckpoint& from) {
   last_alarm_ = json.at("last").get<std::string>();
   squares_ = json.at("squares").get<decltype(squares_)>();
   self_ = json.at("self").get<decltype(self_)>();
-  left_out_ = json.at("left_out").get<decltype(left_out_)>();
-  left_out_epoch_ = json.at("left_out_epoch").get<std::int64_t>();
+  left_out_.restore(json.at("left_out"));
+  leave_out_next_ = json.at("leave_out_next").get<bool>();
   segment_epoch_ = json.at("segment_epoch").get<std::int64_t>();
   if (json.contains("schedule")) pending_ = json.at("schedule").dump();
   schedule_.reset();

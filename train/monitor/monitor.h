@@ -12,6 +12,7 @@
 
 #include "train/checkpoint_file.h"
 #include "train/monitor/alarm.h"
+#include "train/monitor/leave_one_out.h"
 #include "train/monitor/probe.h"
 #include "train/monitor/probe_schedule.h"
 #include "train/schedule.h"
@@ -108,8 +109,8 @@ class Monitor {
   // By group: ||g_k||^2 of the probes in the window, and detection's last split-half cosine.
   std::map<std::string, std::deque<std::vector<double>>> squares_;
   std::map<std::string, double> self_;
-  std::map<std::string, std::vector<double>> left_out_;  // by loss, of this epoch
-  std::int64_t left_out_epoch_ = 0;
+  LeaveOneOut left_out_;
+  bool leave_out_next_ = false;               // an alarm asks for it
   std::map<std::string, std::int64_t> said_;  // alarms by level
   std::string last_alarm_;
   std::int64_t segment_epoch_ = -1;

@@ -172,8 +172,8 @@ std::vector<Quantity> quantities(const MonitorLine& line, const std::string& fil
   } else if (line.kind == "loo") {
     const std::string at = "eff/loo/" + place.at("loss").text();
     all.push_back({at, place.at("mean").number()});
-    all.push_back({at + "/lo", place.at("lo").number()});
-    all.push_back({at + "/hi", place.at("hi").number()});
+    for (const char* const end : {"lo", "hi"})  // not after a first measurement
+      if (place.has(end)) all.push_back({at + "/" + end, place.at(end).number()});
   } else if (line.kind == "audit") {
     named_numbers(place.at("configured"), "w/cfg/", all);
     named_numbers(place.at("applied"), "w/applied/", all);

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/experiment.h"
+#include "train/experiment/planned_power.h"
 #include "train/experiment/report.h"
 
 namespace ktrain::experiment {
@@ -126,11 +127,35 @@ TEST(Analysis, EveryRunCounts) {
                              testing::HasSubstr("seed 4, q3, copy: KT-NUM-001: loss is nan")));
 }
 
+TEST(Analysis, AnArmThatIsComparedAndDivergedLeavesNoVerdict) {
+  const Design design = trial(10);
+  auto runs = test::draw_runs(design, kConflict, 3);
+  ASSERT_EQ(analyse(design, runs).verdict, Verdict::kConfirmed);
+  for (MeasuredRun& run : runs)
+    if (run.cell.quality == design.roles.poor && run.cell.arm == design.roles.treatment &&
+        run.cell.seed == 2)
+      run.state = CellState::kFailed;
+  const Analysis analysis = analyse(design, runs);
+  EXPECT_EQ(analysis.verdict, Verdict::kInconclusive);
+  EXPECT_THAT(analysis.reason, testing::HasSubstr("1 runs of the arms that are compared failed"));
+}
+
+TEST(Analysis, ADesignTellsWhatItCanFind) {
+  // (t_{.95,3} + t_{.8,3}) / 2 = (2.35336 + .97847) / 2; one of ten groups: t_{.995,3} = 5.84091.
+  Design design = trial(4);
+  design.groups.resize(10, "visible.layer1");
+  EXPECT_THAT(planned_text(design), testing::HasSubstr("a mean 1.67 standard deviations"));
+  EXPECT_THAT(planned_text(design), testing::HasSubstr("one of 10 groups 3.41;"));
+}
+
 TEST(Analysis, ReportsControlsAsTheyAre) {
   const Design design = trial(4);
   auto runs = test::draw_runs(design, kConflict, 2);
   const auto text = [&] { return report_markdown(design, runs, analyse(design, runs), "nowhere"); };
   EXPECT_THAT(text(), testing::HasSubstr("| q3 | negative | alarm | 4 of 4 | yes |"));
+  EXPECT_THAT(text(), testing::HasSubstr("| q3 | copy | be silent | 0 of 4 | yes |"));
+  for (MeasuredRun& run : runs)
+    if (run.cell.arm == "copy" && run.cell.seed == 3) run.measure.warnings = 1;
   EXPECT_THAT(text(), testing::HasSubstr("| q3 | copy | be silent | 0 of 4 | yes |"));
   for (MeasuredRun& run : runs)
     if (run.cell.arm == "copy" && run.cell.seed == 3) run.measure.alarms = 1;

@@ -100,13 +100,17 @@ TEST(Measure, AlarmsHeldOutLossAndDrift) {
           "\n"
           R"({"kind":"alarm","step":3,"epoch":1,"level":"alarm","group":"roi","loss":"macl"})"
           "\n"
+          R"({"kind":"alarm","step":3,"epoch":1,"level":"warn","group":"rpn","loss":"macl"})"
+          "\n"
+          R"({"kind":"alarm","step":4,"epoch":1,"level":"warn","group":"roi","loss":"macl"})"
+          "\n"
           R"({"kind":"alarm","step":3,"epoch":1,"level":"warn","group":"roi","loss":"dhn"})"
           "\n"
           R"({"kind":"loo","step":1,"epoch":1,"loss":"macl","delta_det":[9],"mean":9.0})"
           "\n"
           R"({"kind":"loo","step":4,"epoch":1,"loss":"macl","delta_det":[1],"mean":1.0})"
           "\n"
-          R"({"kind":"loo","step":5,"epoch":1,"loss":"macl","delta_det":[2],"mean":2.0})"
+          R"({"kind":"loo","step":5,"epoch":1,"loss":"macl","delta_det":[1,2],"mean":1.5,"lo":-4,"hi":7})"
           "\n"
           R"({"kind":"drift","step":6,"epoch":1,"layers":{"visible.layer1.0.conv1":{"kl95":0.25},)"
           R"("visible.layer2.0.conv1":{"kl95":0.5},"visible.layer4.0.conv1":{"kl95":7},)"
@@ -114,6 +118,7 @@ TEST(Measure, AlarmsHeldOutLossAndDrift) {
           "\n");
   const RunMeasure m = measure_run(temp.path(), "macl", trial(2));
   EXPECT_EQ(m.alarms, 1);
+  EXPECT_EQ(m.warnings, 2);
   EXPECT_NEAR(*m.held_out, 1.5, 1e-12);
   EXPECT_NEAR(*m.drift, 0.5, 1e-12);
 }

@@ -153,6 +153,8 @@ TEST(Quantities, OfTheOtherLines) {
                   "g/fusion/xcos/det~macl/hi=0", "g/fusion/snr/det=2", "g/fusion/self/det=0.5"));
   EXPECT_THAT(of("loo", R"("loss":"macl","delta_det":[1],"mean":1,"lo":0.5,"hi":2)"),
               ElementsAre("eff/loo/macl=1", "eff/loo/macl/lo=0.5", "eff/loo/macl/hi=2"));
+  EXPECT_THAT(of("loo", R"("loss":"macl","delta_det":[1],"mean":1)"),
+              ElementsAre("eff/loo/macl=1"));
   EXPECT_THAT(of("audit", R"("configured":{"macl":0.05},"applied":{"macl":0.1})"),
               ElementsAre("w/cfg/macl=0.05", "w/applied/macl=0.1"));
   EXPECT_THAT(of("drift", R"("reference":"#1","layers":{"a.b":{"z95":1}},"groups":{"a":{"dw":2}})"),
