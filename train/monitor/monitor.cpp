@@ -280,9 +280,13 @@ void Monitor::add_alarms(const ProbeRecord& record, MonitorOutput& out) {
 
 std::string Monitor::summary() const {
   if (!active_ || !schedule_) return "";
-  std::string text = fmt::format("monitor        {} probes ({}), {:.1f} s beyond plain steps",
-                                 schedule_->probes(), plan_.profile, schedule_->spent());
+  std::string text =
+      fmt::format("monitor        {} probes ({}), ", schedule_->probes(), plan_.profile);
   const double plain = schedule_->plain_seconds();
+  if (plain > 0)
+    text += fmt::format("{:.1f} s beyond plain steps", schedule_->spent());
+  else
+    text += "no step without one, so what they cost is not known";
   if (plain > 0 && schedule_->probes() > 0)
     text += fmt::format(", {:.2f} of a step each",
                         schedule_->spent() / static_cast<double>(schedule_->probes()) / plain);

@@ -102,7 +102,8 @@ ConflictEvidence conflict_evidence(const std::string& run, const std::string& fo
   for (const MonitorLine& line : log.others) {
     if (line.kind != "alarm" && line.kind != "loo") continue;
     const Json json = Json::parse(line.text, nullptr, /*allow_exceptions=*/false);
-    if (line.kind == "loo" && includes_loss(text_at(json, "loss"), loss))
+    // The first measurement has no interval yet.
+    if (line.kind == "loo" && find(json, "lo") && includes_loss(text_at(json, "loss"), loss))
       out.left_out[line.epoch] = left_out_text(json, fmt::format("{}:{}", out.file, line.number));
     if (text_at(json, "level") == "alarm" && includes_loss(text_at(json, "loss"), loss))
       ++groups[text_at(json, "group")].group.alarms;
