@@ -25,10 +25,17 @@ const std::string kAgainst = between(-0.3, -0.1), kClear = between(-0.01, 0.1);
 // A monitor.jsonl in the making.
 class Log {
  public:
+  // `loss` as the axis of the probes has it.
+  explicit Log(std::string loss = "macl") : loss_(std::move(loss)) {}
+
   Log& probes(int n) {
     for (int i = 0; i < n; ++i) {
       ProbeRecord record = two_losses(gram_of(2, 1, -0.5), gram_of(2, 1, -0.5), 0.1);
       record.step = ++step_;
+      record.losses[1] = loss_;
+      for (const char* const name : {"visible.stem", "thermal.stem"})
+        record.groups.push_back({name, 10, gram_of(2, 1, -0.5), gram_of(2, 1, -0.5), {}, false});
+      record.groups.push_back({"aux.macl", 10, gram_of(0, 1, 0), gram_of(0, 1, 0), {}, false});
       text_ += to_json(record) + "\n";
     }
     return *this;
@@ -63,8 +70,8 @@ class Log {
   [[nodiscard]] const std::string& text() const { return text_; }
 
  private:
+  std::string loss_, text_;
   int step_ = 0;
-  std::string text_;
 };
 
 ConflictEvidence evidence_of(const Log& log, const std::string& loss = "macl") {
@@ -96,6 +103,15 @@ TEST(Conflict, BelowTheNoiseNothingIsSaid) {
   EXPECT_EQ(verdict_of(Log().windows(9, kNoise).windows(1, kClear)).status, "inconclusive");
 }
 
+// Detection has no gradient in the loss' own layers: no window there can exclude a conflict, and
+// none has to.
+TEST(Conflict, LayersThatOneLossAloneTrainsAreNoEvidence) {
+  const Log log = Log().windows(3, kClear).windows(3, kNoise, "aux.macl");
+  ASSERT_EQ(evidence_of(log).groups.size(), 1U);
+  EXPECT_EQ(evidence_of(log).groups[0].group, "visible.layer1");
+  EXPECT_EQ(verdict_of(log).status, "refuted");
+}
+
 TEST(Conflict, WhatLeavingTheLossOutDoesIsToldByEpoch) {
   const ConflictEvidence found =
       evidence_of(Log().windows(1, kClear).left_out(0.5).left_out(0.25).left_out_once());
@@ -121,7 +137,7 @@ TEST(Conflict, WindowsThatShareProbesAreCountedOnce) {
 
 // Profile watch measures both contrastive losses as one.
 TEST(Conflict, IsFoundWhereTheLossIsOneOfTwo) {
-  Log log;
+  Log log("macl+dhn");
   for (int i = 0; i < 3; ++i) log.probes(4).window("visible.layer1", kAgainst, 4, "det~macl+dhn");
   log.alarm("macl+dhn");
   for (const char* const loss : {"macl", "dhn"}) {
@@ -140,8 +156,10 @@ TEST(Conflict, ARunThatSaysNothingOfTheLossTellsWhy) {
   Log dhn;
   dhn.probes(4).window("visible.stem", between(-1, -1), 4, "det~dhn");
   EXPECT_TRUE(evidence_of(dhn).groups.empty());
-  EXPECT_THAT(why_nothing(evidence_of(dhn), "macl"),
-              HasSubstr("1 windows, none with det~macl; they compare det, macl"));
+  EXPECT_THAT(
+      why_nothing(evidence_of(dhn), "macl"),
+      HasSubstr("1 windows, none with det~macl in a group that both train; they compare det, "
+                "macl"));
   EXPECT_THAT(why_nothing(evidence_of(Log().probes(5)), "macl"),
               HasSubstr("5 probes and no window"));
   const TemporaryFolder folder;

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <utility>
 
 #include <fmt/ranges.h>
@@ -77,6 +78,20 @@ void add_window(Sums& sums, const Json& cosine, double delta, const std::string&
   }
 }
 
+// Groups in which both detection and the loss have had a gradient.
+std::set<std::string> trained_by_both(const MonitorLog& log, const std::string& loss) {
+  std::set<std::string> names;
+  for (const ProbeRecord& probe : log.probes) {
+    const ProbeRecord summed = with_detection_summed(probe);
+    for (std::size_t j = 1; j < summed.losses.size(); ++j) {
+      if (!includes_loss(summed.losses[j], loss)) continue;
+      for (const GroupGram& group : summed.groups)
+        if (group.raw(0, 0) > 0 && group.raw(j, j) > 0) names.insert(group.group);
+    }
+  }
+  return names;
+}
+
 std::string left_out_text(const Json& json, const std::string& place) {
   return fmt::format(
       "with {} held-out detection loss changes by {:+.2g} [{:+.2g}, {:+.2g}] a step ({})",
@@ -98,6 +113,7 @@ ConflictEvidence conflict_evidence(const std::string& run, const std::string& fo
   if (!std::filesystem::is_regular_file(out.file, missing)) return out;
   const MonitorLog log = read_monitor_log(folder);
   out.probes = std::ssize(log.probes);
+  const std::set<std::string> both = trained_by_both(log, loss);
   std::map<std::string, Sums> groups;
   for (const MonitorLine& line : log.others) {
     if (line.kind != "alarm" && line.kind != "loo") continue;
@@ -118,7 +134,7 @@ ConflictEvidence conflict_evidence(const std::string& run, const std::string& fo
     if (!list || !list->is_object()) continue;
     for (const auto& [name, group] : list->items()) {
       const auto [cosine, as] = cosine_of(group, loss);
-      if (!cosine) continue;
+      if (!cosine || !both.contains(name)) continue;
       groups[name].group.loss = as;
       add_window(groups[name], *cosine, delta, out.file, window.line);
     }
@@ -149,8 +165,9 @@ std::string why_nothing(const ConflictEvidence& run, const std::string& loss) {
   if (run.windows == 0)
     return fmt::format("{} has {} probes and no window: monitor.sketch is 0, or they are too few",
                        run.file, run.probes);
-  return fmt::format("{} has {} windows, none with det~{}; they compare {}", run.file, run.windows,
-                     loss, fmt::join(run.losses, ", "));
+  return fmt::format(
+      "{} has {} windows, none with det~{} in a group that both train; they compare {}", run.file,
+      run.windows, loss, fmt::join(run.losses, ", "));
 }
 
 ConflictVerdict weigh(const std::vector<ConflictEvidence>& measured, std::int64_t windows,

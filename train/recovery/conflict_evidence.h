@@ -23,10 +23,10 @@ struct GroupWindows {
 };
 
 struct ConflictEvidence {
-  std::string run, file;                 // name, monitor.jsonl
-  std::int64_t probes = 0, windows = 0;  // of the run; windows that share no probe
-  std::vector<std::string> losses = {};  // what its last window compares
-  std::vector<GroupWindows> groups = {};
+  std::string run, file;                  // name, monitor.jsonl
+  std::int64_t probes = 0, windows = 0;   // of the run; windows that share no probe
+  std::vector<std::string> losses = {};   // what its last window compares
+  std::vector<GroupWindows> groups = {};  // those that both losses train
   // By epoch, what the step's share of the loss did to detection on other images: the last "loo"
   // record. Shown beside the windows; the verdict does not depend on it.
   std::map<std::int64_t, std::string> left_out = {};
@@ -36,8 +36,10 @@ struct ConflictVerdict {
   std::string status, why;
 };
 
-// From <folder>/monitor.jsonl, the windows of separate_windows(). No groups when there is no such
-// file or no window speaks of the loss. Faults KT-CMP-002 and KT-DATA-060 when a record is broken.
+// From <folder>/monitor.jsonl, the windows of separate_windows(). Groups in which one of the two
+// losses has no gradient in any probe (its own head, the RPN) are left out: there is nothing to
+// conflict about. No groups when there is no such file or no window speaks of the loss. Faults
+// KT-CMP-002 and KT-DATA-060 when a record is broken.
 [[nodiscard]] ConflictEvidence conflict_evidence(const std::string& run, const std::string& folder,
                                                  const std::string& loss, double delta);
 

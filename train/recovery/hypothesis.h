@@ -3,12 +3,12 @@
 //
 //   conflict     the gradient of a loss works against detection's. From the monitor's windows of
 //                `runs` that share no probe: the cross-batch cosine of det and the loss per layer
-//                group, with interval. Where the monitor takes the loss and another as one, theirs.
-//                Supported: in some group, at least `share` of `windows` or more windows have their
-//                upper bound below -delta, and the monitor raised an alarm for the group and loss.
-//                Refuted: in every group, at least `share` of `windows` or more have their lower
-//                bound above -delta, no window has its upper bound below it, and no alarm came.
-//                A window that is below the noise counts for neither.
+//                group that both train, with interval. Where the monitor takes the loss and another
+//                as one, theirs. Supported: in some group, at least `share` of `windows` or more
+//                windows have their upper bound below -delta, and the monitor raised an alarm for
+//                the group and loss. Refuted: in every group, at least `share` of `windows` or more
+//                have their lower bound above -delta, no window has its upper bound below it, and
+//                no alarm came. A window that is below the noise counts for neither.
 //   interaction  a loss costs more on poor visible images than on good ones. From four runs, [with,
 //                without] the loss on each kind of data, at the last epoch that all have validated:
 //                D = (poor with - poor without) - (good with - good without), in the recovery's
