@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/fault.h"
+#include "train/read_text.h"
 #include "train/utc_time.h"
 
 namespace ktrain {
@@ -66,10 +67,7 @@ void RunFolder::write(const std::string& name, const std::string& text) {
 }
 
 std::string RunFolder::read(const std::string& name) const {
-  std::ostringstream text;
-  std::ifstream in(path() + "/" + name, std::ios::binary);
-  if (in) text << in.rdbuf();
-  return text.str();
+  return read_text(path() + "/" + name);
 }
 
 void RunFolder::append(std::ofstream& stream, const std::string& name, const std::string& text) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 
 #include <nlohmann/json.hpp>
@@ -11,18 +10,13 @@
 #include "train/monitor/detection_axis.h"
 #include "train/monitor/probe_json.h"
 #include "train/monitor/statistics.h"
+#include "train/monitor/windows.h"
+#include "train/read_text.h"
 
 namespace ktrain::experiment {
 namespace {
 
 using Json = nlohmann::json;
-
-std::string read_text(const std::string& path) {
-  std::ostringstream text;
-  const std::ifstream in(path, std::ios::binary);
-  if (in) text << in.rdbuf();
-  return text.str();
-}
 
 std::optional<double> number_at(const Json& json, const char* key) {
   const auto at = json.find(key);
@@ -103,41 +97,13 @@ void add_probes(const MonitorLog& log, const std::string& loss, const Design& de
     if (const auto tax = progress.tax()) out.group_tax[group] = *tax;
 }
 
-struct Window {
-  std::int64_t first = 0, last = 0;  // probes that it covers, counted from 0
-  Json json;
-};
-
-// Windows that begin after the warm-up and do not overlap, chosen from the end backwards.
-std::vector<Window> windows_of(const MonitorLog& log, const Design& design) {
-  const auto probes_until = [&](std::int64_t step) {
-    return std::count_if(log.probes.begin(), log.probes.end(),
-                         [&](const ProbeRecord& p) { return p.step <= step; });
-  };
-  const std::int64_t warm = probes_until(design.from_step - 1);
-  std::vector<Window> chosen;
-  std::int64_t free_until = std::numeric_limits<std::int64_t>::max();
-  for (auto line = log.others.rbegin(); line != log.others.rend(); ++line) {
-    if (line->kind != "window") continue;
-    Json json = Json::parse(line->text, nullptr, false);
-    const auto covered = number_at(json, "probes");
-    if (!covered) continue;
-    const std::int64_t last = probes_until(line->step) - 1;
-    const std::int64_t first = last + 1 - std::llround(*covered);
-    if (first < warm || last >= free_until) continue;
-    free_until = first;
-    chosen.push_back({first, last, std::move(json)});
-  }
-  return chosen;
-}
-
 void add_windows(const MonitorLog& log, const std::string& loss, const Design& design,
                  RunMeasure& out) {
   Means xcos, self;
   const std::string pair = std::string(kDetection) + "~" + loss;
-  for (const Window& window : windows_of(log, design)) {
+  for (const SeparateWindow& window : separate_windows(log, design.from_step)) {
     ++out.windows;
-    const auto weight = static_cast<double>(window.last + 1 - window.first);
+    const auto weight = static_cast<double>(window.probes());
     const Json groups = window.json.value("groups", Json::object());
     for (const auto& [group, cell] : groups.items()) {
       const Json pairs = cell.value("xcos", Json::object());

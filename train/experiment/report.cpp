@@ -1,7 +1,6 @@
 #include "train/experiment/report.h"
 
 #include <algorithm>
-#include <fstream>
 #include <set>
 #include <sstream>
 
@@ -13,18 +12,12 @@
 #include "train/experiment/hypotheses.h"
 #include "train/experiment/planned_power.h"
 #include "train/machine_text.h"
+#include "train/read_text.h"
 
 namespace ktrain::experiment {
 namespace {
 
 using Json = nlohmann::json;
-
-std::string read_text(const std::string& path) {
-  std::ostringstream text;
-  const std::ifstream in(path, std::ios::binary);
-  if (in) text << in.rdbuf();
-  return text.str();
-}
 
 // "-1.25 [-2.10, -0.40]" in hundredths, "" for none.
 std::string cell(const std::optional<MeanInterval>& x, int digits, double factor = 1) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -18,9 +17,11 @@
 #include "train/experiment/measure.h"
 #include "train/initial_weights.h"
 #include "train/plan_text.h"
+#include "train/read_text.h"
 #include "train/run_folder.h"
 #include "train/run_state.h"
 #include "train/trainer.h"
+#include "train/utc_time.h"
 
 namespace ktrain::experiment {
 namespace {
@@ -29,22 +30,6 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 constexpr const char* kPin = "DESIGN";
 constexpr const char* kJournal = "journal.jsonl";
-
-std::string read_text(const std::string& path) {
-  std::ostringstream text;
-  const std::ifstream in(path, std::ios::binary);
-  if (in) text << in.rdbuf();
-  return text.str();
-}
-
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  char text[32];
-  const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return {text, size};
-}
 
 // "" when there is none.
 std::string newest_checkpoint(const std::string& folder) {

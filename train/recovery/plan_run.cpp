@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "runtime/fault.h"
 #include "train/checkpoint.h"
+#include "train/read_text.h"
 #include "train/run_state.h"
 
 namespace ktrain {
@@ -15,10 +14,8 @@ namespace {
 
 // "" unless STATUS says that the run has diverged: the message.
 std::string failure_in(const std::string& folder) {
-  std::ifstream in(folder + "/STATUS", std::ios::binary);
-  std::ostringstream text;
-  if (in) text << in.rdbuf();
-  const auto status = nlohmann::json::parse(text.str(), nullptr, /*allow_exceptions=*/false);
+  const auto status =
+      nlohmann::json::parse(read_text(folder + "/STATUS"), nullptr, /*allow_exceptions=*/false);
   const auto word = [&](const char* key) {
     const auto found = status.is_object() ? status.find(key) : status.end();
     return found != status.end() && found->is_string() ? found->get<std::string>() : "";
