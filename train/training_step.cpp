@@ -144,7 +144,8 @@ void TrainingStep::inspect(const ForwardPass& pass, const StepInput& input, Step
       report.without_rows.push_back(loss_names_[own + i]);
   const bool due = audit_due(weights_, input.timeline, input.step);
   if (audited_ && !due) return;
-  WeightAudit audit = audit_weights(pass.terms, form_, report.values.total, step);
+  WeightAudit audit = audit_weights(pass.terms, form_, report.values.total, step,
+                                    plan_.compat.weights == "applied");
   audited_ = true;
   // A run that goes on is audited at once; its record is that of the step where one was due.
   if (due) report.audit = std::move(audit);

@@ -51,12 +51,20 @@ WeightAudit measure_weights(const std::vector<LossTerm>& terms, const TotalFunct
 }
 
 WeightAudit audit_weights(const std::vector<LossTerm>& terms, const TotalFunction& form,
-                          double trained, std::int64_t step) {
+                          double trained, std::int64_t step, bool as_plan) {
   const double total = form(without_history(terms)).item();
   if (!(std::abs(total - trained) <= kRounding * std::max(std::abs(total), std::abs(trained))))
     throw_fault("KT-NUM-007",
                 "step {}: the total that is trained is {}, the terms with their weights make {}",
                 step, trained, total);
+  if (as_plan)
+    for (const LossTerm& term : terms)
+      if (term.weight != term.configured)
+        throw_fault(
+            "KT-NUM-007",
+            "step {}: weight not applied: the plan gives loss term '{}' the weight {:g}, the "
+            "step {:g}; nothing was trained in this step",
+            step, term.name, term.configured, term.weight);
   const WeightAudit audit = measure_weights(terms, form);
   for (std::size_t k = 0; k < terms.size(); ++k) {
     const double delta = delta_for(terms[k], terms[k].value.item(), total);

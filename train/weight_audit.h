@@ -22,13 +22,13 @@ struct WeightAudit {
 // applied_k = (total(.., L_k + delta, ..) - total(.., L_k, ..)) / delta, for every term, the values
 // without history. delta is a thousandth of L_k, or more where the total's rounding would drown it:
 // the total is linear in its terms, so the quotient does not depend on it. Throws Fault KT-NUM-007
-// when a weight is off by more than 1 % of LossTerm::weight (compat.weights may have made that
-// another than the configured one, which the audit then shows), or when `form` gives another total
-// than `trained`, the scalar that backward started from. `step` counts from 1. Reads values back;
-// not while planning.
+// when a weight is off by more than 1 % of LossTerm::weight, when that is another than the
+// configured one although nothing in the plan says so (`as_plan` false: compat.weights does, and
+// the audit shows it), or when `form` gives another total than `trained`, the scalar that backward
+// started from. `step` counts from 1. Reads values back; not while planning.
 [[nodiscard]] WeightAudit audit_weights(const std::vector<LossTerm>& terms,
                                         const TotalFunction& form, double trained,
-                                        std::int64_t step);
+                                        std::int64_t step, bool as_plan = true);
 // The same without a judgement.
 [[nodiscard]] WeightAudit measure_weights(const std::vector<LossTerm>& terms,
                                           const TotalFunction& form);

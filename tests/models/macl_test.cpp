@@ -168,6 +168,52 @@ TEST_F(Macl, TheBetterModalityIsHeldStill) {
   }
 }
 
+// Both streams see the same and have the same head, so that every pair is its own nearest: u = v.
+// With partners shuffled a row's sum is over the same similarities, and only its own pair's 1 is
+// exchanged for the similarity to the row that follows: the loss grows by the mean of
+// 1 - <u_i, u_next>.
+TEST_F(Macl, ShuffledPairsAreTheWrongOnes) {
+  detection_.thermal = detection_.visible;
+  options_.temperature = 1;
+  std::vector<float> u;
+  const auto with_control = [&](MaclControl control) {
+    options_.control = control;
+    ParameterSet own;
+    const MaclTerm macl(Maker(context_, own, 3) / "aux" / "macl", detector_, options_);
+    for (const Parameter& parameter : own.all()) {
+      if (!parameter.name.starts_with("aux.macl.thermal.")) continue;
+      std::string twin = parameter.name;
+      twin.replace(twin.find("thermal"), 7, "visible");
+      Tensor value = parameter.value;
+      value.copy_from<float>(own.find(twin)->value.to_vector<float>());
+    }
+    const PairRows rows = macl.embedding().rows({batch_, detection_, 0});
+    const auto valid = rows.valid.to_vector<float>();
+    const auto all = macl.embedding().visible(*detection_.visible, rows).to_vector<float>();
+    const std::size_t columns = all.size() / valid.size();
+    u.clear();
+    for (std::size_t i = 0; i < valid.size(); ++i)
+      if (valid[i] != 0)
+        u.insert(u.end(), all.begin() + static_cast<std::ptrdiff_t>(i * columns),
+                 all.begin() + static_cast<std::ptrdiff_t>((i + 1) * columns));
+    return loss(macl);
+  };
+  const AuxiliaryResult right = with_control(MaclControl::kNone);
+  const AuxiliaryResult wrong = with_control(MaclControl::kShuffled);
+  EXPECT_EQ(side(right, "macl_first"), 1);
+  EXPECT_EQ(side(wrong, "macl_first"), 0);
+  EXPECT_EQ(side(wrong, "macl_pairs"), 4);
+  EXPECT_EQ(side(wrong, "macl_anchors"), side(right, "macl_anchors"));
+  EXPECT_EQ(side(wrong, "macl_negatives_mean"), 3) << "nothing is excluded here";
+  const std::size_t columns = u.size() / 4;
+  double grown = 1;
+  for (std::size_t i = 0; i < 4; ++i)
+    for (std::size_t c = 0; c < columns; ++c)
+      grown -= double{u[i * columns + c]} * double{u[(i + 1) % 4 * columns + c]} / 4;
+  EXPECT_GT(grown, 0.01);
+  EXPECT_NEAR(wrong.value.item() - right.value.item(), grown, 2e-6);
+}
+
 TEST_F(Macl, WholeImagesAreOneRowEach) {
   options_.embedding.level = PairLevel::kImage;
   const AuxiliaryResult result = loss(term());

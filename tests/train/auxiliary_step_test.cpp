@@ -49,6 +49,20 @@ AuxiliaryFactory sum_term(double weight) {
   };
 }
 
+// Throws from its `from`-th pass on, counted from 0.
+class ThrowingTerm : public SumTerm {
+ public:
+  ThrowingTerm(const Maker& maker, std::int64_t channels, int from)
+      : SumTerm(maker, channels), left_(std::make_unique<int>(from)) {}
+  [[nodiscard]] AuxiliaryResult loss(const AuxiliaryInput& input) const override {
+    if ((*left_)-- == 0) throw std::out_of_range("the queue is empty");
+    return SumTerm::loss(input);
+  }
+
+ private:
+  std::unique_ptr<int> left_;
+};
+
 AuxiliarySetup no_term(const Plan&, const DetectorOptions&, const Maker&) { return {}; }
 
 // Batches of the tiny run.
@@ -113,6 +127,37 @@ TEST_F(AuxiliaryStep, WithWeightZeroTheDetectorTrainsAsWithoutTheTermToTheBit) {
     EXPECT_EQ(parameter.value.to_vector<float>(),
               measured->parameters().find(parameter.name)->value.to_vector<float>())
         << parameter.name;
+}
+
+// Planted: an exception in a loss. It ends the step with the term's name; nothing has been trained.
+TEST_F(AuxiliaryStep, AnExceptionInATermEndsTheStepAndChangesNothing) {
+  const auto training = step_with([](const Plan&, const DetectorOptions& detector,
+                                     const Maker& maker) {
+    std::vector<std::unique_ptr<AuxiliaryTerm>> terms;
+    terms.push_back(std::make_unique<ThrowingTerm>(maker / "aux" / "macl", detector.channels, 1));
+    return AuxiliarySetup{AuxiliaryLosses(std::move(terms)), {WeightSchedule{{}, {0.5}}}};
+  });
+  (void)run(*training, 0);
+  const auto trained = [&] {
+    std::vector<std::vector<float>> values;
+    for (const Parameter& parameter : training->parameters().all())
+      if (parameter.kind != ParameterKind::kBuffer)  // statistics move with the forward pass
+        values.push_back(parameter.value.to_vector<float>());
+    return values;
+  };
+  const auto before = trained();
+  try {
+    (void)run(*training, 1);
+    FAIL() << "no fault";
+  } catch (const Fault& fault) {
+    EXPECT_EQ(fault.id(), "KT-BUG-004");
+    EXPECT_EQ(fault.exit(), Exit::kBug);
+    EXPECT_THAT(fault.what(),
+                testing::HasSubstr("loss term 'macl' could not be computed: the queue is empty"));
+  }
+  EXPECT_EQ(trained(), before);
+  EXPECT_EQ(training->optimizer().steps(), 1);
+  EXPECT_EQ(training->auxiliary().state()[0].tensor.item(), 1);
 }
 
 TEST_F(AuxiliaryStep, APassIsPlannedAndLeavesNothingBehind) {

@@ -77,6 +77,18 @@ TEST(WeightAudit, APlantedWeightThatIsIgnoredIsFound) {
   EXPECT_NEAR(measure_weights(list, ignored).applied[1], 1.0, 1e-3);
 }
 
+TEST(WeightAudit, APlantedWeightThatIsNotThePlansIsFound) {
+  Terms terms;
+  auto list = terms.make(1, 0.1, 0.3);
+  list[1].configured = 0.05;
+  const double total = form_total(list).item();
+  EXPECT_THAT(fault_of([&] { (void)audit_weights(list, form_total, total, 5); }),
+              testing::HasSubstr("the plan gives loss term 'macl' the weight 0.05, the step 0.1"));
+  const WeightAudit audit = audit_weights(list, form_total, total, 5, /*as_plan=*/false);
+  EXPECT_EQ(audit.configured[1], 0.05);
+  EXPECT_NEAR(audit.applied[1], 0.1, 1e-3) << "compat.weights is meant";
+}
+
 TEST(WeightAudit, APlantedTermThatIsCountedTwiceIsFound) {
   Terms terms;
   const auto list = terms.make(1, 0.05, 0.3);

@@ -1,64 +1,13 @@
 // The monitor in real training steps: what it must not change, and what it must find.
 #include <cmath>
-#include <functional>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "tests/support/tiny_run.h"
-#include "train/monitor/probe_json.h"
-#include "train/run_setup.h"
-#include "train/run_state.h"
-#include "train/tensor_arrays.h"
+#include "tests/support/monitored_steps.h"
 
 namespace ktrain::test {
 namespace {
-
-std::vector<std::string> with(std::vector<std::string> overrides,
-                              const std::vector<std::string>& more) {
-  overrides.insert(overrides.end(), more.begin(), more.end());
-  return overrides;
-}
-
-const std::vector<std::string> kEveryStep = {"threads=1",          "monitor.interval=1",
-                                             "monitor.burst=0",    "monitor.budget_pct=10000",
-                                             "monitor.sketch=256", "loss.planted.weight=0.3"};
-
-struct Steps {
-  std::vector<ProbeRecord> probes;
-  std::vector<std::string> windows;
-  std::string losses;  // of every step, all digits
-};
-
-Steps take(RunSetup& setup, std::int64_t from, std::int64_t to) {
-  Steps steps;
-  for (std::int64_t step = from; step < to; ++step) {
-    const StepReport report = setup.train_step(step);
-    for (const double value : report.values.terms) steps.losses += fmt::format("{:a} ", value);
-    steps.losses += fmt::format("{:a}\n", report.gradient_norm);
-    for (const std::string& line : report.monitor.lines) {
-      if (line.find("\"kind\":\"probe\"") == std::string::npos) {
-        steps.windows.push_back(line);
-        continue;
-      }
-      steps.probes.push_back(probe_from_json(line, "memory", step));
-      steps.probes.back().seconds = 0;  // the only number that is no function of the plan
-    }
-  }
-  return steps;
-}
-
-Steps train(const TinyRun& tiny, const std::vector<std::string>& overrides, std::int64_t steps,
-            std::vector<std::vector<std::byte>>* weights = nullptr) {
-  RunSetup setup(load_plan(tiny.plan(), overrides), [](const std::string&) {});
-  Steps taken = take(setup, 0, steps);
-  if (weights)
-    for (const NamedArray& array : parameter_arrays(setup.training().parameters()))
-      weights->emplace_back(array.bytes.begin(), array.bytes.end());
-  return taken;
-}
-
-double cosine(const Gram& gram) { return gram(0, 1) / std::sqrt(gram(0, 0) * gram(1, 1)); }
 
 TEST(MonitorRun, TrainingIsUnchangedToTheBitByMonitoring) {
   const TinyRun tiny;
@@ -202,34 +151,27 @@ TEST(MonitorRun, SharedWeightsAreAttributedToTheirStreams) {
 TEST(MonitorRun, ARunThatGoesOnSaysTheSame) {
   const TinyRun tiny;
   const auto overrides =
-      with(kEveryStep, {"loss.planted.kind=negative_det", "data.synth.train_pairs=80",
-                        "train.epochs=1", "monitor.half_every=4"});
+      with(kEveryStep, {"loss.planted.kind=negative_det", "loss.planted.weight=2",
+                        "data.synth.train_pairs=80", "train.epochs=1", "monitor.half_every=4"});
   const ResolvedPlan resolved = load_plan(tiny.plan(), overrides);
   const Notice quiet = [](const std::string&) {};
   RunSetup whole(resolved, quiet);
   const Steps before = take(whole, 0, 13);
   const TemporaryFolder folder;
   const std::string path = folder / "step.safetensors";
-  Metadata metadata;
-  metadata["monitor"] = whole.training().monitor().state_text();
-  (void)write_checkpoint_file(real_file_system(), path, state_arrays(whole.training()), metadata);
+  save_state(whole, path);
   const Steps want = take(whole, 13, 36);
   EXPECT_FALSE(want.windows.empty());
 
   RunSetup again(resolved, quiet);
-  const LoadedCheckpoint from = read_checkpoint_file(real_file_system(), path);
-  LoadOptions plain;
-  (void)load_weights(from, again.training().parameters(), plain);
-  again.training().optimizer().restore(from);
-  EXPECT_EQ(again.training().monitor().restore(from), "");
-  again.seek(13);
+  restore_state(again, path, 13);
   const Steps got = take(again, 13, 36);
   EXPECT_EQ(got.probes, want.probes);
   EXPECT_EQ(got.windows, want.windows);
   bool alarm = false;
-  for (const std::string& line : want.windows)
-    alarm = alarm || line.find("\"kind\":\"alarm\"") != std::string::npos;
-  EXPECT_TRUE(alarm) << "a planted conflict is reported";
+  for (const std::string& line : want.of_kind("alarm"))
+    alarm = alarm || nlohmann::json::parse(line)["level"] == "alarm";
+  EXPECT_TRUE(alarm) << "a planted conflict is reported at the highest level";
 }
 
 TEST(LiveRemedy, ShadowChangesNothingAndSaysWhatItWouldDo) {
@@ -291,16 +233,10 @@ TEST(LiveRemedy, GoesOnToTheBit) {
   (void)take(whole, 0, 5);
   const TemporaryFolder folder;
   const std::string path = folder / "step.safetensors";
-  Metadata metadata;
-  metadata["monitor"] = whole.training().monitor().state_text();
-  (void)write_checkpoint_file(real_file_system(), path, state_arrays(whole.training()), metadata);
+  save_state(whole, path);
   const Steps want = take(whole, 5, 12);
   RunSetup again(resolved, quiet);
-  const LoadedCheckpoint from = read_checkpoint_file(real_file_system(), path);
-  (void)load_weights(from, again.training().parameters(), LoadOptions{});
-  again.training().optimizer().restore(from);
-  EXPECT_EQ(again.training().monitor().restore(from), "");
-  again.seek(5);
+  restore_state(again, path, 5);
   const Steps got = take(again, 5, 12);
   EXPECT_EQ(got.losses, want.losses);
   EXPECT_EQ(got.windows, want.windows);
@@ -313,9 +249,7 @@ TEST(MonitorRun, OtherSketchesBeginAnewAndItIsSaid) {
   (void)take(one, 0, 2);
   const TemporaryFolder folder;
   const std::string path = folder / "step.safetensors";
-  Metadata metadata;
-  metadata["monitor"] = one.training().monitor().state_text();
-  (void)write_checkpoint_file(real_file_system(), path, state_arrays(one.training()), metadata);
+  save_state(one, path);
   RunSetup other(load_plan(tiny.plan(), with(base, {"monitor.sketch=512"})),
                  [](const std::string&) {});
   const LoadedCheckpoint from = read_checkpoint_file(real_file_system(), path);
