@@ -198,7 +198,7 @@ TEST(Report, ReadsBackFromTheBrowser) {
   const std::string dom = rendered(out);
   const json best = last_validation(tiny);
   EXPECT_THAT(
-      dom, HasSubstr("data-metric=\"map\">" + report::number(best["map"].get<double>()) + "</td>"));
+      dom, HasSubstr("data-metric=\"map\">" + report::fixed(best["map"].get<double>()) + "</td>"));
   EXPECT_EQ(cell_value(dom, "visible.layer1", "32"), "-0.31");
   EXPECT_THAT(dom, HasSubstr("det~macl below 0 in visible.layer1"));
   // The script has run: tooltips come from it.

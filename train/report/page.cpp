@@ -9,8 +9,6 @@
 namespace ktrain::report {
 namespace {
 
-constexpr std::size_t kWorst = 6;
-
 std::string time_text() {
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
@@ -22,6 +20,7 @@ std::string time_text() {
 // One sentence on the runs for the head of the page.
 std::string abstract_of(const Report& report) {
   std::string out;
+  for (const std::string& note : report.notes) out += escaped(note) + " ";
   for (const RunData& run : report.runs) {
     const std::string state = text_at(run.status, "state");
     out += fmt::format("<b>{}</b>: {}", escaped(run.name),
@@ -58,6 +57,7 @@ std::string page_of(const Report& report, const std::string& time) {
   page.data["program"] = version_text();
   page.data["time"] = time;
   add_summary(report, page);
+  add_recovery(report, page);
   add_metrics(report, page);
   add_losses(report, page);
   add_curves(report, page);
@@ -83,7 +83,8 @@ std::string page_of(const Report& report, const std::string& time) {
       "<p class=\"by\">ktrain {} \u00b7 {}</p>\n",
       names, abstract_of(report), escaped(version_text()), escaped(time));
   out +=
-      "<nav><a href=\"#summary\">Summary</a> <a href=\"#metrics\">Metrics</a> <a "
+      "<nav><a href=\"#summary\">Summary</a> <a href=\"#recovery\">Recovery</a> <a "
+      "href=\"#metrics\">Metrics</a> <a "
       "href=\"#losses\">Losses</a> <a href=\"#curves\">Curves</a> <a "
       "href=\"#conflict\">Conflict</a> "
       "<a href=\"#alarms\">Alarms</a> <a href=\"#drift\">Drift</a> <a href=\"#worst\">Errors</a> "
@@ -96,10 +97,7 @@ std::string page_of(const Report& report, const std::string& time) {
 }
 
 std::string write_report(const std::vector<std::string>& paths, const std::string& given) {
-  Report report;
-  for (const std::string& path : paths) report.runs.push_back(read_run(path));
-  name_runs(report.runs);
-  for (const RunData& run : report.runs) report.rescored.push_back(rescore(run, kWorst));
+  const Report report = read_report(paths);
   const std::string text = page_of(report, time_text());
   const std::string out = given.empty() ? paths.front() + "/report.html" : given;
   const std::string temporary = out + ".tmp";
