@@ -70,7 +70,8 @@ TEST(Report, ShowsWhatTheRunRecorded) {
   EXPECT_NEAR(data["curves"]["tiny"]["map_of_curve"].get<double>(), best["map"].get<double>(),
               5e-4);
   EXPECT_THAT(page, HasSubstr("(3 of 9)"));
-  EXPECT_THAT(page, HasSubstr("The conflict monitor wrote no probe"));
+  EXPECT_THAT(page, HasSubstr("No auxiliary loss was on"));
+  EXPECT_THAT(page, HasSubstr("<code>loss.macl.weight = 0.05</code>"));
   EXPECT_THAT(page, HasSubstr("drift against a reference was not measured"));
   EXPECT_THAT(page, HasSubstr("no probe was made, so no alarm could be raised"));
   EXPECT_THAT(page, HasSubstr("data:image/jpeg;base64,/9j/"));

@@ -1,5 +1,6 @@
 #include "train/report/page.h"
 
+#include <cctype>
 #include <ctime>
 
 #include "runtime/fault.h"
@@ -23,17 +24,22 @@ std::string abstract_of(const Report& report) {
   for (const std::string& note : report.notes) out += escaped(note) + " ";
   for (const RunData& run : report.runs) {
     const std::string state = text_at(run.status, "state");
-    out += fmt::format("<b>{}</b>: {}", escaped(run.name),
-                       escaped(state.empty() ? "state unknown" : state));
+    if (report.runs.size() > 1) out += fmt::format("<b>{}</b>: ", escaped(run.name));
+    out += escaped(state.empty() ? "state unknown" : state);
     if (const auto* const best = run.best())
       out += fmt::format(", best epoch {} with mAP {}, recall {}, miss rate {}", run.best_epoch,
-                         number(number_at(*best, "map")), number(number_at(*best, "recall")),
-                         number(number_at(*best, "miss_rate")));
+                         fixed(number_at(*best, "map")), fixed(number_at(*best, "recall")),
+                         fixed(number_at(*best, "miss_rate")));
     std::size_t alarms = 0;
     for (const auto* const alarm : run.monitor_of("alarm"))
       alarms += text_at(*alarm, "level") == "alarm";
-    out += run.monitor.empty() ? "; not monitored. " : fmt::format("; {} alarms. ", alarms);
+    out += run.monitor_of("probe").empty() ? "; conflicts were not measured. "
+           : alarms == 0                   ? "; no alarm. "
+           : alarms == 1                   ? "; one alarm. "
+                                           : fmt::format("; {} alarms. ", alarms);
   }
+  if (report.runs.size() == 1 && !out.empty() && report.notes.empty())
+    out[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(out[0])));
   return out;
 }
 

@@ -17,9 +17,10 @@ std::string row(const RunData& run) {
   const nlohmann::json none, &best = run.best() != nullptr ? *run.best() : none;
   std::string out =
       fmt::format("<tr><th scope=\"row\">{}</th><td>{}</td>", escaped(run.name), state_of(run));
-  out += fmt::format("<td>{} of {}</td>", number(number_at(run.status, "epoch")),
+  out += fmt::format("<td class=\"num\">{} of {}</td>", number(number_at(run.status, "epoch")),
                      number(number_at(run.status, "epochs")));
-  out += fmt::format("<td>{}</td>", run.best_epoch > 0 ? fmt::format("{}", run.best_epoch) : "n/a");
+  out += fmt::format("<td class=\"num\">{}</td>",
+                     run.best_epoch > 0 ? fmt::format("{}", run.best_epoch) : "n/a");
   for (const char* const name : {"map", "map_11point", "recall", "miss_rate"})
     out += fmt::format("<td class=\"num\" data-metric=\"{}\">{}</td>", name,
                        fixed(number_at(best, name)));
@@ -67,9 +68,11 @@ void add_summary(const Report& report, Page& page) {
   }
   std::string body = page.figures.table(
       "t-summary",
-      "<table><thead><tr><th>run</th><th>state</th><th>epochs</th><th>best epoch</th><th>mAP "
-      "(area)</th><th>mAP (11-point)</th><th>recall</th><th>miss rate</th><th>dets</th>"
-      "<th>targets</th><th>measured on</th></tr></thead><tbody>" +
+      "<table><thead><tr><th>run</th><th>state</th><th class=\"num\">epochs</th><th "
+      "class=\"num\">best "
+      "epoch</th><th class=\"num\">mAP<br>(area)</th><th class=\"num\">mAP<br>(11-point)</th><th "
+      "class=\"num\">recall</th><th class=\"num\">miss<br>rate</th><th class=\"num\">dets</th><th "
+      "class=\"num\">targets</th><th>measured on</th></tr></thead><tbody>" +
           rows + "</tbody></table>",
       "The best validation of each run. mAP and recall at IoU 0.5; miss rate: KAIST's log-average, "
       "reasonable, day and night.");
