@@ -145,6 +145,24 @@ TEST(ReportRecovery, ARecoveryStandsForAllItsRuns) {
   EXPECT_THAT(page, HasSubstr(">0.5200<"));
 }
 
+TEST(ReportRecovery, ARunThatFailedAndAComparisonThatWasRefusedAreSaid) {
+  TemporaryFolder temp;
+  make_run(temp / "runs/stage1");
+  make_recovery(temp / "runs/recovery", "recovery", "runs", {"stage1"});
+  json failed = ran(2, "a", "runs/stage1");
+  failed["evidence"]["a"] = {
+      {"run", "runs/stage1"}, {"state", "failed"}, {"failure", "loss not finite at step 7"}};
+  failed["refused"] = "other pictures";
+  json collected = ran(3, "hypotheses.h", "runs/stage1");
+  collected["kind"] = "collect";
+  std::ofstream(temp / "runs/recovery/decisions.jsonl", std::ios::app) << failed.dump() << '\n'
+                                                                       << collected.dump() << '\n';
+  const std::string page = page_of_folders({temp / "runs/recovery"}, temp / "r.html");
+  EXPECT_THAT(page, HasSubstr("a: failed, loss not finite at step 7"));
+  EXPECT_THAT(page, HasSubstr("not compared: other pictures"));
+  EXPECT_THAT(page, HasSubstr("Way taken: node1 \u2192 over \u2192 a."));
+}
+
 TEST(ReportRecovery, ARecoveryWithoutADecisionSaysSo) {
   TemporaryFolder temp;
   fs::create_directories(temp / "runs/recovery");

@@ -17,7 +17,8 @@ bool shown(const RecoveryData& recovery, const nlohmann::json& record, const Rep
 std::string way_of(const RecoveryData& recovery) {
   std::string out;
   for (const auto& record : recovery.decisions)
-    out += (out.empty() ? "" : " \u2192 ") + escaped(text_at(record, "node"));
+    if (text_at(record, "kind") != "collect")  // evidence beside the way
+      out += (out.empty() ? "" : " \u2192 ") + escaped(text_at(record, "node"));
   return out;
 }
 
@@ -27,10 +28,14 @@ std::string evidence_of(const nlohmann::json& record) {
   const auto evidence = record.find("evidence");
   if (evidence == record.end() || !evidence->is_object()) return out;
   for (const auto& [name, of] : evidence->items()) {
-    const nlohmann::json metrics = of.is_object() ? of.value("metrics", nlohmann::json()) : of;
-    out += fmt::format("<div>{}: epoch {}, mAP {}, recall {}</div>", escaped(name),
-                       number(number_at(of, "epoch")), fixed(number_at(metrics, "map")),
-                       fixed(number_at(metrics, "recall")));
+    const std::string failure = text_at(of, "failure");
+    if (!failure.empty())
+      out += fmt::format("<div>{}: failed, {}</div>", escaped(name), escaped(failure));
+    const auto epoch = number_at(of, "epoch");
+    if (!epoch) continue;
+    const nlohmann::json metrics = of.value("metrics", nlohmann::json());
+    out += fmt::format("<div>{}: epoch {}, mAP {}, recall {}</div>", escaped(name), number(*epoch),
+                       fixed(number_at(metrics, "map")), fixed(number_at(metrics, "recall")));
   }
   return out;
 }
@@ -58,6 +63,8 @@ std::string checks_of(const nlohmann::json& record) {
 
 std::string differences_of(const nlohmann::json& record) {
   std::string out;
+  if (const std::string refused = text_at(record, "refused"); !refused.empty())
+    out += "<div>not compared: " + escaped(refused) + "</div>";
   const auto differences = record.find("differences");
   if (differences == record.end() || !differences->is_array()) return out;
   for (const auto& d : *differences) {
