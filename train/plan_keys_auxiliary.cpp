@@ -115,7 +115,7 @@ void monitor_keys(MonitorPlan& monitor, KeyList& keys) {
 void drift_keys(DriftPlan& drift, KeyList& keys) {
   keys.choice("monitor.drift", drift.when, {"auto", "on", "off"},
               "compare representations with a reference after every epoch; auto: when a loss is on "
-              "beside detection's own")
+              "beside detection's own and monitor.profile is not off")
       .may_change = true;
   keys.number("monitor.drift_every", drift.every, 0, 1e9,
               "steps between two comparisons of normalisation inputs inside an epoch, 0 for none")
