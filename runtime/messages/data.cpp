@@ -122,11 +122,12 @@ constexpr auto kMessages = std::to_array<Message>({
     {"KT-DATA-062", Exit::kNoInput, "a run's probes do not hold what was asked for",
      "There is no probe yet, the run trains on detection alone, or the remedy needs what the "
      "monitor's profile does not record. A run shorter than its probe interval has none."},
-    {"KT-DATA-070", Exit::kNoInput, "a folder is no run folder",
-     "Every run writes STATUS, run.cfg and scalars.jsonl into its folder; here neither is there. "
-     "Name "
-     "the folder of one run, such as runs/plan_a; `ktrain watch DIR` lists those beneath a "
-     "folder."},
+    {"KT-DATA-070", Exit::kNoInput, "a folder is none that a report can be made of",
+     "Every run writes STATUS, run.cfg and scalars.jsonl into its folder; a recovery has "
+     "state.json "
+     "and decisions.jsonl, an experiment DESIGN and design.cfg. Name the folders of runs, such as "
+     "runs/plan_a, a recovery's, which stands for the runs that it has decided on, or that of an "
+     "experiment of a few runs; `ktrain watch DIR` lists what lies beneath a folder."},
 });
 
 }  // namespace

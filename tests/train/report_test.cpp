@@ -70,7 +70,8 @@ TEST(Report, ShowsWhatTheRunRecorded) {
   EXPECT_NEAR(data["curves"]["tiny"]["map_of_curve"].get<double>(), best["map"].get<double>(),
               5e-4);
   EXPECT_THAT(page, HasSubstr("(3 of 9)"));
-  EXPECT_THAT(page, HasSubstr("The conflict monitor wrote no probe"));
+  EXPECT_THAT(page, HasSubstr("No auxiliary loss was on"));
+  EXPECT_THAT(page, HasSubstr("<code>loss.macl.weight = 0.05</code>"));
   EXPECT_THAT(page, HasSubstr("drift against a reference was not measured"));
   EXPECT_THAT(page, HasSubstr("no probe was made, so no alarm could be raised"));
   EXPECT_THAT(page, HasSubstr("data:image/jpeg;base64,/9j/"));
@@ -198,7 +199,7 @@ TEST(Report, ReadsBackFromTheBrowser) {
   const std::string dom = rendered(out);
   const json best = last_validation(tiny);
   EXPECT_THAT(
-      dom, HasSubstr("data-metric=\"map\">" + report::number(best["map"].get<double>()) + "</td>"));
+      dom, HasSubstr("data-metric=\"map\">" + report::fixed(best["map"].get<double>()) + "</td>"));
   EXPECT_EQ(cell_value(dom, "visible.layer1", "32"), "-0.31");
   EXPECT_THAT(dom, HasSubstr("det~macl below 0 in visible.layer1"));
   // The script has run: tooltips come from it.

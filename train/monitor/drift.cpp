@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "train/monitor/embedding.h"
+#include "train/monitor/layer_groups.h"
 
 namespace ktrain {
 
@@ -72,22 +73,6 @@ std::vector<GroupDrift> feature_drifts(const Activations& now, const Activations
   return out;
 }
 
-std::string weight_group(const std::string& parameter) {
-  const auto part = [&](std::size_t from) {
-    return parameter.substr(from, parameter.find('.', from) - from);
-  };
-  const std::string head = part(0);
-  if (head == "rpn_head") return "rpn";
-  if (head == "roi_head") return "roi";
-  const std::size_t second = head.size() + 1;
-  if (head == "aux") return head + "." + part(second);
-  if (head != "visible" && head != "thermal" && head != "shared") return head;
-  const std::string block = part(second);
-  if (block != "backbone") return head + "." + block;
-  const std::string stage = part(second + block.size() + 1);
-  return head + "." + (stage.starts_with("layer") ? stage : "stem");
-}
-
 void add_weight_drift(const ParameterSet& parameters, const ReferenceWeights& reference,
                       std::vector<GroupDrift>& groups) {
   struct Sums {
@@ -102,7 +87,7 @@ void add_weight_drift(const ParameterSet& parameters, const ReferenceWeights& re
     const std::vector<float> now = parameter.value.to_vector<float>();
     KT_CHECK(now.size() == before.size(), "drift: '{}' has {} weights, the reference {}",
              parameter.name, now.size(), before.size());
-    const std::string group = weight_group(parameter.name);
+    const std::string group = group_of(parameter.name);
     auto place =
         std::find_if(sums.begin(), sums.end(), [&](const Sums& s) { return s.group == group; });
     if (place == sums.end()) place = sums.insert(sums.end(), Sums{group});

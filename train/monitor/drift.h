@@ -57,10 +57,6 @@ struct EmbeddingRecord {
 [[nodiscard]] std::vector<GroupDrift> feature_drifts(const Activations& now,
                                                      const Activations& reference);
 
-// visible.stem, visible.layer1 .. visible.layer4, visible.neck, fusion, rpn, roi, aux.macl ...:
-// where a parameter is counted.
-[[nodiscard]] std::string weight_group(const std::string& parameter);
-
 // Puts dw of every group into `groups`, which grows by those that have weights alone. `reference`
 // gives the values of a parameter in the reference, empty for one that it lacks. Running statistics
 // are no weights; a group whose reference is 0 has no dw.

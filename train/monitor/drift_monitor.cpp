@@ -21,7 +21,8 @@ bool is_there(const std::string& path) {
 }  // namespace
 
 bool drift_wanted(const Plan& plan, const TrainingStep& training) {
-  if (plan.drift.when == "auto") return training.loss_names().size() > kDetectionLosses;
+  if (plan.drift.when == "auto")
+    return plan.monitor.profile != "off" && training.loss_names().size() > kDetectionLosses;
   return plan.drift.when == "on";
 }
 

@@ -14,7 +14,7 @@
 namespace ktrain {
 
 // Whether a plan asks for it: monitor.drift, and for "auto" whether a loss is on beside
-// detection's own.
+// detection's own and monitor.profile is not "off".
 [[nodiscard]] bool drift_wanted(const Plan& plan, const TrainingStep& training);
 
 class DriftMonitor {

@@ -104,6 +104,7 @@ void RecoveryWalk::state(const std::string& what, const std::string& node,
                       {"node", node},
                       {"doing", doing},
                       {"decisions", decisions_.records().size()},
+                      {"nodes", recovery_.nodes.size()},
                       {"process", ::getpid()}};
   folder_.write("state.json", json.dump() + "\n");
 }

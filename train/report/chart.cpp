@@ -10,29 +10,6 @@
 namespace ktrain::report {
 namespace {
 
-// Least and most of what is to be seen.
-struct Range {
-  double least = std::numeric_limits<double>::infinity(), most = -least;
-
-  void add(double value, bool log) {
-    if (!std::isfinite(value) || (log && value <= 0)) return;
-    least = std::min(least, value);
-    most = std::max(most, value);
-  }
-  [[nodiscard]] bool empty() const { return !(least <= most); }
-};
-
-Scale scale_of(Range range, const Axis& axis, double from, double to, bool margin) {
-  if (range.empty()) range = {axis.log ? 0.1 : 0.0, 1.0};
-  if (margin && !axis.log) {
-    const double room = 0.04 * (range.most - range.least);
-    // A curve that is never negative does not begin below 0.
-    range.least = range.least >= 0 ? std::max(0.0, range.least - room) : range.least - room;
-    range.most += room;
-  }
-  return {axis.least.value_or(range.least), axis.most.value_or(range.most), from, to, axis.log};
-}
-
 Frame frame_of(const Chart& chart) {
   Frame f;
   f.width = chart.width;
@@ -43,7 +20,7 @@ Frame frame_of(const Chart& chart) {
     for (const Point& p : s.points) {
       x.add(p.x, chart.x.log);
       (s.right ? second : y).add(p.y, (s.right ? chart.right : chart.y).log);
-      if (s.band) {
+      if (s.band || s.bars) {
         y.add(p.lo, chart.y.log);
         y.add(p.hi, chart.y.log);
       }
@@ -51,8 +28,9 @@ Frame frame_of(const Chart& chart) {
   for (const Rule& rule : chart.rules) y.add(rule.y, chart.y.log);
   f.has_second = !second.empty();
   if (f.has_second) f.right = 58;
-  f.x = scale_of(x, chart.x, f.x0(), f.x1(), false);
   f.y = scale_of(y, chart.y, f.y0(), f.y1(), true);
+  f.left = std::max(44.0, 28 + tick_width(f.y.ticks(5)));
+  f.x = scale_of(x, chart.x, f.x0(), f.x1(), false);
   f.second = scale_of(second, chart.right, f.y0(), f.y1(), true);
   return f;
 }
@@ -67,54 +45,6 @@ std::string band_path(const Series& s, const Frame& f) {
   return there.empty()
              ? ""
              : fmt::format("<path class=\"band c{}\" d=\"{}{}Z\"/>\n", s.color, there, back);
-}
-
-std::string line_path(const Series& s, const Frame& f) {
-  const Scale& y = s.right ? f.second : f.y;
-  std::string d;
-  bool open = false;
-  double before = 0;
-  for (const Point& p : s.points) {
-    if (!f.x.holds(p.x) || !y.holds(p.y)) {
-      open = false;  // a gap is shown as one
-      continue;
-    }
-    if (open && s.steps) d += fmt::format("L{} {}", px(f.x(p.x)), px(y(before)));
-    d += fmt::format("{}{} {}", open ? "L" : "M", px(f.x(p.x)), px(y(p.y)));
-    open = true;
-    before = p.y;
-  }
-  return fmt::format("<path class=\"line c{}{}\" d=\"{}\"/>\n", s.color, s.dashed ? " dashed" : "",
-                     d);
-}
-
-// What the pointer finds. Of very many points every k-th.
-std::string point_marks(const Series& s, const Frame& f, const Chart& chart) {
-  constexpr std::size_t kMost = 250;
-  const Scale& y = s.right ? f.second : f.y;
-  const std::size_t every = s.points.size() / kMost + 1;
-  std::string out;
-  for (std::size_t i = 0; i < s.points.size(); i += every) {
-    const Point& p = s.points[i];
-    if (!f.x.holds(p.x) || !y.holds(p.y)) continue;
-    const std::string tip = !p.tip.empty() ? p.tip
-                                           : fmt::format("{}: {} at {} {}", s.name, number(p.y, 6),
-                                                         chart.x.label, number(p.x, 6));
-    out += fmt::format(
-        "<circle class=\"{} c{}\" cx=\"{}\" cy=\"{}\" r=\"{}\"><title>{}</title></circle>\n",
-        s.marks ? "dot" : "hit", s.color, px(f.x(p.x)), px(y(p.y)), s.marks ? "3" : "5",
-        escaped(tip));
-  }
-  return out;
-}
-
-std::string legend_of(const std::vector<Series>& series) {
-  std::string out = "<ul class=\"legend\">";
-  for (const Series& s : series)
-    if (!s.points.empty() && !s.name.empty())
-      out += fmt::format("<li><i class=\"key c{}{}\"></i>{}</li>", s.color,
-                         s.dashed ? " dashed" : "", escaped(s.name));
-  return out + "</ul>";
 }
 
 std::string rules_of(const Chart& chart, const Frame& f) {
@@ -136,6 +66,23 @@ std::string rules_of(const Chart& chart, const Frame& f) {
 
 }  // namespace
 
+std::string legend(const std::vector<Series>& series, bool areas) {
+  std::string out;
+  std::vector<std::string> seen;
+  for (const Series& s : series) {
+    if (s.points.empty() || s.name.empty() ||
+        std::find(seen.begin(), seen.end(), s.name) != seen.end())
+      continue;
+    seen.push_back(s.name);
+    out += fmt::format("<li><i class=\"{} c{}{}\"></i>{}</li>",
+                       areas       ? "key area-key"
+                       : s.no_line ? "key dot-key"
+                                   : "key",
+                       s.color, s.dashed ? " dashed" : "", escaped(s.name));
+  }
+  return seen.size() < 2 ? "" : "<ul class=\"legend\">" + out + "</ul>\n";
+}
+
 std::string draw(const Chart& chart) {
   const bool any = std::any_of(chart.series.begin(), chart.series.end(), [](const Series& s) {
     return std::any_of(s.points.begin(), s.points.end(),
@@ -143,7 +90,7 @@ std::string draw(const Chart& chart) {
   });
   if (!any) return "";
   const Frame f = frame_of(chart);
-  std::string out = "<div class=\"chart\">" + legend_of(chart.series);
+  std::string out = "<div class=\"chart\">" + (chart.legend ? legend(chart.series) : std::string());
   out += svg_begin(f.width, f.height,
                    fmt::format("{}: {} by {}", chart.title.empty() ? "chart" : chart.title,
                                chart.y.label, chart.x.label));
@@ -151,8 +98,10 @@ std::string draw(const Chart& chart) {
   for (const Series& s : chart.series)
     if (s.band) out += band_path(s, f);
   out += rules_of(chart, f);
-  for (const Series& s : chart.series) out += line_path(s, f);
-  for (const Series& s : chart.series) out += point_marks(s, f, chart);
+  for (const Series& s : chart.series)
+    if (!s.no_line) out += line_path(s, f.x, s.right ? f.second : f.y);
+  for (const Series& s : chart.series)
+    out += point_marks(s, f.x, s.right ? f.second : f.y, chart.x.label);
   return out + "</svg></div>\n";
 }
 
@@ -177,8 +126,9 @@ std::string draw(const Stack& stack) {
       y.add(at, false);
     }
   }
-  f.x = scale_of(x, stack.x, f.x0(), f.x1(), false);
   f.y = scale_of(y, stack.y, f.y0(), f.y1(), false);
+  f.left = std::max(44.0, 28 + tick_width(f.y.ticks(5)));
+  f.x = scale_of(x, stack.x, f.x0(), f.x1(), false);
   std::vector<Series> keys(stack.names.size());
   std::string areas, hits;
   for (std::size_t k = 0; k < stack.names.size(); ++k) {
@@ -196,7 +146,7 @@ std::string draw(const Stack& stack) {
     }
     areas += fmt::format("<path class=\"area c{}\" d=\"{}{}Z\"/>\n", k % 8, there, back);
   }
-  return "<div class=\"chart\">" + legend_of(keys) +
+  return "<div class=\"chart\">" + (stack.legend ? legend(keys, true) : std::string()) +
          svg_begin(f.width, f.height, stack.y.label + " by " + stack.x.label) +
          axes(f, stack.x, stack.y, {}, stack.title) + areas +
          fmt::format("<path class=\"axis\" d=\"M{} {}H{}\"/>", px(f.x0()), px(f.y(0)), px(f.x1())) +

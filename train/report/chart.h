@@ -12,7 +12,8 @@ namespace ktrain::report {
 struct Point {
   double x = 0, y = 0;
   std::string tip = {};   // what the pointer shows; "": name, x and y
-  double lo = 0, hi = 0;  // of a band
+  double lo = 0, hi = 0;  // of a band or bar
+  bool silent = false;    // grey: its interval does not tell it from nothing
 };
 
 struct Series {
@@ -23,6 +24,8 @@ struct Series {
   bool dashed = false;
   bool marks = false;  // a dot at each point
   bool band = false;   // an area from lo to hi
+  bool bars = false;   // a bar from lo to hi at each point
+  bool no_line = false;
   bool steps = false;  // constant between points
 };
 
@@ -35,6 +38,7 @@ struct Axis {
   std::string label = {};  // with its unit
   bool log = false;
   std::optional<double> least = {}, most = {};
+  bool whole = false;  // ticks at whole numbers alone, such as epochs
 };
 
 struct Chart {
@@ -44,10 +48,13 @@ struct Chart {
   std::vector<Rule> rules = {};
   std::vector<std::pair<double, std::string>> marks = {};  // vertical lines with a text
   int width = 520, height = 300;
+  bool legend = true;  // above the chart; false where legend() stands above the whole figure
 };
 
 // <div class="chart"> with a legend and an <svg>; "" when no series has a finite point.
 [[nodiscard]] std::string draw(const Chart& chart);
+// <ul class="legend"> of the series' names, each once; "" for fewer than two. `areas`: with boxes.
+[[nodiscard]] std::string legend(const std::vector<Series>& series, bool areas = false);
 
 // Areas on top of each other at common positions; values may be negative: those go downwards.
 struct Stack {
@@ -57,8 +64,21 @@ struct Stack {
   std::vector<std::vector<double>> values = {};  // by name, by position
   std::string title = {};
   int width = 520, height = 260;
+  bool legend = true;  // as in Chart
 };
 [[nodiscard]] std::string draw(const Stack& stack);
+
+// Small charts in rows, on one scale: what stands higher is more.
+struct Panel {
+  std::string title = {};
+  std::vector<Series> series = {};
+};
+struct Multiples {
+  std::string label = {};  // for screen readers
+  Axis x = {}, y = {};
+  std::vector<std::vector<Panel>> rows = {};
+};
+[[nodiscard]] std::string draw(const Multiples& multiples);
 
 // Round positions for `wanted` ticks or so, inside [least, most].
 [[nodiscard]] std::vector<double> ticks(double least, double most, int wanted);

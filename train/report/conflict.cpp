@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "runtime/fault.h"
+#include "train/monitor/detection_axis.h"
 #include "train/monitor/probe_json.h"
 #include "train/monitor/statistics.h"
 
@@ -13,43 +14,6 @@ namespace {
 
 constexpr std::int64_t kLeast = 20;
 constexpr double kMostCorrelation = 0.3, kAlpha = 0.025;
-
-// Detection's losses as one, their weighted sum: the Gram matrix is bilinear.
-Gram summed(const Gram& gram, const ProbeRecord& probe) {
-  if (gram.size() == 0) return gram;
-  const std::size_t d = probe.detection, k = probe.losses.size() - d + 1;
-  Gram out(k);
-  const auto weight = [&](std::size_t i) { return i < d ? probe.weights[i] : 1.0; };
-  const auto place = [&](std::size_t i) { return i < d ? std::size_t{0} : i - d + 1; };
-  for (std::size_t i = 0; i < probe.losses.size(); ++i)
-    for (std::size_t j = 0; j < probe.losses.size(); ++j)
-      if (place(i) <= place(j)) out(place(i), place(j)) += weight(i) * weight(j) * gram(i, j);
-  return out;
-}
-
-ProbeRecord with_one_detection(const ProbeRecord& probe) {
-  if (probe.detection == 1) return probe;
-  ProbeRecord out = probe;
-  const auto d = static_cast<std::ptrdiff_t>(probe.detection);
-  const auto join = [&](auto& list, auto first) {
-    list.erase(list.begin(), list.begin() + d);
-    list.insert(list.begin(), first);
-  };
-  double value = 0;
-  for (std::size_t i = 0; i < probe.detection; ++i) value += probe.weights[i] * probe.values[i];
-  join(out.losses, std::string("det"));
-  join(out.values, value);
-  join(out.weights, 1.0);
-  for (GroupGram& group : out.groups) {
-    group.raw = summed(group.raw, probe);
-    group.preconditioned = summed(group.preconditioned, probe);
-  }
-  out.features.clear();
-  out.predicted.clear();
-  out.real.clear();
-  out.detection = 1;
-  return out;
-}
 
 // From the images to the heads.
 int rank(const std::string& group) {
@@ -63,20 +27,30 @@ int rank(const std::string& group) {
   return group == "fusion" ? 40 : group == "rpn" ? 41 : group == "roi" ? 42 : 50;
 }
 
-// What one pass through weights of both streams contributes to the group shared.*: part of a whole
-// that is there too.
-bool is_share(const ProbeRecord& probe, const GroupGram& group) {
-  const std::size_t dot = group.group.find('.');
-  if (dot == std::string::npos || group.group.starts_with("shared.")) return false;
-  return std::any_of(probe.groups.begin(), probe.groups.end(), [&](const GroupGram& other) {
-    return other.group == "shared" + group.group.substr(dot);
-  });
+// How much wider an interval is with `alpha` in each tail than with kAlpha.
+double widening(const Estimate& e, double alpha) {
+  return e.degrees > 0
+             ? student_quantile(1 - alpha, e.degrees) / student_quantile(1 - kAlpha, e.degrees)
+             : sequence_half_width(e.n, 1, alpha) / sequence_half_width(e.n, 1, kAlpha);
 }
 
 }  // namespace
 
-const Gram& effective(const GroupGram& group) {
-  return group.preconditioned.size() > 0 ? group.preconditioned : group.raw;
+void correct(Estimate& e, std::size_t cells) {
+  if (!e.value || !e.lo || !e.hi || cells == 0) return;
+  const double wider = widening(e, kAlpha / static_cast<double>(cells));
+  e.family_lo = *e.value - wider * (*e.value - *e.lo);
+  e.family_hi = *e.value + wider * (*e.hi - *e.value);
+  if (!e.silent.empty() || *e.family_lo > 0 || *e.family_hi < 0) return;
+  e.silent = *e.lo <= 0 && *e.hi >= 0
+                 ? "the interval covers 0"
+                 : fmt::format("alone it excludes 0, for all {} cells together it does not", cells);
+}
+
+void sort_groups(std::vector<std::string>& groups) {
+  std::stable_sort(groups.begin(), groups.end(), [](const auto& a, const auto& b) {
+    return rank(a) != rank(b) ? rank(a) < rank(b) : a < b;
+  });
 }
 
 Conflict read_conflict(const RunData& run) {
@@ -85,8 +59,8 @@ Conflict read_conflict(const RunData& run) {
   std::string why;
   for (const nlohmann::json* const record : run.monitor_of("probe")) try {
       ProbeRecord probe =
-          with_one_detection(probe_from_json(record->dump(), run.path + "/monitor.jsonl",
-                                             static_cast<std::int64_t>(out.probes.size()) + 1));
+          with_detection_summed(probe_from_json(record->dump(), run.path + "/monitor.jsonl",
+                                                static_cast<std::int64_t>(out.probes.size()) + 1));
       if (!out.losses.empty() && probe.losses != out.losses) {
         ++other;
         continue;
@@ -107,17 +81,8 @@ Conflict read_conflict(const RunData& run) {
   if (other > 0)
     out.gaps.push_back(
         fmt::format("{} probes have other losses than the first and are left out", other));
-  std::stable_sort(out.groups.begin(), out.groups.end(), [](const auto& a, const auto& b) {
-    return rank(a) != rank(b) ? rank(a) < rank(b) : a < b;
-  });
+  sort_groups(out.groups);
   return out;
-}
-
-std::optional<double> cosine(const GroupGram& group, std::size_t i, std::size_t j) {
-  const Gram& gram = effective(group);
-  const double scale = std::sqrt(gram(i, i) * gram(j, j));
-  if (!(scale > 0) || !std::isfinite(scale)) return std::nullopt;
-  return std::clamp(gram(i, j) / scale, -1.0, 1.0);
 }
 
 std::map<std::int64_t, Estimate> cosine_by_epoch(const Conflict& conflict, const std::string& name,
@@ -126,7 +91,7 @@ std::map<std::int64_t, Estimate> cosine_by_epoch(const Conflict& conflict, const
   for (const ProbeRecord& probe : conflict.probes)
     for (const GroupGram& group : probe.groups)
       if (group.group == name)
-        if (const auto c = cosine(group, i, j)) series[probe.epoch].add(*c);
+        if (const auto c = cosine(step_gram(group), i, j)) series[probe.epoch].add(*c);
   std::map<std::int64_t, Estimate> out;
   for (const auto& [epoch, moments] : series) {
     Estimate& e = out[epoch];
@@ -143,8 +108,6 @@ std::map<std::int64_t, Estimate> cosine_by_epoch(const Conflict& conflict, const
     if (moments.r1() > kMostCorrelation)
       e.silent =
           fmt::format("serial correlation {:.2f}, at most {:g}", moments.r1(), kMostCorrelation);
-    else if (*e.lo <= 0 && *e.hi >= 0)
-      e.silent = "interval covers 0";
   }
   return out;
 }
@@ -153,7 +116,7 @@ std::vector<double> shares(const ProbeRecord& probe) {
   std::vector<double> out(probe.losses.size(), 0.0);
   double total = 0;
   for (const GroupGram& group : probe.groups) {
-    if (is_share(probe, group)) continue;
+    if (group.share) continue;  // counted in the group that it is part of
     for (std::size_t k = 0; k < out.size(); ++k)
       for (std::size_t j = 0; j < out.size(); ++j) {
         const double part = probe.weights[k] * probe.weights[j] * group.raw(k, j);
@@ -165,38 +128,28 @@ std::vector<double> shares(const ProbeRecord& probe) {
   return out;
 }
 
-std::optional<double> tax(const ProbeRecord& probe, std::size_t j, const std::string& name) {
-  double cross = 0, own = 0;
-  for (const GroupGram& group : probe.groups) {
-    if (name.empty() ? is_share(probe, group) : group.group != name) continue;
-    cross += effective(group)(0, j);
-    own += effective(group)(0, 0);
-  }
-  if (!(own > 0)) return std::nullopt;
-  return -probe.weights[j] * cross / own;
-}
-
-double effect(const ProbeRecord& probe, std::size_t k, std::size_t j) {
-  double sum = 0;
-  for (const GroupGram& group : probe.groups)
-    if (!is_share(probe, group)) sum += effective(group)(k, j);
-  return -probe.learning_rate * probe.momentum_scale * probe.clip * probe.weights[j] * sum;
+std::optional<double> total_tax(const ProbeRecord& probe, std::size_t j) {
+  // A tax is a ratio; over all groups that of the effects on detection.
+  const auto cancelled = effect(probe, 0, j), own = effect(probe, 0, 0);
+  if (!cancelled || !own || *own == 0) return std::nullopt;
+  return 0.0 - *cancelled / *own;
 }
 
 Estimate mean_effect(const Conflict& conflict, std::size_t k, std::size_t j) {
   std::vector<double> values;
-  for (const ProbeRecord& probe : conflict.probes) values.push_back(effect(probe, k, j));
+  for (const ProbeRecord& probe : conflict.probes)
+    if (const auto value = effect(probe, k, j)) values.push_back(*value);
   Estimate e;
   e.n = static_cast<std::int64_t>(values.size());
   const auto interval = mean_interval(values);
   if (!interval) {
-    e.silent = fmt::format("n = {}", e.n);
+    e.silent = e.n == 0 ? "one of the two has no gradient" : fmt::format("n = {}", e.n);
     return e;
   }
+  e.degrees = static_cast<double>(e.n - 1);
   e.value = interval->value;
   e.lo = interval->lo;
   e.hi = interval->hi;
-  if (interval->lo <= 0 && interval->hi >= 0) e.silent = "interval covers 0";
   return e;
 }
 

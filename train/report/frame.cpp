@@ -43,8 +43,12 @@ std::vector<double> ticks(double least, double most, int wanted) {
   return out;
 }
 
-std::vector<double> Scale::ticks(int wanted) const {
-  if (!log_) return report::ticks(least_, most_, wanted);
+std::vector<double> Scale::ticks(int wanted, bool whole) const {
+  if (!log_) {
+    std::vector<double> out = report::ticks(least_, most_, wanted);
+    if (whole) std::erase_if(out, [](double t) { return std::abs(t - std::round(t)) > 1e-6; });
+    return whole && out.size() < 2 ? report::ticks(least_, most_, wanted) : out;
+  }
   std::vector<double> out;
   const bool fine = most_ / least_ < 100;
   for (double power = std::pow(10.0, std::floor(std::log10(least_))); power <= most_ * 1.0001;
@@ -53,6 +57,73 @@ std::vector<double> Scale::ticks(int wanted) const {
       if ((factor == 1.0 || fine) && factor * power >= least_ * 0.9999 &&
           factor * power <= most_ * 1.0001)
         out.push_back(factor * power);
+  return out;
+}
+
+void Range::add(double value, bool log) {
+  if (!std::isfinite(value) || (log && value <= 0)) return;
+  least = std::min(least, value);
+  most = std::max(most, value);
+}
+
+Scale scale_of(Range range, const Axis& axis, double from, double to, bool margin) {
+  if (range.empty()) range = {axis.log ? 0.1 : 0.0, 1.0};
+  if (margin && !axis.log) {
+    const double room = 0.04 * (range.most - range.least);
+    // A curve that is never negative does not begin below 0.
+    range.least = range.least >= 0 ? std::max(0.0, range.least - room) : range.least - room;
+    range.most += room;
+  }
+  return {axis.least.value_or(range.least), axis.most.value_or(range.most), from, to, axis.log};
+}
+
+double tick_width(const std::vector<double>& ticks) {
+  std::size_t longest = 1;
+  for (const double t : ticks) {
+    const std::string text = number(t);
+    // A true minus sign has three bytes.
+    longest = std::max(longest, text.size() - (t < 0 ? 2 : 0));
+  }
+  return 5.9 * static_cast<double>(longest);
+}
+
+std::string line_path(const Series& s, const Scale& x, const Scale& y) {
+  std::string d;
+  bool open = false;
+  double before = 0;
+  for (const Point& p : s.points) {
+    if (!x.holds(p.x) || !y.holds(p.y)) {
+      open = false;  // a gap is shown as one
+      continue;
+    }
+    if (open && s.steps) d += fmt::format("L{} {}", px(x(p.x)), px(y(before)));
+    d += fmt::format("{}{} {}", open ? "L" : "M", px(x(p.x)), px(y(p.y)));
+    open = true;
+    before = p.y;
+  }
+  return fmt::format("<path class=\"line c{}{}\" d=\"{}\"/>\n", s.color, s.dashed ? " dashed" : "",
+                     d);
+}
+
+std::string point_marks(const Series& s, const Scale& x, const Scale& y,
+                        const std::string& x_label) {
+  constexpr std::size_t kMost = 250;
+  const std::size_t every = s.points.size() / kMost + 1;
+  std::string out;
+  for (std::size_t i = 0; i < s.points.size(); i += every) {
+    const Point& p = s.points[i];
+    if (!x.holds(p.x) || !y.holds(p.y)) continue;
+    const std::string tip = !p.tip.empty() ? p.tip
+                                           : fmt::format("{}: {} at {} {}", s.name, number(p.y, 6),
+                                                         x_label, number(p.x, 6));
+    const std::string color = p.silent ? "none" : fmt::format("c{}", s.color);
+    if (s.bars && y.holds(p.lo) && y.holds(p.hi))
+      out += fmt::format("<path class=\"bar {}\" d=\"M{} {}V{}\"/>", color, px(x(p.x)), px(y(p.lo)),
+                         px(y(p.hi)));
+    out += fmt::format(
+        "<circle class=\"{} {}\" cx=\"{}\" cy=\"{}\" r=\"{}\"><title>{}</title></circle>\n",
+        s.marks ? "dot" : "hit", color, px(x(p.x)), px(y(p.y)), s.marks ? "3" : "5", escaped(tip));
+  }
   return out;
 }
 
@@ -79,7 +150,7 @@ std::string axes(const Frame& f, const Axis& x, const Axis& y, const Axis& secon
     out += fmt::format("<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\n",
                        px(f.x0() - 6), px(f.y(t) + 3.5), number(t));
   }
-  for (const double t : f.x.ticks(6)) {
+  for (const double t : f.x.ticks(6, x.whole)) {
     const std::string at = px(f.x(t));
     out += fmt::format("<path class=\"axis\" d=\"M{} {}v4\"/>", at, px(f.y0()));
     out += fmt::format("<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",

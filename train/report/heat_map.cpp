@@ -45,6 +45,12 @@ std::string cell_svg(const HeatMap& map, std::size_t row, std::size_t column, do
   return out + "\n";
 }
 
+// "visible" of "visible.layer1"; "" without a dot.
+std::string_view stream_of(const std::string& row) {
+  const std::size_t dot = row.find('.');
+  return dot == std::string::npos ? std::string_view() : std::string_view(row).substr(0, dot);
+}
+
 // As many names of columns as fit, the first and the last among them.
 std::string column_names(const HeatMap& map, double x0, double y, double width) {
   std::size_t longest = 1;
@@ -81,58 +87,64 @@ double rounded_limit(double value) {
 
 std::string draw(const HeatMap& map) {
   if (map.rows.empty() || map.columns.empty()) return "";
+  constexpr double kGap = 5;
   std::size_t longest = 4;
   for (const std::string& row : map.rows) longest = std::max(longest, row.size());
   const double left = 32 + 6.1 * static_cast<double>(std::min<std::size_t>(longest, 24));
   const double top = map.title.empty() ? 6 : 22;
-  const double room = std::max(120.0, 520 - left);
+  const double room = std::max(120.0, 508 - left);
   const double width = map.cell_width > 0
                            ? map.cell_width
-                           : std::min(60.0, room / static_cast<double>(map.columns.size()));
+                           : std::min(74.0, room / static_cast<double>(map.columns.size()));
   const double x1 = left + width * static_cast<double>(map.columns.size());
-  const double y1 = top + map.row_height * static_cast<double>(map.rows.size());
-  std::string out =
-      "<div class=\"chart\">" +
-      svg_begin(std::max({x1 + 12, 260.0, left + 7.0 * static_cast<double>(map.title.size())}),
-                y1 + 40, map.title);
+  std::string rows;
+  double y = top;
+  for (std::size_t r = 0; r < map.rows.size(); ++r, y += map.row_height) {
+    if (r > 0 && stream_of(map.rows[r]) != stream_of(map.rows[r - 1])) y += kGap;
+    rows += fmt::format("<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\n",
+                        px(left - 6), px(y + map.row_height / 2 + 3.5), escaped(map.rows[r]));
+    for (std::size_t c = 0; c < map.columns.size(); ++c)
+      rows += cell_svg(map, r, c, left + width * static_cast<double>(c), y, width);
+  }
+  const double wide =
+      std::max({x1 + 12, 260.0, left + 7.0 * static_cast<double>(map.title.size())});
+  std::string out = "<div class=\"chart\">";
+  out += svg_begin(map.cell_width > 0 ? wide : 520, y + 40, map.title);
   if (!map.title.empty())
     out += fmt::format("<text class=\"title\" x=\"{}\" y=\"12\">{}</text>\n", px(left),
                        escaped(map.title));
-  for (std::size_t r = 0; r < map.rows.size(); ++r) {
-    const double y = top + map.row_height * static_cast<double>(r);
-    out += fmt::format("<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\n",
-                       px(left - 6), px(y + map.row_height / 2 + 3.5), escaped(map.rows[r]));
-    for (std::size_t c = 0; c < map.columns.size(); ++c)
-      out += cell_svg(map, r, c, left + width * static_cast<double>(c), y, width);
-  }
-  out += column_names(map, left, y1 + 14, width);
+  out += rows + column_names(map, left, y + 14, width);
   out += fmt::format("<text class=\"label\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-                     px((left + x1) / 2), px(y1 + 32), escaped(map.x_label));
+                     px((left + x1) / 2), px(y + 32), escaped(map.x_label));
   if (!map.y_label.empty())
     out += fmt::format(
         "<text class=\"label\" transform=\"translate(11 {}) rotate(-90)\" "
         "text-anchor=\"middle\">{}</text>",
-        px((top + y1) / 2), escaped(map.y_label));
+        px((top + y) / 2), escaped(map.y_label));
   return out + "</svg></div>\n";
 }
 
-std::string color_key(double most, const std::string& label, const std::string& grey_label) {
-  constexpr int kBoxes = 41;
-  constexpr double kWidth = 5, kLeft = 14;
-  std::string out = "<div class=\"key-strip\">" + svg_begin(470, 44, label);
+std::string color_key(const ColorKey& key) {
+  constexpr int kBoxes = 61;
+  constexpr double kWidth = 4, kLeft = 24, kRight = kLeft + kWidth * kBoxes;
+  std::string out = "<div class=\"key-strip\">" + svg_begin(520, 58, key.label);
+  out += fmt::format("<text class=\"label\" x=\"{}\" y=\"10\">{}</text>", px(kLeft),
+                     escaped(key.label));
   for (int i = 0; i < kBoxes; ++i)
-    out += fmt::format("<rect x=\"{}\" y=\"2\" width=\"5.2\" height=\"12\" fill=\"{}\"/>",
+    out += fmt::format("<rect x=\"{}\" y=\"16\" width=\"4.2\" height=\"12\" fill=\"{}\"/>",
                        px(kLeft + kWidth * i), diverging(2.0 * i / (kBoxes - 1) - 1));
-  for (const double share : {-1.0, 0.0, 1.0})
-    out += fmt::format("<text class=\"tick\" x=\"{}\" y=\"26\" text-anchor=\"middle\">{}</text>",
-                       px(kLeft + kWidth * kBoxes * (share + 1) / 2), number(share * most));
-  out += fmt::format("<text class=\"label\" x=\"{}\" y=\"40\">{}</text>", px(kLeft - 2),
-                     escaped(label));
-  if (!grey_label.empty())
+  for (const double share : {-1.0, -0.5, 0.0, 0.5, 1.0})
+    out += fmt::format("<text class=\"tick\" x=\"{}\" y=\"40\" text-anchor=\"middle\">{}</text>",
+                       px(kLeft + kWidth * kBoxes * (share + 1) / 2), number(share * key.most));
+  out += fmt::format(
+      "<text class=\"tick\" x=\"{}\" y=\"53\">{}</text><text class=\"tick\" x=\"{}\" y=\"53\" "
+      "text-anchor=\"end\">{}</text>",
+      px(kLeft), escaped(key.low), px(kRight), escaped(key.high));
+  if (!key.grey.empty())
     out += fmt::format(
-        "<rect class=\"cell none\" x=\"248\" y=\"2\" width=\"18\" height=\"12\" "
-        "fill=\"url(#hatch)\"/><text class=\"tick\" x=\"272\" y=\"12\">{}</text>",
-        escaped(grey_label));
+        "<rect class=\"cell none\" x=\"{}\" y=\"16\" width=\"18\" height=\"12\" "
+        "fill=\"url(#hatch)\"/><text class=\"tick\" x=\"{}\" y=\"26\">{}</text>",
+        px(kRight + 28), px(kRight + 52), escaped(key.grey));
   return out + "</svg></div>\n";
 }
 

@@ -24,6 +24,7 @@ struct HeatMap {
   double most = 1;                            // the value of the darkest colour
   double cell_width = 0;                      // 0: as wide as fits
   double row_height = 17;
+  // Rows whose names differ before the first dot stand a little apart.
   bool data_ids = false;  // data-row and data-column on every cell
 };
 
@@ -31,9 +32,14 @@ struct HeatMap {
 
 // "#rrggbb" for a value in [-1, 1], held inside.
 [[nodiscard]] std::string diverging(double value);
-// The scale itself, from -most to most; `label` names value and unit.
-[[nodiscard]] std::string color_key(double most, const std::string& label,
-                                    const std::string& grey_label);
+// The scale itself, from -most to most.
+struct ColorKey {
+  double most = 1;
+  std::string label = {};           // value and unit
+  std::string low = {}, high = {};  // what its ends mean
+  std::string grey = {};            // what hatched grey means; "": not shown
+};
+[[nodiscard]] std::string color_key(const ColorKey& key);
 // .05, .1, .2, .5, 1, ...: the first that is not below `value`.
 [[nodiscard]] double rounded_limit(double value);
 

@@ -42,6 +42,13 @@ std::string number(std::optional<double> value, int digits) {
   return value ? number(*value, digits) : "n/a";
 }
 
+std::string fixed(std::optional<double> value, int decimals) {
+  if (!value) return "n/a";
+  std::string text = fmt::format("{:.{}f}", std::abs(*value), decimals);
+  const bool zero = text.find_first_not_of("0.") == std::string::npos;
+  return (*value < 0 && !zero ? "\u2212" : "") + text;
+}
+
 std::string percent(std::optional<double> value, int decimals) {
   return value ? fmt::format("{:.{}f} %", *value * 100, decimals) : "n/a";
 }

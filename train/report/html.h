@@ -19,6 +19,8 @@ using Json = nlohmann::ordered_json;
 // "0.8368", "1.2e-05", "−3"; n significant digits, with a true minus sign.
 [[nodiscard]] std::string number(double value, int digits = 4);
 [[nodiscard]] std::string number(std::optional<double> value, int digits = 4);  // "n/a" for none
+// "0.8368", with a true minus sign: for columns of numbers that are read against each other.
+[[nodiscard]] std::string fixed(std::optional<double> value, int decimals = 4);
 // "83.68 %", "n/a".
 [[nodiscard]] std::string percent(std::optional<double> value, int decimals = 2);
 

@@ -1,5 +1,6 @@
 #include "train/report/page.h"
 
+#include <cctype>
 #include <ctime>
 
 #include "runtime/fault.h"
@@ -8,8 +9,6 @@
 
 namespace ktrain::report {
 namespace {
-
-constexpr std::size_t kWorst = 6;
 
 std::string time_text() {
   const std::time_t now = std::time(nullptr);
@@ -22,19 +21,25 @@ std::string time_text() {
 // One sentence on the runs for the head of the page.
 std::string abstract_of(const Report& report) {
   std::string out;
+  for (const std::string& note : report.notes) out += escaped(note) + " ";
   for (const RunData& run : report.runs) {
     const std::string state = text_at(run.status, "state");
-    out += fmt::format("<b>{}</b>: {}", escaped(run.name),
-                       escaped(state.empty() ? "state unknown" : state));
+    if (report.runs.size() > 1) out += fmt::format("<b>{}</b>: ", escaped(run.name));
+    out += escaped(state.empty() ? "state unknown" : state);
     if (const auto* const best = run.best())
       out += fmt::format(", best epoch {} with mAP {}, recall {}, miss rate {}", run.best_epoch,
-                         number(number_at(*best, "map")), number(number_at(*best, "recall")),
-                         number(number_at(*best, "miss_rate")));
+                         fixed(number_at(*best, "map")), fixed(number_at(*best, "recall")),
+                         fixed(number_at(*best, "miss_rate")));
     std::size_t alarms = 0;
     for (const auto* const alarm : run.monitor_of("alarm"))
       alarms += text_at(*alarm, "level") == "alarm";
-    out += run.monitor.empty() ? "; not monitored. " : fmt::format("; {} alarms. ", alarms);
+    out += run.monitor_of("probe").empty() ? "; conflicts were not measured. "
+           : alarms == 0                   ? "; no alarm. "
+           : alarms == 1                   ? "; one alarm. "
+                                           : fmt::format("; {} alarms. ", alarms);
   }
+  if (report.runs.size() == 1 && !out.empty() && report.notes.empty())
+    out[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(out[0])));
   return out;
 }
 
@@ -58,6 +63,7 @@ std::string page_of(const Report& report, const std::string& time) {
   page.data["program"] = version_text();
   page.data["time"] = time;
   add_summary(report, page);
+  add_recovery(report, page);
   add_metrics(report, page);
   add_losses(report, page);
   add_curves(report, page);
@@ -83,7 +89,8 @@ std::string page_of(const Report& report, const std::string& time) {
       "<p class=\"by\">ktrain {} \u00b7 {}</p>\n",
       names, abstract_of(report), escaped(version_text()), escaped(time));
   out +=
-      "<nav><a href=\"#summary\">Summary</a> <a href=\"#metrics\">Metrics</a> <a "
+      "<nav><a href=\"#summary\">Summary</a> <a href=\"#recovery\">Recovery</a> <a "
+      "href=\"#metrics\">Metrics</a> <a "
       "href=\"#losses\">Losses</a> <a href=\"#curves\">Curves</a> <a "
       "href=\"#conflict\">Conflict</a> "
       "<a href=\"#alarms\">Alarms</a> <a href=\"#drift\">Drift</a> <a href=\"#worst\">Errors</a> "
@@ -96,10 +103,7 @@ std::string page_of(const Report& report, const std::string& time) {
 }
 
 std::string write_report(const std::vector<std::string>& paths, const std::string& given) {
-  Report report;
-  for (const std::string& path : paths) report.runs.push_back(read_run(path));
-  name_runs(report.runs);
-  for (const RunData& run : report.runs) report.rescored.push_back(rescore(run, kWorst));
+  const Report report = read_report(paths);
   const std::string text = page_of(report, time_text());
   const std::string out = given.empty() ? paths.front() + "/report.html" : given;
   const std::string temporary = out + ".tmp";

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "train/report/html.h"
+#include "train/report/recovery_data.h"
 #include "train/report/rescore.h"
 #include "train/report/run_data.h"
 
@@ -13,6 +14,8 @@ namespace ktrain::report {
 struct Report {
   std::vector<RunData> runs;
   std::vector<Rescored> rescored;  // parallel to runs
+  std::vector<RecoveryData> recoveries;
+  std::vector<std::string> notes;  // on the folders that were named, for the head of the page
 };
 
 // What sections write into: HTML, and the data of their figures.
@@ -27,6 +30,7 @@ struct Page {
 
 // In the order of the page.
 void add_summary(const Report& report, Page& page);
+void add_recovery(const Report& report, Page& page);
 void add_metrics(const Report& report, Page& page);
 void add_losses(const Report& report, Page& page);
 void add_curves(const Report& report, Page& page);
@@ -43,8 +47,13 @@ void add_provenance(const Report& report, Page& page);
 [[nodiscard]] std::string style();   // CSS
 [[nodiscard]] std::string script();  // tooltips; the page says everything without it
 
-// Reads the runs and writes the report in one step; the path of what was written. `out` "" stands
-// for report.html in the first run's folder. Throws Fault.
-std::string write_report(const std::vector<std::string>& runs, const std::string& out);
+// Reads what the folders hold: a run, a recovery with all runs it decided on, or an experiment of
+// at most `kMostRuns` runs. Throws Fault KT-DATA-070 for any other.
+inline constexpr std::size_t kMostRuns = 8;
+[[nodiscard]] Report read_report(const std::vector<std::string>& folders);
+
+// Reads and writes the report in one step; the path of what was written. `out` "" stands for
+// report.html in the first folder. Throws Fault.
+std::string write_report(const std::vector<std::string>& folders, const std::string& out);
 
 }  // namespace ktrain::report

@@ -63,30 +63,6 @@ void read_checkpoint(RunData& run) {
   }
 }
 
-// A recovery writes decisions.jsonl in a folder of its own, beside its runs or above them.
-void read_decisions(RunData& run) {
-  const fs::path folder = fs::absolute(run.path).lexically_normal();
-  std::vector<fs::path> places = {folder, folder.parent_path()};
-  std::error_code error;
-  for (fs::directory_iterator at(folder.parent_path(), error), end; !error && at != end;
-       at.increment(error))
-    places.push_back(at->path());
-  std::sort(places.begin() + 2, places.end());
-  const std::string name = nlohmann::json(folder.filename().string()).dump();
-  for (const fs::path& place : places) {
-    JsonLines lines((place / "decisions.jsonl").string());
-    for (auto& record : lines.poll().records)
-      // Of this run: its name or its folder stands in the record as a text of its own.
-      if (const std::string text = record.dump();
-          text.find(name) != std::string::npos ||
-          text.find(fmt::format("/{}\"", folder.filename().string())) != std::string::npos)
-        run.decisions.push_back(std::move(record));
-    if (run.decisions.empty()) continue;
-    run.decisions_file = (place / "decisions.jsonl").string();
-    return;
-  }
-}
-
 }  // namespace
 
 double RunData::epoch_at(std::int64_t step) const {
@@ -145,21 +121,26 @@ RunData read_run(const std::string& path) {
   if (run.steps_per_epoch == 0 && epochs > 0)
     run.steps_per_epoch = static_cast<std::int64_t>(steps / epochs);
   read_checkpoint(run);
-  read_decisions(run);
   return run;
 }
 
 void name_runs(std::vector<RunData>& runs) {
-  const auto last = [](const std::string& path) {
-    const fs::path folder = fs::path(path).lexically_normal();
-    return (folder.has_filename() ? folder : folder.parent_path()).filename().string();
+  // The last `count` parts of a run's path.
+  const auto tail = [](const std::string& path, std::size_t count) {
+    fs::path folder = fs::path(path).lexically_normal(), out;
+    if (!folder.has_filename()) folder = folder.parent_path();
+    for (std::size_t i = 0; i < count && folder.has_filename(); ++i, folder = folder.parent_path())
+      out = out.empty() ? folder.filename() : folder.filename() / out;
+    return out.string();
   };
-  for (RunData& run : runs) {
-    const auto same = std::count_if(runs.begin(), runs.end(), [&](const RunData& other) {
-      return last(other.path) == last(run.path);
-    });
-    run.name = same == 1 ? last(run.path) : run.path;
-  }
+  for (RunData& run : runs)
+    for (std::size_t count = 1; count < 32; ++count) {
+      run.name = tail(run.path, count);
+      if (std::count_if(runs.begin(), runs.end(), [&](const RunData& other) {
+            return tail(other.path, count) == run.name;
+          }) == 1)
+        break;
+    }
 }
 
 }  // namespace ktrain::report

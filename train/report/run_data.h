@@ -21,10 +21,8 @@ struct RunData {
   std::string env, result;                                  // env.txt, report.txt
   std::int64_t best_epoch = 0;                              // of the validations; 0 without one
   std::int64_t steps_per_epoch = 0;                         // 0: not known
-  std::string checkpoint_hash;  // SHA-256 of best.safetensors' arrays, verified; "" without
-  Metadata checkpoint;          // its metadata
-  std::vector<nlohmann::json> decisions;  // of a recovery, those that speak of this run
-  std::string decisions_file;
+  std::string checkpoint_hash;    // SHA-256 of best.safetensors' arrays, verified; "" without
+  Metadata checkpoint;            // its metadata
   std::vector<std::string> gaps;  // what could not be read, for people
 
   // Position in epochs, 1.0 being the end of the first; in steps when the epoch's length is not
@@ -36,7 +34,7 @@ struct RunData {
 
 // Throws Fault KT-DATA-070 when the folder is no run folder.
 [[nodiscard]] RunData read_run(const std::string& path);
-// Gives every run a name of its own.
+// Names every run by as many of the last parts of its path as tell it from the others.
 void name_runs(std::vector<RunData>& runs);
 
 }  // namespace ktrain::report

@@ -2,161 +2,15 @@
 #include <algorithm>
 #include <cmath>
 
+#include "train/auxiliary_plan.h"
 #include "train/monitor/statistics.h"
 #include "train/report/chart.h"
-#include "train/report/conflict.h"
+#include "train/report/conflict_maps.h"
 #include "train/report/heat_map.h"
 #include "train/report/page.h"
 
 namespace ktrain::report {
 namespace {
-
-std::string interval_text(const Estimate& e) {
-  std::string out = number(e.value, 3);
-  if (e.lo && e.hi) out += fmt::format(" [{}, {}]", number(*e.lo, 3), number(*e.hi, 3));
-  return out + (e.n > 0 ? fmt::format(", n = {}", e.n) : "");
-}
-
-Cell cell_of(const std::string& where, const Estimate& e) {
-  Cell cell;
-  cell.tip = fmt::format("{}: {}{}", where, e.value ? interval_text(e) : "",
-                         e.silent.empty() ? "" : (e.value ? "; " : "") + e.silent);
-  if (e.silent.empty() && e.value) {
-    cell.value = e.value;
-    cell.text = number(*e.value, 2);
-  }
-  return cell;
-}
-
-Json cell_json(const std::string& row, const std::string& column, const Estimate& e) {
-  const auto value = [](std::optional<double> v) { return v ? Json(*v) : Json(nullptr); };
-  return {{"row", row},        {"column", column}, {"value", value(e.value)}, {"lo", value(e.lo)},
-          {"hi", value(e.hi)}, {"n", e.n},         {"silent", e.silent}};
-}
-
-// One "xcos" entry of a window record.
-Estimate cross_batch(const nlohmann::json& entry) {
-  Estimate e;
-  if (!entry.is_object() ||
-      entry.value("below_noise", nlohmann::json(false)) == nlohmann::json(true)) {
-    e.silent = "below noise";
-    return e;
-  }
-  e.value = number_at(entry, "value");
-  e.lo = number_at(entry, "lo");
-  e.hi = number_at(entry, "hi");
-  if (!e.value || !e.lo || !e.hi)
-    e.silent = "no interval";
-  else if (*e.lo <= 0 && *e.hi >= 0)
-    e.silent = "interval covers 0";
-  return e;
-}
-
-// Groups of the probes, then those that only windows know.
-std::vector<std::string> all_groups(const Conflict& conflict,
-                                    const std::vector<const nlohmann::json*>& windows) {
-  std::vector<std::string> groups = conflict.groups;
-  for (const auto* const window : windows)
-    if (const auto at = window->find("groups"); at != window->end() && at->is_object())
-      for (const auto& [name, group] : at->items())
-        if (std::find(groups.begin(), groups.end(), name) == groups.end()) groups.push_back(name);
-  return groups;
-}
-
-// Pairs with detection first.
-std::vector<std::string> all_pairs(const std::vector<const nlohmann::json*>& windows) {
-  std::vector<std::string> pairs;
-  for (const auto* const window : windows)
-    if (const auto at = window->find("groups"); at != window->end() && at->is_object())
-      for (const auto& [name, group] : at->items())
-        if (group.is_object() && group.contains("xcos") && group["xcos"].is_object())
-          for (const auto& [pair, entry] : group["xcos"].items())
-            if (std::find(pairs.begin(), pairs.end(), pair) == pairs.end()) pairs.push_back(pair);
-  std::stable_partition(pairs.begin(), pairs.end(),
-                        [](const std::string& pair) { return pair.starts_with("det~"); });
-  return pairs;
-}
-
-std::vector<HeatMap> window_maps(const RunData& run, const Conflict& conflict, Json& data) {
-  const auto windows = run.monitor_of("window");
-  std::vector<HeatMap> out;
-  for (const std::string& pair : all_pairs(windows)) {
-    HeatMap map{.title = "across batches: " + pair, .x_label = "step", .y_label = "layer group"};
-    map.rows = all_groups(conflict, windows);
-    map.cells.resize(map.rows.size());
-    map.data_ids = true;
-    for (const auto* const window : windows) {
-      const std::string step = number(number_at(*window, "step"), 9);
-      map.columns.push_back(step);
-      for (std::size_t r = 0; r < map.rows.size(); ++r) {
-        const auto at = nlohmann::json::json_pointer("/groups") / map.rows[r] / "xcos" / pair;
-        if (!window->contains(at)) {
-          map.cells[r].push_back({.missing = true});
-          continue;
-        }
-        const Estimate e = cross_batch(window->at(at));
-        map.cells[r].push_back(cell_of(fmt::format("{}, {}, step {}", map.rows[r], pair, step), e));
-        data["xcos"][pair].push_back(cell_json(map.rows[r], step, e));
-      }
-    }
-    out.push_back(std::move(map));
-  }
-  return out;
-}
-
-std::vector<HeatMap> epoch_maps(const Conflict& conflict, Json& data) {
-  std::vector<HeatMap> out;
-  for (std::size_t i = 0; i < conflict.losses.size(); ++i)
-    for (std::size_t j = i + 1; j < conflict.losses.size(); ++j) {
-      const std::string pair = conflict.losses[i] + "~" + conflict.losses[j];
-      HeatMap map{.title = "within a batch: " + pair, .x_label = "epoch", .y_label = "layer group"};
-      map.rows = conflict.groups;
-      map.data_ids = true;
-      std::vector<std::map<std::int64_t, Estimate>> rows;
-      std::vector<std::int64_t> epochs;
-      for (const std::string& group : map.rows) {
-        rows.push_back(cosine_by_epoch(conflict, group, i, j));
-        for (const auto& [epoch, e] : rows.back()) epochs.push_back(epoch);
-      }
-      std::sort(epochs.begin(), epochs.end());
-      epochs.erase(std::unique(epochs.begin(), epochs.end()), epochs.end());
-      for (const std::int64_t epoch : epochs) map.columns.push_back(std::to_string(epoch));
-      map.cells.resize(map.rows.size());
-      for (std::size_t r = 0; r < map.rows.size(); ++r)
-        for (const std::int64_t epoch : epochs) {
-          const auto at = rows[r].find(epoch);
-          if (at == rows[r].end()) {
-            map.cells[r].push_back({.missing = true});
-            continue;
-          }
-          map.cells[r].push_back(
-              cell_of(fmt::format("{}, {}, epoch {}", map.rows[r], pair, epoch), at->second));
-          data["pcos"][pair].push_back(cell_json(map.rows[r], std::to_string(epoch), at->second));
-        }
-      out.push_back(std::move(map));
-    }
-  return out;
-}
-
-// All maps of one report on one scale.
-struct Maps {
-  std::string html;
-  double most = 0;
-};
-
-Maps draw_all(std::vector<HeatMap> maps) {
-  Maps out;
-  for (const HeatMap& map : maps)
-    for (const auto& row : map.cells)
-      for (const Cell& cell : row)
-        if (cell.value) out.most = std::max(out.most, std::abs(*cell.value));
-  out.most = out.most > 0 ? std::min(1.0, rounded_limit(out.most)) : 1.0;
-  for (HeatMap& map : maps) {
-    map.most = out.most;
-    out.html += draw(map);
-  }
-  return out;
-}
 
 std::string effect_matrix(const Conflict& conflict, Json& data) {
   HeatMap map{.x_label = "by the gradient of \u2026", .y_label = "change of \u2026"};
@@ -165,16 +19,26 @@ std::string effect_matrix(const Conflict& conflict, Json& data) {
   map.cell_width = 92;
   map.row_height = 34;
   map.data_ids = true;
+  const std::size_t cells = map.rows.size() * map.columns.size();
   for (std::size_t k = 0; k < map.rows.size(); ++k) {
     const Estimate own = mean_effect(conflict, k, k);
     for (std::size_t j = 0; j < map.columns.size(); ++j) {
-      const Estimate e = mean_effect(conflict, k, j);
-      Cell cell =
-          cell_of(fmt::format("change of {} by {}, per step", map.rows[k], map.columns[j]), e);
-      data["effects"].push_back(cell_json(map.rows[k], map.columns[j], e));
-      // A loss that falls is help: blue.
+      Estimate e = mean_effect(conflict, k, j);
+      correct(e, cells);
+      Cell cell{.tip = fmt::format("change of {} by {}, per step: {}{}", map.rows[k],
+                                   map.columns[j], e.value ? interval_text(e, cells) : "",
+                                   e.silent.empty() ? "" : "; " + e.silent)};
+      data["effects"].push_back({{"row", map.rows[k]},
+                                 {"column", map.columns[j]},
+                                 {"value", e.value ? Json(*e.value) : Json(nullptr)},
+                                 {"lo", e.lo ? Json(*e.lo) : Json(nullptr)},
+                                 {"hi", e.hi ? Json(*e.hi) : Json(nullptr)},
+                                 {"n", e.n},
+                                 {"silent", e.silent}});
       cell.text = e.value ? number(*e.value, 2) : "n/a";
-      if (cell.value && own.value && *own.value != 0) cell.value = -*e.value / std::abs(*own.value);
+      // A loss that falls is help: blue.
+      if (e.silent.empty() && e.value && own.value && *own.value != 0)
+        cell.value = -*e.value / std::abs(*own.value);
       map.cells[k].push_back(std::move(cell));
     }
   }
@@ -200,7 +64,8 @@ struct Bins {
 std::string share_chart(const Conflict& conflict, Json& data) {
   const Bins bins(conflict);
   Stack stack;
-  stack.x.label = "step";
+  stack.x = {.label = "step", .least = 0};
+  stack.legend = false;
   stack.y.label = "share of |total gradient|\u00b2";
   stack.positions = bins.steps;
   stack.names = conflict.losses;
@@ -226,30 +91,39 @@ std::string share_chart(const Conflict& conflict, Json& data) {
   return draw(stack);
 }
 
+constexpr std::size_t kRecent = 20;
+
+// The median of the last probes with their quartiles, from the first time that there are enough.
 std::string tax_chart(const Conflict& conflict, Json& data) {
-  constexpr std::size_t kRecent = 20;
   Chart chart;
-  chart.title = fmt::format("Detection tax: median of the last {} probes", kRecent);
-  chart.x.label = "step";
-  chart.y.label = "tax, share of detection's progress";
+  chart.title = fmt::format("Detection tax, median and quartiles of {} probes", kRecent);
+  chart.x = {.label = "step", .least = 0};
+  chart.legend = false;
+  chart.y.label = "share of detection\u2019s progress";
   chart.height = 260;
   chart.rules.push_back({0, ""});
-  std::vector<double> all;
   for (std::size_t j = 1; j < conflict.losses.size(); ++j) {
     Series median{.name = conflict.losses[j], .color = static_cast<int>(j % 8), .points = {}};
+    median.band = true;
     std::vector<double> values;
     for (const ProbeRecord& probe : conflict.probes) {
-      const auto t = tax(probe, j);
+      const auto t = total_tax(probe, j);
       if (!t) continue;
       values.push_back(*t);
-      const std::size_t n = std::min(kRecent, values.size());
-      const auto m = median_of(std::span(values).last(n));
+      data["tax"][conflict.losses[j]].push_back({probe.step, *t});
+      if (values.size() < kRecent) continue;
+      std::vector<double> last(values.end() - kRecent, values.end());
+      std::sort(last.begin(), last.end());
+      const double middle = median_of(last).value_or(std::nan(""));
       median.points.push_back(
           {.x = static_cast<double>(probe.step),
-           .y = m.value_or(std::nan("")),
-           .tip = fmt::format("{}: median tax {} of {} probes to step {}; this probe {}",
-                              conflict.losses[j], number(m), n, probe.step, number(*t))});
-      data["tax"][conflict.losses[j]].push_back({probe.step, *t});
+           .y = middle,
+           .tip = fmt::format("{}: median tax {} [{}, {}] of {} probes to step {}; this probe {}",
+                              conflict.losses[j], number(middle, 3), number(last[kRecent / 4], 3),
+                              number(last[3 * kRecent / 4 - 1], 3), kRecent, probe.step,
+                              number(*t, 3)),
+           .lo = last[kRecent / 4],
+           .hi = last[3 * kRecent / 4 - 1]});
     }
     chart.series.push_back(std::move(median));
   }
@@ -259,9 +133,10 @@ std::string tax_chart(const Conflict& conflict, Json& data) {
 // Leave-one-out: what detection's loss on held-out pairs would be without the auxiliary loss.
 std::string loo_chart(const RunData& run, Json& data) {
   Chart chart;
-  chart.title = "Held-out effect of one step";
-  chart.x.label = "step";
-  chart.y.label = "change of held-out detection loss";
+  chart.title = "Leave-one-out on held-out pairs, per step";
+  chart.x = {.label = "step", .least = 0};
+  chart.legend = false;
+  chart.y.label = "change of detection loss";
   chart.height = 260;
   std::vector<std::string> losses;
   const auto records = run.monitor_of("loo");
@@ -271,7 +146,7 @@ std::string loo_chart(const RunData& run, Json& data) {
   }
   for (std::size_t j = 0; j < losses.size(); ++j) {
     Series s{.name = losses[j], .color = static_cast<int>((j + 1) % 8), .points = {}};
-    s.band = s.marks = true;
+    s.bars = s.marks = s.no_line = true;
     for (const auto* const record : records) {
       const auto mean = number_at(*record, "mean"), lo = number_at(*record, "lo"),
                  hi = number_at(*record, "hi");
@@ -282,7 +157,8 @@ std::string loo_chart(const RunData& run, Json& data) {
                           .tip = fmt::format("{}: {} [{}, {}] at step {}", losses[j], number(*mean),
                                              number(lo), number(hi), number(step, 9)),
                           .lo = lo.value_or(std::nan("")),
-                          .hi = hi.value_or(std::nan(""))});
+                          .hi = hi.value_or(std::nan("")),
+                          .silent = !lo || !hi || (*lo <= 0 && *hi >= 0)});
       data["loo"][losses[j]].push_back({step, *mean});
     }
     chart.series.push_back(std::move(s));
@@ -309,7 +185,8 @@ std::string audit_table(const RunData& run, Page& page) {
   }
   return page.figures.table(
       fmt::format("t-audit-{}", page.data["conflict"].size()),
-      "<table><thead><tr><th>loss</th><th>configured</th><th>applied</th></tr></thead><tbody>" +
+      "<table><thead><tr><th>loss</th><th class=\"num\">configured</th><th "
+      "class=\"num\">applied</th></tr></thead><tbody>" +
           rows + "</tbody></table>",
       fmt::format("Weight audit at step {}, the last of {}: the weight of each loss as configured, "
                   "and as the "
@@ -317,68 +194,100 @@ std::string audit_table(const RunData& run, Page& page) {
                   number(number_at(last, "step"), 9), audits.size()));
 }
 
+// Why there is no probe, and which key would make some.
+std::string why_no_probe(const RunData& run) {
+  const std::string nothing = "so nothing is known about conflicts between losses.";
+  if (!run.plan)
+    return "No probe was recorded, " + nothing + " The plan cannot be read, which might say why.";
+  const Plan& plan = run.plan->plan;
+  if (plan.monitor.profile == "off")
+    return "The conflict monitor was off, " + nothing +
+           " Set <code>monitor.profile = \"watch\"</code> (or deep, surgery).";
+  if (enabled_auxiliary(plan.loss).empty() && plan.monitor.profile != "deep")
+    return fmt::format(
+        "No auxiliary loss was on, so there was nothing to compare with detection "
+        "(<code>monitor.profile = \"{}\"</code>). Set a weight, such as "
+        "<code>loss.macl.weight = 0.05</code>; <code>loss.macl.measure = true</code>"
+        " measures the loss without training on it; <code>monitor.profile = "
+        "\"deep\"</code> compares detection\u2019s own losses.",
+        escaped(plan.monitor.profile));
+  return fmt::format(
+      "No probe was recorded, {} Probes were to come every {} steps "
+      "(<code>monitor.interval</code>) "
+      "within {:g} % of the time (<code>monitor.budget_pct</code>), {} of them early "
+      "(<code>monitor.burst</code>); a shorter interval or a larger budget gives some.",
+      nothing, plan.monitor.interval, plan.monitor.budget_pct, plan.monitor.burst);
+}
+
+std::string probes_text(const Conflict& conflict) {
+  double seconds = 0;
+  for (const ProbeRecord& probe : conflict.probes) seconds += probe.seconds;
+  return fmt::format(
+             "<p>{} probes between steps {} and {}, {} s of extra work together; losses {}.{}</p>",
+             conflict.probes.size(), conflict.probes.front().step, conflict.probes.back().step,
+             number(seconds, 3), escaped(fmt::format("{}", fmt::join(conflict.losses, ", "))),
+             conflict.preconditioned ? "" : " Products are not preconditioned (SGD).") +
+         (conflict.losses.size() < 2
+              ? absent("There was one loss only, so that there are no pairs.")
+              : "");
+}
+
+std::string effects_figure(const Conflict& conflict, const std::string& id, Page& page,
+                           Json& data) {
+  const std::size_t cells = conflict.losses.size() * conflict.losses.size();
+  return page.figures.figure(
+      "f-effects-" + id,
+      effect_matrix(conflict, data) + color_key({.most = 1,
+                                                 .label = "change / the row\u2019s own progress",
+                                                 .low = "raises the loss",
+                                                 .high = "lowers the loss",
+                                                 .grey = "nothing can be said"}),
+      fmt::format("Who hurts whom: first-order change of the loss of each row, in units of that "
+                  "loss per step, by the part that the gradient of each column has in the update, "
+                  "summed over layer groups; mean over {} probes. Negative numbers are progress. "
+                  "Hatched: the 95\u00a0% interval that holds for all {} cells together covers 0.",
+                  conflict.probes.size(), cells));
+}
+
+std::string time_figure(const RunData& run, const Conflict& conflict, const std::string& id,
+                        Page& page, Json& data) {
+  std::vector<Series> keys;
+  for (std::size_t j = 0; j < conflict.losses.size(); ++j)
+    keys.push_back({.name = conflict.losses[j], .color = static_cast<int>(j % 8), .points = {{}}});
+  const std::string taxes = tax_chart(conflict, data), left_out = loo_chart(run, data);
+  std::string text =
+      "<i>Contribution shares</i>: the part of each weighted loss in the total gradient; shares "
+      "sum to 1 and may be negative. ";
+  text += taxes.empty()
+              ? fmt::format("No tax is shown: there are fewer than {} probes. ", kRecent)
+              : "<i>Detection tax</i>: the part of detection\u2019s first-order progress that a "
+                "loss cancels; negative is help. ";
+  text +=
+      left_out.empty()
+          ? "No leave-one-out measurement was recorded."
+          : "<i>Leave-one-out</i>: detection loss on held-out pairs after a virtual step with "
+            "the loss minus without it, mean of the epoch so far with its 95\u00a0% interval, each "
+            "for itself; above 0 the loss hurts. Grey: the interval covers 0.";
+  return page.figures.figure("f-tax-" + id,
+                             legend(keys, true) + "<div class=\"grid2\">" +
+                                 share_chart(conflict, data) + taxes + left_out + "</div>",
+                             text);
+}
+
 std::string run_body(const RunData& run, Page& page) {
   const Conflict conflict = read_conflict(run);
   Json& data = page.data["conflict"][run.name] = Json::object();
+  const std::string id = std::to_string(page.data["conflict"].size());
   std::string body;
   for (const std::string& gap : conflict.gaps) body += absent(escaped(gap));
-  const std::string id = std::to_string(page.data["conflict"].size());
   if (conflict.probes.empty() && run.monitor_of("window").empty())
-    return body +
-           absent(
-               run.monitor.empty()
-                   ? "The conflict monitor was off: there is no monitor.jsonl, so nothing is known "
-                     "about conflicts between losses."
-                   : "The conflict monitor wrote no probe, so nothing is known about conflicts "
-                     "between losses.");
+    return body + absent(why_no_probe(run));
   data["losses"] = conflict.losses;
-  if (!conflict.probes.empty()) {
-    double seconds = 0;
-    for (const ProbeRecord& probe : conflict.probes) seconds += probe.seconds;
-    body += fmt::format(
-        "<p>{} probes between steps {} and {}, {} s of extra work together; losses {}.{}</p>",
-        conflict.probes.size(), conflict.probes.front().step, conflict.probes.back().step,
-        number(seconds, 3), escaped(fmt::format("{}", fmt::join(conflict.losses, ", "))),
-        conflict.preconditioned ? "" : " Products are not preconditioned (SGD).");
-    if (conflict.losses.size() < 2)
-      body += absent("There was one loss only, so that there are no pairs.");
-  }
-  std::vector<HeatMap> all = window_maps(run, conflict, data);
-  for (HeatMap& map : epoch_maps(conflict, data)) all.push_back(std::move(map));
-  const Maps maps = draw_all(std::move(all));
-  if (!maps.html.empty())
-    body += page.figures.figure(
-        "f-heat-" + id,
-        "<div class=\"grid2\">" + maps.html + "</div>" +
-            color_key(maps.most, "cosine of two losses' gradients", "nothing can be said"),
-        "Agreement of losses by layer group over time. <i>Across batches</i>: debiased cosine of "
-        "gradients of different batches, with jackknife interval. <i>Within a batch</i>: "
-        "preconditioned cosine, mean over the probes of an epoch with a 95 % band that holds at "
-        "every n. "
-        "Grey: the interval covers 0, the signal is below noise, fewer than 20 probes, or too much "
-        "serial correlation. The pointer shows value, interval and n.");
+  if (!conflict.probes.empty()) body += probes_text(conflict);
+  body += conflict_maps(run, conflict, id, page.figures, data);
   if (conflict.losses.size() > 1) {
-    body += page.figures.figure(
-        "f-effects-" + id,
-        effect_matrix(conflict, data) +
-            color_key(1, "help (+), harm (\u2212) / a loss's own progress", "interval covers 0"),
-        "Who hurts whom: first-order change of the loss of each row, per step, by the part that "
-        "the "
-        "gradient of each column has in the update, summed over layer groups; mean over probes. "
-        "Negative numbers are progress.");
-    body += page.figures.figure(
-        "f-tax-" + id,
-        "<div class=\"grid2\">" + share_chart(conflict, data) + tax_chart(conflict, data) +
-            loo_chart(run, data) + "</div>",
-        std::string(
-            "Left: share of each weighted loss in the total gradient; shares sum to 1 and may be "
-            "negative. Right: detection tax, the part of detection's first-order progress that a "
-            "loss cancels; "
-            "negative is help.") +
-            (run.monitor_of("loo").empty() ? " No leave-one-out measurement was recorded."
-                                           : " Below: leave-one-out, detection loss on held-out "
-                                             "pairs after a virtual step with the "
-                                             "loss minus without it; above 0 the loss hurts."));
+    body += effects_figure(conflict, id, page, data);
+    body += time_figure(run, conflict, id, page, data);
   }
   return body + audit_table(run, page);
 }

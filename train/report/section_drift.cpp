@@ -4,6 +4,7 @@
 #include <set>
 
 #include "train/report/chart.h"
+#include "train/report/conflict.h"
 #include "train/report/page.h"
 
 namespace ktrain::report {
@@ -36,14 +37,34 @@ struct Measure {
   const char *part, *name, *label;
 };
 
+// Panels of the visible stream in one row, of the thermal one in the next; then shared weights,
+// then what has no stream.
+std::vector<std::vector<Panel>> in_rows(std::map<std::string, std::vector<Series>>& by_group) {
+  std::vector<std::string> groups;
+  for (const auto& [group, series] : by_group) groups.push_back(group);
+  sort_groups(groups);
+  std::vector<std::vector<Panel>> rows;
+  std::string before;
+  constexpr std::size_t kMost = 7;  // charts beside each other
+  for (const std::string& group : groups) {
+    const std::size_t dot = group.find('.');
+    std::string stream = dot == std::string::npos ? "" : group.substr(0, dot);
+    if (stream != "visible" && stream != "thermal" && stream != "shared") stream.clear();
+    if (rows.empty() || stream != before || rows.back().size() == kMost) rows.emplace_back();
+    before = stream;
+    rows.back().push_back({.title = group, .series = std::move(by_group[group])});
+  }
+  return rows;
+}
+
 std::string panels(const Report& report, const Measure& measure, Page& page) {
-  std::map<std::string, std::vector<Series>> by_name;
+  std::map<std::string, std::vector<Series>> by_group_name;
   for (std::size_t i = 0; i < report.runs.size(); ++i) {
     const RunData& run = report.runs[i];
     for (const auto* const record : run.monitor_of("drift")) {
       const auto step = static_cast<std::int64_t>(number_at(*record, "step").value_or(0));
       for (const auto& [group, value] : by_group(*record, measure.part, measure.name)) {
-        auto& series = by_name[group];
+        auto& series = by_group_name[group];
         series.resize(report.runs.size());
         series[i].name = run.name;
         series[i].color = static_cast<int>(i % 8);
@@ -56,14 +77,52 @@ std::string panels(const Report& report, const Measure& measure, Page& page) {
       }
     }
   }
+  std::vector<Series> all;
+  for (const auto& [group, series] : by_group_name)
+    all.insert(all.end(), series.begin(), series.end());
+  Multiples out{.label = measure.label};
+  out.x = {.label = "epoch"};
+  out.x.whole = true;
+  out.y.label = measure.label;
+  out.rows = in_rows(by_group_name);
+  const std::string svg = draw(out);
+  return svg.empty() ? "" : legend(all) + svg;
+}
+
+struct EmbeddingMeasure {
+  const char *name, *title, *unit;
+};
+
+std::string embedding_charts(const Report& report, Page& page) {
+  static constexpr EmbeddingMeasure kMeasures[] = {
+      {"align", "Alignment", "mean |u \u2212 v|\u00b2"},
+      {"unif", "Uniformity", "ln mean exp(\u22122|x \u2212 y|\u00b2)"},
+      {"gap", "Modality gap", "|mean u \u2212 mean v|"},
+      {"auc", "Modality AUC", "AUC"},
+      {"fnr", "False negatives in the queue", "share"},
+      {"qage", "Age of the queue", "steps"}};
   std::string out;
-  for (auto& [group, series] : by_name) {
-    Chart chart{.title = group, .series = series, .width = 260, .height = 190};
-    chart.x.label = "epoch";
-    chart.y.label = measure.label;
+  std::vector<Series> all;
+  for (const EmbeddingMeasure& measure : kMeasures) {
+    Chart chart{.title = measure.title, .width = 360, .height = 210, .legend = false};
+    chart.x = {.label = "epoch"};
+    chart.x.whole = true;
+    chart.y.label = measure.unit;
+    for (std::size_t i = 0; i < report.runs.size(); ++i) {
+      Series s{.name = report.runs[i].name, .color = static_cast<int>(i % 8), .points = {}};
+      s.marks = true;
+      for (const auto* const record : report.runs[i].monitor_of("embedding"))
+        if (const auto value = number_at(*record, measure.name)) {
+          const auto step = static_cast<std::int64_t>(number_at(*record, "step").value_or(0));
+          s.points.push_back({.x = report.runs[i].epoch_at(step), .y = *value});
+          page.data["embedding"][measure.name][report.runs[i].name].push_back({step, *value});
+        }
+      chart.series.push_back(std::move(s));
+    }
     out += draw(chart);
+    all.insert(all.end(), chart.series.begin(), chart.series.end());
   }
-  return out;
+  return out.empty() ? "" : legend(all) + "<div class=\"grid3\">" + out + "</div>";
 }
 
 std::string references(const Report& report) {
@@ -95,34 +154,21 @@ void add_drift(const Report& report, Page& page) {
       silent += absent(escaped(run.name) + ": drift against a reference was not measured.");
   for (std::size_t i = 0; i < std::size(kMeasures); ++i)
     if (const std::string charts = panels(report, kMeasures[i], page); !charts.empty())
-      body += page.figures.figure(std::string("f-drift-") + kMeasures[i].name,
-                                  "<div class=\"grid4\">" + charts + "</div>", kCaptions[i]);
+      body += page.figures.figure(std::string("f-drift-") + kMeasures[i].name, charts,
+                                  std::string(kCaptions[i]) + " One scale for all panels.");
   if (!body.empty()) body = "<p>Reference: <code>" + references(report) + "</code></p>\n" + body;
 
-  std::string embedding;
-  for (const char* const name : {"align", "unif", "gap", "auc", "fnr", "qage"}) {
-    Chart chart{.title = name, .width = 260, .height = 190};
-    chart.x.label = "epoch";
-    chart.y.label = name;
-    for (std::size_t i = 0; i < report.runs.size(); ++i) {
-      Series s{.name = report.runs[i].name, .color = static_cast<int>(i % 8), .points = {}};
-      for (const auto* const record : report.runs[i].monitor_of("embedding"))
-        if (const auto value = number_at(*record, name)) {
-          const auto step = static_cast<std::int64_t>(number_at(*record, "step").value_or(0));
-          s.points.push_back({.x = report.runs[i].epoch_at(step), .y = *value});
-          page.data["embedding"][name][report.runs[i].name].push_back({step, *value});
-        }
-      chart.series.push_back(std::move(s));
-    }
-    embedding += draw(chart);
-  }
+  const std::string embedding = embedding_charts(report, page);
   if (embedding.empty())
     silent += absent("Embeddings were not measured.");
   else
-    body += page.figures.figure("f-embedding", "<div class=\"grid4\">" + embedding + "</div>",
-                                "Embeddings: alignment of pairs, uniformity, gap between the "
-                                "modalities, how well a line tells them "
-                                "apart (AUC), false negatives and age of the queue.");
+    body += page.figures.figure(
+        "f-embedding", embedding,
+        "Embeddings u, v of the two modalities of one pedestrian. Alignment 0: they coincide, "
+        "about "
+        "2: they are strangers. Uniformity: lower is more spread out. Gap: distance of the two "
+        "clouds\u2019 centres. AUC: how well a line tells the modalities apart, 0.5 not at all. "
+        "False negatives and age of the queue of hard negatives, where there is one.");
   page.section("drift", "Drift", body + silent);
 }
 
@@ -155,9 +201,10 @@ void add_alarms(const Report& report, Page& page) {
     }
     body += page.figures.table(
         "t-alarms-" + std::to_string(page.data["alarms"].size()),
-        "<table class=\"alarms\"><thead><tr><th>step</th><th>level</th><th>group</th><th>loss</th>"
-        "<th>cosine</th><th>n</th><th>tax</th><th>\u03bb</th><th>what it "
-        "says</th></tr></thead><tbody>" +
+        "<table class=\"alarms\"><thead><tr><th class=\"num\">step</th><th>level</th><th>group</th>"
+        "<th>loss</th><th class=\"num\">cosine</th><th class=\"num\">n</th><th "
+        "class=\"num\">tax</th>"
+        "<th class=\"num\">\u03bb</th><th>what it says</th></tr></thead><tbody>" +
             rows + "</tbody></table>",
         fmt::format("{}: every change of an alarm's level, in order.", escaped(run.name)));
   }

@@ -1,4 +1,4 @@
-// What the runs came to, and what was decided on it.
+// What the runs came to, and what early stop said of them.
 #include "runtime/fault.h"
 #include "train/early_stop.h"
 #include "train/report/page.h"
@@ -17,12 +17,13 @@ std::string row(const RunData& run) {
   const nlohmann::json none, &best = run.best() != nullptr ? *run.best() : none;
   std::string out =
       fmt::format("<tr><th scope=\"row\">{}</th><td>{}</td>", escaped(run.name), state_of(run));
-  out += fmt::format("<td>{} of {}</td>", number(number_at(run.status, "epoch")),
+  out += fmt::format("<td class=\"num\">{} of {}</td>", number(number_at(run.status, "epoch")),
                      number(number_at(run.status, "epochs")));
-  out += fmt::format("<td>{}</td>", run.best_epoch > 0 ? fmt::format("{}", run.best_epoch) : "n/a");
+  out += fmt::format("<td class=\"num\">{}</td>",
+                     run.best_epoch > 0 ? fmt::format("{}", run.best_epoch) : "n/a");
   for (const char* const name : {"map", "map_11point", "recall", "miss_rate"})
     out += fmt::format("<td class=\"num\" data-metric=\"{}\">{}</td>", name,
-                       number(number_at(best, name)));
+                       fixed(number_at(best, name)));
   out += fmt::format("<td class=\"num\">{}</td><td class=\"num\">{}</td>",
                      number(number_at(best, "dets"), 9), number(number_at(best, "gts"), 9));
   return out +
@@ -53,25 +54,6 @@ std::string stop_text(const RunData& run) {
   return out + "</ul>\n";
 }
 
-std::string decisions_text(const RunData& run) {
-  if (run.decisions.empty())
-    return fmt::format("<p><b>{}.</b> No recovery has decided on this run.</p>\n",
-                       escaped(run.name));
-  std::string out =
-      fmt::format("<p><b>{}.</b> Decisions that speak of it, from <code>{}</code>:</p><ol>",
-                  escaped(run.name), escaped(run.decisions_file));
-  for (const auto& decision : run.decisions) {
-    out += "<li>";
-    for (const auto& [key, value] : decision.items())
-      if (value.is_string() || value.is_number())
-        out += fmt::format("<i>{}</i> {} ", escaped(key),
-                           escaped(value.is_string() ? value.get<std::string>() : value.dump()));
-    out += fmt::format("<details><summary>record</summary><code>{}</code></details></li>",
-                       escaped(decision.dump(2)));
-  }
-  return out + "</ol>\n";
-}
-
 }  // namespace
 
 void add_summary(const Report& report, Page& page) {
@@ -86,15 +68,16 @@ void add_summary(const Report& report, Page& page) {
   }
   std::string body = page.figures.table(
       "t-summary",
-      "<table><thead><tr><th>run</th><th>state</th><th>epochs</th><th>best epoch</th><th>mAP "
-      "(area)</th><th>mAP (11-point)</th><th>recall</th><th>miss rate</th><th>dets</th>"
-      "<th>targets</th><th>measured on</th></tr></thead><tbody>" +
+      "<table><thead><tr><th>run</th><th>state</th><th class=\"num\">epochs</th><th "
+      "class=\"num\">best "
+      "epoch</th><th class=\"num\">mAP<br>(area)</th><th class=\"num\">mAP<br>(11-point)</th><th "
+      "class=\"num\">recall</th><th class=\"num\">miss<br>rate</th><th class=\"num\">dets</th><th "
+      "class=\"num\">targets</th><th>measured on</th></tr></thead><tbody>" +
           rows + "</tbody></table>",
       "The best validation of each run. mAP and recall at IoU 0.5; miss rate: KAIST's log-average, "
       "reasonable, day and night.");
-  body += "<h3>Decisions</h3>\n";
+  body += "<h3>Early stop</h3>\n";
   for (const RunData& run : report.runs) body += stop_text(run);
-  for (const RunData& run : report.runs) body += decisions_text(run);
   page.section("summary", "Summary", body);
 }
 

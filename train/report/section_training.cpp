@@ -53,14 +53,14 @@ bool is_detection(const std::string& term) {
   return term.starts_with("rpn_") || term.starts_with("roi_");
 }
 
-// Weights that say something: of auxiliary losses, and those that move.
+// Weights that are worth a curve: those that move. What stands still is said in the caption.
 std::vector<Series> lambdas(const Report& report, const std::string& only = "") {
   std::vector<Series> out;
   for (std::size_t i = 0; i < report.runs.size(); ++i)
     for (const std::string& term : terms_of(report)) {
       if (!only.empty() && term != only) continue;
       Series s = curve(report.runs[i], i, report.runs[i].train, "weight_" + term);
-      if (s.points.empty() || (is_detection(term) && !moves(s))) continue;
+      if (s.points.empty() || !moves(s)) continue;
       s.name = fmt::format("\u03bb {}{}", term,
                            report.runs.size() > 1 ? " (" + report.runs[i].name + ")" : "");
       s.right = s.dashed = true;
@@ -68,6 +68,39 @@ std::vector<Series> lambdas(const Report& report, const std::string& only = "") 
       out.push_back(std::move(s));
     }
   return out;
+}
+
+// "λ macl 0.05 (plan_b)": weights of auxiliary losses that stand still.
+std::string constant_weights(const Report& report) {
+  std::string out;
+  for (std::size_t i = 0; i < report.runs.size(); ++i)
+    for (const std::string& term : terms_of(report)) {
+      const Series s = curve(report.runs[i], i, report.runs[i].train, "weight_" + term);
+      if (s.points.empty() || is_detection(term) || moves(s)) continue;
+      out += fmt::format("{}\u03bb {} {}{}", out.empty() ? "" : ", ", escaped(term),
+                         number(s.points.front().y),
+                         report.runs.size() > 1 ? " (" + escaped(report.runs[i].name) + ")" : "");
+    }
+  return out.empty() ? "" : " Weights that stand still: " + out + ".";
+}
+
+// One legend for all charts of a figure: each name once.
+std::string figure_of(const std::string& grid, const std::vector<Chart>& charts) {
+  std::string panels;
+  std::vector<Series> all;
+  for (const Chart& chart : charts) {
+    panels += draw(chart);
+    all.insert(all.end(), chart.series.begin(), chart.series.end());
+  }
+  return panels.empty() ? ""
+                        : fmt::format("{}<div class=\"{}\">{}</div>", legend(all), grid, panels);
+}
+
+Axis epochs(const Report& report) {
+  Axis axis{.label = x_label(report)};
+  axis.least = 0;
+  axis.whole = true;
+  return axis;
 }
 
 Json points_json(const std::vector<Series>& series) {
@@ -83,21 +116,21 @@ Json points_json(const std::vector<Series>& series) {
 }  // namespace
 
 void add_metrics(const Report& report, Page& page) {
-  struct Panel {
+  struct Curve {
     const char *key, *title, *unit;
   };
-  static constexpr Panel kPanels[] = {{"map", "mAP, area under the curve, IoU 0.5", "mAP"},
+  static constexpr Curve kPanels[] = {{"map", "mAP, area under the curve, IoU 0.5", "mAP"},
                                       {"recall", "Recall, IoU 0.5", "recall"},
                                       {"miss_rate", "KAIST miss rate, reasonable", "miss rate"},
                                       {"dets", "Detections in the validation list", "detections"}};
-  std::string panels;
-  for (const Panel& panel : kPanels) {
+  std::vector<Chart> charts;
+  for (const Curve& panel : kPanels) {
     Chart chart;
     chart.title = panel.title;
-    chart.x.label = x_label(report);
-    chart.x.least = 0;
+    chart.x = epochs(report);
     chart.y.label = panel.unit;
-    chart.right.label = "weight \u03bb";
+    chart.right = {.label = "weight \u03bb", .least = 0};
+    chart.legend = false;
     for (std::size_t i = 0; i < report.runs.size(); ++i) {
       Series s = curve(report.runs[i], i, report.runs[i].validations, panel.key);
       s.marks = true;
@@ -116,32 +149,36 @@ void add_metrics(const Report& report, Page& page) {
     chart.rules.erase(std::unique(chart.rules.begin(), chart.rules.end(),
                                   [](const Rule& a, const Rule& b) { return a.y == b.y; }),
                       chart.rules.end());
-    panels += draw(chart);
+    charts.push_back(std::move(chart));
   }
+  const std::string panels = figure_of("grid2", charts);
   page.section("metrics", "Validation metrics",
-               panels.empty() ? absent("There is no validation yet.")
-                              : page.figures.figure(
-                                    "f-metrics", "<div class=\"grid2\">" + panels + "</div>",
-                                    "Metrics of every validation. Dashed: weights \u03bb of "
-                                    "auxiliary losses, and weights that move, as applied (right "
-                                    "axis)."));
+               panels.empty()
+                   ? absent("There is no validation yet.")
+                   : page.figures.figure("f-metrics", panels,
+                                         "Metrics of every validation. Dashed: weights \u03bb that "
+                                         "move, as applied (right axis, from 0)." +
+                                             constant_weights(report)));
 }
 
 void add_losses(const Report& report, Page& page) {
-  std::string panels;
+  std::vector<Chart> charts;
   std::vector<std::string> keys = terms_of(report);
   keys.insert(keys.begin(), "loss");
   keys.insert(keys.end(), {"gradient_norm", "lr"});
   for (const std::string& key : keys) {
     Chart chart;
-    chart.title = key == "loss" ? "total loss" : key;
-    chart.x.label = x_label(report);
-    chart.x.least = 0;
-    chart.y.label = key == "lr"              ? "learning rate"
+    chart.title = key == "loss"            ? "total loss"
+                  : key == "lr"            ? "learning rate"
+                  : key == "gradient_norm" ? "gradient norm"
+                                           : key;
+    chart.x = epochs(report);
+    chart.legend = false;
+    chart.y.label = key == "lr"              ? "\u03b7"
                     : key == "gradient_norm" ? "|g| before clipping"
                                              : "loss, unweighted";
     if (key == "loss") chart.y.label = "loss, weighted sum";
-    chart.right.label = "weight \u03bb";
+    chart.right = {.label = "weight \u03bb", .least = 0};
     chart.width = 360;
     chart.height = 230;
     for (std::size_t i = 0; i < report.runs.size(); ++i)
@@ -149,8 +186,9 @@ void add_losses(const Report& report, Page& page) {
     page.data["losses"][key] = points_json(chart.series);
     if (key != "loss")
       for (Series& s : lambdas(report, key)) chart.series.push_back(std::move(s));
-    panels += draw(chart);
+    charts.push_back(std::move(chart));
   }
+  const std::string panels = figure_of("grid3", charts);
   std::vector<Series> weights = lambdas(report);
   if (!weights.empty()) page.data["lambda"] = points_json(weights);
   page.section(
@@ -158,10 +196,10 @@ void add_losses(const Report& report, Page& page) {
       panels.empty()
           ? absent("No line of training has been logged yet.")
           : page.figures.figure(
-                "f-losses", "<div class=\"grid3\">" + panels + "</div>",
-                "Loss terms as logged: means over the steps since the line before, without "
-                "their weights. Dashed: the weight \u03bb as applied (right axis), for auxiliary "
-                "losses and for weights that move."));
+                "f-losses", panels,
+                "Loss terms as logged: means over the steps since the line before, without their "
+                "weights. Dashed: weights \u03bb that move, as applied (right axis, from 0)." +
+                    constant_weights(report)));
 }
 
 }  // namespace ktrain::report

@@ -32,8 +32,12 @@ class Watch {
   explicit Watch(const WatchOptions& options) : options_(options) {}
 
   Look look() {
-    Look look{
-        .root = options_.folder, .time = time_text(), .runs = {}, .archived = 0, .machine = {}};
+    Look look{.root = options_.folder,
+              .time = time_text(),
+              .runs = {},
+              .sessions = {},
+              .archived = 0,
+              .machine = {}};
     std::map<std::string, std::unique_ptr<RunView>> seen;
     for (const FoundRun& run : find_runs(options_.folder)) {
       if (run.archived) {
@@ -48,6 +52,7 @@ class Watch {
       look.runs.push_back({run, std::move(state)});
     }
     views_ = std::move(seen);
+    look.sessions = find_sessions(options_.folder);
     look.machine = machine_.look();
     return look;
   }

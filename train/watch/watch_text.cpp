@@ -111,11 +111,33 @@ void loss_lines(const RunState& s, Writer& out) {
                       *loss.target > 0 ? "  " + bar(*loss.weight / *loss.target, 24) : ""));
 }
 
+const char* color_of(Health health) {
+  return health == Health::kHealthy ? kGreen : health == Health::kDegraded ? kYellow : kRed;
+}
+
+// One line; beneath it what is wrong.
+void session_lines(const SessionState& s, Writer& out) {
+  const std::string progress =
+      s.kind == "recovery"
+          ? fmt::format("{} decisions{}", s.done,
+                        s.total > 0 ? fmt::format(", a tree of {} nodes", s.total) : "")
+          : fmt::format("{}{} runs", s.done, s.total > 0 ? fmt::format(" of {}", s.total) : "");
+  std::string text = fmt::format("{}  {} {}  {}", out.paint(printable(s.name, 200), kBold), s.kind,
+                                 out.paint(printable(s.state), color_of(s.health)), progress);
+  if (s.failed > 0) text += fmt::format(", {} failed", s.failed);
+  if (!s.stage.empty()) text += "  " + printable(s.stage, 200);
+  if (s.seconds_left && *s.seconds_left > 0)
+    text += fmt::format("  eta {}", duration_text(*s.seconds_left));
+  out.lines.push_back(std::move(text));
+  for (const std::string& reason : s.reasons)
+    out.line("why", out.paint(printable(reason, 400), color_of(s.health)));
+  for (const std::string& note : s.notes) out.line("note", printable(note, 400));
+  out.lines.emplace_back();
+}
+
 void run_lines(const SeenRun& run, Writer& out) {
   const RunState& s = run.state;
-  const char* const color = s.health == Health::kHealthy    ? kGreen
-                            : s.health == Health::kDegraded ? kYellow
-                                                            : kRed;
+  const char* const color = color_of(s.health);
   out.lines.push_back(
       fmt::format("{}  {}{}", out.paint(printable(run.found.name, 200), kBold),
                   out.paint(printable(s.state), color),
@@ -187,6 +209,22 @@ Json run_json(const SeenRun& run) {
           {"best_checkpoint", s.has_best_checkpoint}};
 }
 
+Json session_json(const SessionState& s) {
+  return {{"name", s.name},
+          {"folder", s.path},
+          {"kind", s.kind},
+          {"state", s.state},
+          {"health", health_name(s.health)},
+          {"reasons", s.reasons},
+          {"notes", s.notes},
+          {"held", s.held},
+          {"stage", s.stage},
+          {"done", s.done},
+          {"total", s.total > 0 ? Json(s.total) : Json(nullptr)},
+          {"failed", s.failed},
+          {"eta_seconds", optional_json(s.seconds_left)}};
+}
+
 Json machine_json(const MachineState& m) {
   Json gpus = Json::array();
   for (const GpuState& gpu : m.gpus)
@@ -206,8 +244,10 @@ Json machine_json(const MachineState& m) {
 }  // namespace
 
 int Look::exit_code() const {
-  if (runs.empty()) return 1;
+  if (runs.empty() && sessions.empty()) return 1;
   int worst = 0;
+  for (const SessionState& session : sessions)
+    worst = std::max(worst, static_cast<int>(session.health));
   for (const SeenRun& run : runs) worst = std::max(worst, static_cast<int>(run.state.health));
   return worst;
 }
@@ -220,17 +260,24 @@ std::vector<std::string> look_text(const Look& look, bool color) {
                   look.archived > 0 ? fmt::format(", {} archived", look.archived) : "", look.time));
   out.lines.push_back(machine_line(look.machine));
   out.lines.emplace_back();
+  for (const SessionState& session : look.sessions) session_lines(session, out);
   for (const SeenRun& run : look.runs) run_lines(run, out);
-  if (look.runs.empty()) out.lines.push_back("no run found beneath " + printable(look.root, 200));
+  if (look.runs.empty() && look.sessions.empty())
+    out.lines.push_back("no run found beneath " + printable(look.root, 200));
   return out.lines;
 }
 
 std::string look_json(const Look& look) {
-  Json runs = Json::array();
+  Json runs = Json::array(), sessions = Json::array();
   for (const SeenRun& run : look.runs) runs.push_back(run_json(run));
-  const Json json = {
-      {"root", look.root}, {"time", look.time},         {"exit_code", look.exit_code()},
-      {"runs", runs},      {"archived", look.archived}, {"machine", machine_json(look.machine)}};
+  for (const SessionState& session : look.sessions) sessions.push_back(session_json(session));
+  const Json json = {{"root", look.root},
+                     {"time", look.time},
+                     {"exit_code", look.exit_code()},
+                     {"runs", runs},
+                     {"sessions", sessions},
+                     {"archived", look.archived},
+                     {"machine", machine_json(look.machine)}};
   // Names of folders need not be UTF-8.
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -7,6 +7,7 @@
 #include "train/watch/machine_state.h"
 #include "train/watch/run_finder.h"
 #include "train/watch/run_view.h"
+#include "train/watch/session_view.h"
 
 namespace ktrain {
 
@@ -17,12 +18,14 @@ struct SeenRun {
 
 struct Look {
   std::string root;
-  std::string time;           // UTC
-  std::vector<SeenRun> runs;  // without those that were archived
+  std::string time;                    // UTC
+  std::vector<SeenRun> runs;           // without those that were archived
+  std::vector<SessionState> sessions;  // recoveries and experiments
   std::int64_t archived = 0;
   MachineState machine;
 
-  // 0 healthy, 1 no run found, 2 degraded, 3 stopped, 4 crashed: the worst of all runs.
+  // 0 healthy, 1 nothing found, 2 degraded, 3 stopped, 4 crashed: the worst of all runs,
+  // recoveries and experiments.
   [[nodiscard]] int exit_code() const;
 };
 

@@ -41,6 +41,25 @@ std::string fault_of(const DriftOptions& options) {
   return "no fault";
 }
 
+TEST(DriftRun, AutoFollowsTheLossesAndTheMonitor) {
+  const std::vector<std::string> macl = {"train.epochs=1",       "loss.macl.weight=0.01",
+                                         "loss.macl.rows=4",     "loss.macl.hidden=16",
+                                         "loss.macl.channels=8", "monitor.profile=watch"};
+  TinyRun on;
+  ASSERT_EQ(on.train(macl), 0) << on.output();
+  EXPECT_FALSE(records(on.read("monitor.jsonl"), "drift").empty());
+  std::vector<std::string> off = macl;
+  off.back() = "monitor.profile=off";
+  TinyRun without;
+  ASSERT_EQ(without.train(off), 0) << without.output();
+  EXPECT_TRUE(records(without.read("monitor.jsonl"), "drift").empty());
+  // Asked for by name it is measured whatever the profile.
+  off.emplace_back("monitor.drift=on");
+  TinyRun asked;
+  ASSERT_EQ(asked.train(off), 0) << asked.output();
+  EXPECT_FALSE(records(asked.read("monitor.jsonl"), "drift").empty());
+}
+
 TEST(DriftRun, MeasuringChangesNoBitOfTraining) {
   TinyRun without, with;
   ASSERT_EQ(without.train(), 0);
