@@ -128,26 +128,45 @@ Power power_of(const Design& design, const RunTable& table) {
   return out;
 }
 
-std::string needed_text(const Design& design, const Power& power) {
+// Where no cosine came out: as good as every window's mean gradient drowned in noise, and more
+// seeds of the same length would not help.
+std::string unmeasured_text(const Analysis& analysis) {
+  std::int64_t below = 0;
+  for (const GroupSummary& group : analysis.groups) below += group.below_noise;
+  return below == 0
+             ? "need more runs before the spread of the cosines between seeds, and with it n, "
+               "can be estimated"
+             : fmt::format(
+                   "no group's cross-batch cosine could be measured in two seeds: in {} "
+                   "windows (of all groups) a mean gradient was below the noise, so that H1 "
+                   "and H2 had nothing to go by; more seeds of this length would not help, "
+                   "windows of more probes or larger batches would",
+                   below);
+}
+
+std::string needed_text(const Design& design, const Analysis& analysis) {
+  const Power& power = analysis.power;
+  const Rule& rule = design.rule;
   const auto text = [](const std::optional<std::int64_t>& n) {
     return n ? fmt::format("{}", *n) : fmt::format("more than {}", kMostSeeds);
   };
-  if (!power.ap_sd || !power.cosine_sd)
+  if (!power.ap_sd)
     return "need more runs before the spread between seeds, and with it n, can be estimated";
-  std::string out = fmt::format(
-      "need n = {} seeds to find a change of AP of {:.1f} points, and n = {} to place every "
-      "group's "
-      "cosine to within {:g} (power {:.0f} %)",
-      text(power.seeds_ap), design.rule.ap * 100, text(power.seeds_cosine), design.rule.delta,
-      design.rule.power * 100);
-  const bool many = !power.seeds_ap || !power.seeds_cosine ||
-                    std::max(*power.seeds_ap, *power.seeds_cosine) > design.rule.most_seeds;
-  if (many)
+  std::string out = fmt::format("need n = {} seeds to find a change of AP of {:.1f} points",
+                                text(power.seeds_ap), rule.ap * 100);
+  if (power.cosine_sd)
+    out += fmt::format(", and n = {} to place every group's cosine to within {:g}",
+                       text(power.seeds_cosine), rule.delta);
+  out += fmt::format(" (power {:.0f} %)", rule.power * 100);
+  const auto beyond = [&](const std::optional<std::int64_t>& n) {
+    return !n || *n > rule.most_seeds;
+  };
+  if (beyond(power.seeds_ap) || (power.cosine_sd && beyond(power.seeds_cosine)))
     out += fmt::format(
         "; that is beyond the cap of {}: longer runs, more probes or more validation "
         "pairs have to narrow the spread first",
-        design.rule.most_seeds);
-  return out;
+        rule.most_seeds);
+  return power.cosine_sd ? out : out + ". Beside that, " + unmeasured_text(analysis);
 }
 
 // Of the cells that the hypotheses compare. What diverged is not missing at random: means over the
@@ -194,7 +213,7 @@ void judge(const Design& design, Analysis& out) {
         design.rule.delta, design.rule.ap * 100);
   } else {
     out.verdict = Verdict::kInconclusive;
-    out.reason = needed_text(design, out.power);
+    out.reason = needed_text(design, out);
   }
 }
 

@@ -65,11 +65,16 @@ std::string power_section(const Design& design, const Power& power) {
   if (!power.ap_sd) return out + "Too few runs to estimate the spread between seeds.\n\n";
   out += fmt::format(
       "With {} seeds and a power of {:.0f} %: a change of AP of {} points or more (sd of paired "
-      "differences {} points), and a cosine {} away from its bound in the noisiest group, all "
-      "groups "
-      "at once (sd {}).\n\n",
+      "differences {} points)",
       power.seeds, design.rule.power * 100, number(power.ap_detectable, 2, 100),
-      number(power.ap_sd, 2, 100), number(power.cosine_detectable, 3), number(power.cosine_sd, 3));
+      number(power.ap_sd, 2, 100));
+  out +=
+      power.cosine_sd
+          ? fmt::format(
+                ", and a cosine {} away from its bound in the noisiest group, all groups at once "
+                "(sd {}).\n\n",
+                number(power.cosine_detectable, 3), number(power.cosine_sd, 3))
+          : std::string("; of the cosines too few could be measured to say.\n\n");
   out += "| to find | seeds needed |\n|---|---|\n";
   out += fmt::format("| a change of AP of {:.1f} points | {} |\n", design.rule.ap * 100,
                      count(power.seeds_ap));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -69,6 +70,23 @@ TEST(Analysis, TooMuchNoiseIsInconclusiveAndSaysHowManySeedsItWouldTake) {
     }
   }
   EXPECT_GE(inconclusive, 18);
+}
+
+TEST(Analysis, SaysWhenNoCosineCouldBeMeasured) {
+  const Design design = trial(4);
+  auto runs = test::draw_runs(design, kConflict, 1);
+  for (MeasuredRun& run : runs) {
+    for (const auto& [group, value] : run.measure.xcos) run.measure.below_noise[group] = 2;
+    run.measure.xcos.clear();
+  }
+  const Analysis analysis = analyse(design, runs);
+  EXPECT_EQ(analysis.verdict, Verdict::kInconclusive);
+  EXPECT_FALSE(analysis.hypotheses[0].supported);
+  // Of the treatment under the poor quality: two windows of each seed in every group.
+  EXPECT_THAT(analysis.reason,
+              testing::HasSubstr(fmt::format("in {} windows", 4 * 2 * design.groups.size())));
+  EXPECT_THAT(report_markdown(design, runs, analysis, "nowhere"),
+              testing::HasSubstr("of the cosines too few could be measured to say"));
 }
 
 // The cosine exactly at the bound, everything else null: no hypothesis may be supported in more
