@@ -203,7 +203,7 @@ TEST(MonitorRun, ARunThatGoesOnSaysTheSame) {
   const TinyRun tiny;
   const auto overrides =
       with(kEveryStep, {"loss.planted.kind=negative_det", "data.synth.train_pairs=80",
-                        "train.epochs=1", "monitor.half_every=4"});
+                        "train.epochs=1", "monitor.half_every=4", "loss.planted.weight=2"});
   const ResolvedPlan resolved = load_plan(tiny.plan(), overrides);
   const Notice quiet = [](const std::string&) {};
   RunSetup whole(resolved, quiet);
@@ -230,6 +230,19 @@ TEST(MonitorRun, ARunThatGoesOnSaysTheSame) {
   for (const std::string& line : want.windows)
     alarm = alarm || line.find("\"kind\":\"alarm\"") != std::string::npos;
   EXPECT_TRUE(alarm) << "a planted conflict is reported";
+  // And in the next probe where in the layer it is.
+  int channels = 0;
+  for (const std::string& line : want.windows) {
+    if (line.find("\"kind\":\"channels\"") == std::string::npos) continue;
+    ++channels;
+    const auto json = nlohmann::json::parse(line);
+    ASSERT_GT(json["channels"].size(), 0u) << line;
+    EXPECT_LE(json["channels"].size(), 8u);
+    EXPECT_LT(json["channels"][0]["dot"].get<double>(), 0);
+    EXPECT_GT(json["channels"][0]["share"].get<double>(), 0);
+    EXPECT_LE(json["channels"][0]["share"].get<double>(), 1);
+  }
+  EXPECT_GT(channels, 0);
 }
 
 TEST(LiveRemedy, ShadowChangesNothingAndSaysWhatItWouldDo) {
