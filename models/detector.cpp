@@ -106,7 +106,8 @@ DetectorLosses TwoStreamDetector::losses(const DetectorInput& input, const Propo
           std::move(f.fused),
           std::move(proposals),
           std::move(roi.set),
-          std::move(roi.pooled)};
+          std::move(roi.pooled),
+          {output.logits, output.deltas, roi.logits, roi.deltas}};
 }
 
 DetectionTensors TwoStreamDetector::predict(const DetectorInput& input) const {

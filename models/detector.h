@@ -65,6 +65,9 @@ struct DetectorLosses {
   Proposals proposals;
   RoiTrainingSet rois;
   Tensor pooled;  // RoI features of the fused pyramid: rois x 7 x 7 x channels
+  // What the four losses are computed from, image by image, as many entries for each: rpn logits
+  // and deltas, roi logits and deltas.
+  std::vector<Tensor> head_outputs;
 };
 
 class TwoStreamDetector {

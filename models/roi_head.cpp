@@ -51,6 +51,8 @@ RoiHead::Losses RoiHead::losses(const Pyramid& fused, const Proposals& proposals
                                  .num_classes = static_cast<std::int32_t>(num_classes_)});
   losses.pooled = pool(fused, losses.set.rois, losses.set.image);
   const Output output = head(losses.pooled);
+  losses.logits = output.logits;
+  losses.deltas = output.deltas;
   losses.cls = cross_entropy(output.logits, losses.set.labels, losses.set.avg_factor);
   losses.bbox = box_loss(output.deltas, losses.set.deltas, losses.set.slots, losses.set.avg_factor);
   return losses;

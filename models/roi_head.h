@@ -28,8 +28,9 @@ class RoiHead {
 
   struct Losses {
     Tensor cls, bbox;
-    RoiTrainingSet set;  // what was trained on
-    Tensor pooled;       // its features: rois x pool x pool x channels
+    RoiTrainingSet set;     // what was trained on
+    Tensor pooled;          // its features: rois x pool x pool x channels
+    Tensor logits, deltas;  // what the losses are computed from, a row per region
   };
   // Ground truth boxes join the proposals. Images without a box train the classifier.
   [[nodiscard]] Losses losses(const Pyramid& fused, const Proposals& proposals,

@@ -96,6 +96,13 @@ struct MultiWalk {
   // When set: tells by Node::part to which of several passes a use of a leaf belongs, below 0 for
   // none. The consumer is then called for every pass with its share, before kWhole.
   std::function<int(const char* part)> pass_of;
+  // When set: whether a node may be walked later in the sets after the first, when one of its
+  // inputs is about to be. For branches beside the trunk: what they hand to it then waits no longer
+  // than it must. Until that time the node keeps what it saved.
+  std::function<bool(const Node& node)> late;
+  // A set in which nothing is handed to watched results, since the consumer puts there what it
+  // wants the walk to go on from: what would be overwritten is not computed. 0: none.
+  std::size_t replaced = 0;
   Tape tape = Tape::kKeep;
 };
 

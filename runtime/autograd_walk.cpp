@@ -52,23 +52,26 @@ class Walk {
     for (std::size_t i = 0; i < walk.watched.size(); ++i)
       if (walk.watched[i]) entries_[walk.watched[i].get()].push_back(walk.wrt.size() + i);
     find_leads();
+    if (walk.replaced > 0) find_parts();
     if (walk.consumer) count_uses();
+    if (walk.late && walk.sets.size() > 1) find_late();
     for (std::size_t s = 0; s < walk.sets.size(); ++s) seed(s);
   }
 
   std::vector<Tensor> run() {
-    // In a consuming walk a node's owner may be one that was just taken apart: keep all until the
-    // end.
-    std::vector<std::shared_ptr<Node>> owners;
     for (Node* const node : nodes_) {
-      if (node->backward && leads_[node]) visit(node);
-      if (walk_.tape == Tape::kConsume && !node->is_leaf()) {
-        node->backward = nullptr;
-        std::move(node->inputs.begin(), node->inputs.end(), std::back_inserter(owners));
-        node->inputs.clear();
-        node->consumed = true;
+      finish_users(node);
+      const bool walked = node->backward && leads_[node];
+      const auto late = late_.find(node);
+      if (walked) visit(node, 0, late == late_.end() ? walk_.sets.size() : 1);
+      if (walked && late != late_.end()) {
+        late->second = true;
+        continue;
       }
+      if (walked) end_uses(node);
+      consume(node);
     }
+    for (Node* const node : nodes_) finish(node);
     std::vector<Tensor> result;
     result.reserve(walk_.wrt.size());
     for (const Tensor& tensor : walk_.wrt) {
@@ -87,6 +90,22 @@ class Walk {
       leads_[*node] = kept_.contains(*node) || entries_.contains(*node) ||
                       std::any_of((*node)->inputs.begin(), (*node)->inputs.end(),
                                   [&](const auto& input) { return input && leads_[input.get()]; });
+  }
+
+  [[nodiscard]] bool watched(const Node* node) const {
+    const auto entries = entries_.find(node);
+    return entries != entries_.end() && entries->second.back() >= walk_.wrt.size();
+  }
+
+  // The same without passing a watched result.
+  void find_parts() {
+    for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node)
+      parts_[*node] = kept_.contains(*node) ||
+                      std::any_of((*node)->inputs.begin(), (*node)->inputs.end(),
+                                  [&](const auto& input) { return in_part(input.get()); });
+  }
+  [[nodiscard]] bool in_part(const Node* input) {
+    return input != nullptr && !watched(input) && parts_[input];
   }
 
   [[nodiscard]] int pass_of(const Node& node) const {
@@ -122,25 +141,91 @@ class Walk {
     return slots[set];
   }
 
-  void visit(Node* node) {
-    const PartScope part(Part{node->part, true});
-    Wanted wanted(node->inputs.size());
-    for (std::size_t i = 0; i < wanted.size(); ++i)
-      wanted[i] = node->inputs[i] && leads_[node->inputs[i].get()];
-    for (std::size_t s = 0; s < walk_.sets.size(); ++s) {
-      const auto slots = slots_.find(node);
-      if (slots == slots_.end()) break;
-      Tensor dy = slots->second[s];
-      if (!dy.defined()) continue;
-      if (!kept_.contains(node) || s > 0) slots->second[s] = Tensor();
-      // Sets after the first are looked at, not trained on, and are sparse more often than not.
-      const FlushSubnormals flush(s > 0);
-      propagate(*node, wanted, std::move(dy), s);
+  void find_late() {
+    for (Node* const node : nodes_) {
+      if (!walk_.late(*node)) continue;
+      late_[node] = false;
+      for (const auto& input : node->inputs)
+        if (input) late_users_[input.get()].push_back(node);
     }
-    if (!kept_.contains(node)) slots_.erase(node);
-    if (walk_.consumer)
-      for (std::size_t i = 0; i < wanted.size(); ++i)
-        if (wanted[i]) end_use(*node, node->inputs[i].get());
+  }
+
+  // Before `node` is walked: those that hand gradients to it and have waited, the latest first.
+  void finish_users(Node* node) {
+    if (late_.empty()) return;
+    std::vector<Node*> waiting, stack = {node};
+    while (!stack.empty()) {
+      const auto users = late_users_.find(stack.back());
+      stack.pop_back();
+      if (users == late_users_.end()) continue;
+      for (Node* const user : users->second)
+        if (late_.at(user) && std::find(waiting.begin(), waiting.end(), user) == waiting.end()) {
+          waiting.push_back(user);
+          stack.push_back(user);
+        }
+    }
+    std::sort(waiting.begin(), waiting.end(), [](Node* a, Node* b) { return a->order > b->order; });
+    for (Node* const user : waiting) finish(user);
+  }
+
+  // The sets after the first of a node that has waited.
+  void finish(Node* node) {
+    const auto late = late_.find(node);
+    if (late == late_.end() || !late->second) return;
+    late->second = false;
+    visit(node, 1, walk_.sets.size());
+    end_uses(node);
+    consume(node);
+  }
+
+  void consume(Node* node) {
+    if (walk_.tape != Tape::kConsume || node->is_leaf()) return;
+    node->backward = nullptr;
+    std::move(node->inputs.begin(), node->inputs.end(), std::back_inserter(owners_));
+    node->inputs.clear();
+    node->consumed = true;
+  }
+
+  [[nodiscard]] Wanted wanted(const Node& node) {
+    Wanted wanted(node.inputs.size());
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+      wanted[i] = node.inputs[i] && leads_[node.inputs[i].get()];
+    return wanted;
+  }
+
+  // The sets [begin, end). The one that ends at watched results comes first: it needs less memory.
+  void visit(Node* node, std::size_t begin, std::size_t end) {
+    const PartScope part(Part{node->part, true});
+    const Wanted wanted = this->wanted(*node);
+    const std::size_t first = walk_.replaced;
+    if (first > 0 && first >= begin && first < end) {
+      Wanted within = wanted;
+      for (std::size_t i = 0; i < within.size(); ++i)
+        within[i] = within[i] && in_part(node->inputs[i].get());
+      visit(node, within, first);
+    }
+    for (std::size_t s = begin; s < end; ++s)
+      if (s != first || first == 0) visit(node, wanted, s);
+    if (end == walk_.sets.size() && !kept_.contains(node)) slots_.erase(node);
+  }
+
+  void visit(Node* node, const Wanted& wanted, std::size_t s) {
+    const auto slots = slots_.find(node);
+    if (slots == slots_.end()) return;
+    Tensor dy = slots->second[s];
+    if (!dy.defined()) return;
+    if (!kept_.contains(node) || s > 0) slots->second[s] = Tensor();
+    if (std::find(wanted.begin(), wanted.end(), true) == wanted.end()) return;
+    // Sets after the first are looked at, not trained on, and are sparse more often than not.
+    const FlushSubnormals flush(s > 0);
+    propagate(*node, wanted, std::move(dy), s);
+  }
+
+  void end_uses(Node* node) {
+    if (!walk_.consumer) return;
+    const Wanted wanted = this->wanted(*node);
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+      if (wanted[i]) end_use(*node, node->inputs[i].get());
   }
 
   void propagate(const Node& node, const Wanted& wanted, Tensor dy, std::size_t set) {
@@ -191,11 +276,15 @@ class Walk {
 
   const MultiWalk& walk_;
   std::vector<Node*> nodes_;
-  std::unordered_map<const Node*, bool> leads_, kept_;
+  std::unordered_map<const Node*, bool> leads_, parts_, kept_;
   std::unordered_map<const Node*, std::vector<std::size_t>> entries_;
   std::unordered_map<const Node*, Slots> slots_;
   std::unordered_map<const Node*, std::unordered_map<int, Slots>> shares_;
   std::unordered_map<const Node*, std::unordered_map<int, std::int64_t>> uses_;
+  std::unordered_map<const Node*, bool> late_;  // whether it waits
+  std::unordered_map<const Node*, std::vector<Node*>> late_users_;
+  // In a consuming walk a node's owner may be one that was just taken apart: all stay to the end.
+  std::vector<std::shared_ptr<Node>> owners_;
 };
 
 }  // namespace

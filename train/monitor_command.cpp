@@ -115,6 +115,51 @@ std::vector<Alarm> in_force(const std::vector<Alarm>& alarms) {
   return last;
 }
 
+// The last word on the channels of each cell in force, in the order of `open`.
+std::vector<MonitorJson> channels_of(const MonitorLog& log, const std::vector<Alarm>& open) {
+  std::vector<MonitorJson> all;
+  for (const Alarm& alarm : open) {
+    MonitorJson last;
+    for (const MonitorLine& line : log.others) {
+      if (line.kind != "channels") continue;
+      const LineName name{log.file, line.number};
+      MonitorJson json = parse_monitor_line(line.text, name);
+      const JsonPlace place(json, name);
+      if (place.at("group").text() != alarm.group || place.at("loss").text() != alarm.loss)
+        continue;
+      (void)place.at("layer").text();
+      for (const JsonPlace& channel : place.at("channels").entries()) {
+        (void)channel.at("channel").whole(0);
+        (void)channel.at("dot").number();
+        (void)channel.at("share").number();
+      }
+      last = std::move(json);
+    }
+    if (!last.is_null()) all.push_back(std::move(last));
+  }
+  return all;
+}
+
+std::string channels_text(const MonitorJson& line) {
+  std::vector<std::string> parts;
+  for (const MonitorJson& channel : line["channels"])
+    parts.push_back(fmt::format("{} ({:.3g}, {:.0f} %)", channel["channel"].get<std::int64_t>(),
+                                channel["dot"].get<double>(),
+                                100 * channel["share"].get<double>()));
+  return fmt::format("      {}, {}, step {}: {}\n", line["loss"].get<std::string>(),
+                     line["layer"].get<std::string>(), line["step"].get<std::int64_t>(),
+                     parts.empty() ? "no channel is against detection"
+                                   : fmt::format("{}", fmt::join(parts, ", ")));
+}
+
+// The largest number of probes that one epoch has.
+std::int64_t most_of_an_epoch(const MonitorLog& log) {
+  std::map<std::int64_t, std::int64_t> counts;
+  std::int64_t most = 0;
+  for (const ProbeRecord& probe : log.probes) most = std::max(most, ++counts[probe.epoch]);
+  return most;
+}
+
 Json json_of(const HarmCell& cell) {
   return {{"group", cell.group},
           {"loss", cell.loss},
@@ -135,7 +180,9 @@ void summary_json(const MonitorLog& log, const std::vector<HarmCell>& cells, std
             {"last_step", log.probes.back().step},
             {"losses", log.probes.back().losses},
             {"cells", Json::array()},
-            {"alarms_in_force", Json::array()}};
+            {"alarms_in_force", Json::array()},
+            {"channels", channels_of(log, in_force(alarms_of(log)))},
+            {"most_probes_of_an_epoch", most_of_an_epoch(log)}};
   for (const HarmCell& cell : cells) json["cells"].push_back(json_of(cell));
   for (const Alarm& alarm : in_force(alarms_of(log)))
     json["alarms_in_force"].push_back({{"level", level_name(alarm.level)},
@@ -162,7 +209,13 @@ void summary_text(const MonitorLog& log, const std::vector<HarmCell>& cells, std
       << fmt::format("probes    {}, steps {} to {}, epochs {} to {}, {:.3f} s each\n",
                      log.probes.size(), first.step, last.step, first.epoch, last.epoch,
                      seconds / static_cast<double>(log.probes.size()))
-      << fmt::format("losses    {}\n\n", fmt::join(last.losses, ", "));
+      << fmt::format("losses    {}\n", fmt::join(last.losses, ", "));
+  if (const std::int64_t most = most_of_an_epoch(log); most < AlarmOptions{}.probes)
+    out << fmt::format(
+        "alarms    cannot be: the rule wants {} probes of one epoch, no epoch has "
+        "more than {}\n",
+        AlarmOptions{}.probes, most);
+  out << '\n';
   std::size_t group_width = 5, loss_width = 4;
   for (const HarmCell& cell : cells) {
     group_width = std::max(group_width, cell.group.size());
@@ -185,6 +238,11 @@ void summary_text(const MonitorLog& log, const std::vector<HarmCell>& cells, std
   out << fmt::format("\nalarms in force: {}\n", open.empty() ? "none" : "");
   for (const Alarm& alarm : open)
     out << fmt::format("{:<5} step {}: {}\n", level_name(alarm.level), alarm.step, alarm.text);
+  const std::vector<MonitorJson> channels = channels_of(log, open);
+  if (channels.empty()) return;
+  out << "\nchannels of the group's last convolution that are most against detection: number "
+         "(product of gradients, part of all that are against it)\n";
+  for (const MonitorJson& line : channels) out << channels_text(line);
 }
 
 }  // namespace

@@ -176,30 +176,35 @@ void Optimizer::update(const Slot& slot, const Tensor& gradient) {
   }
 }
 
-std::vector<Tensor> Optimizer::all_tensors() const {
-  std::vector<Tensor> all;
-  for (const Slot& slot : slots_) all.push_back(parameter(slot).value.detached());
-  for (const auto& [name, tensor] : named_state()) all.push_back(tensor);
-  return all;
-}
-
-Optimizer::Snapshot Optimizer::snapshot() const {
+bool Optimizer::look_ahead(std::span<const Tensor> gradients, double lr,
+                           const std::function<void()>& look) {
   const MemoryUseScope use(MemoryUse::kWorkspace);
-  Snapshot snapshot{{}, steps_, gradient_norm_};
-  for (const Tensor& tensor : all_tensors()) snapshot.tensors.push_back(tensor.clone());
-  return snapshot;
-}
-
-void Optimizer::go_back(const Snapshot& to) {
-  std::vector<Tensor> all = all_tensors();
-  KT_CHECK(all.size() == to.tensors.size(), "optimizer: a snapshot of {} tensors, here are {}",
-           to.tensors.size(), all.size());
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    const Span<const float> from = to.tensors[i].span<float>();
-    std::copy(from.data, from.data + from.size, all[i].mutable_span<float>().data);
+  measure(gradients);
+  const bool planning = norm_.queue().planning;
+  if (!planning && !std::isfinite(norm_.item())) return false;
+  const auto put_back = [planning](const Tensor& from, Tensor to) {
+    const Span<const float> before = from.span<float>();
+    if (!planning) std::copy(before.data, before.data + before.size, to.mutable_span<float>().data);
+  };
+  if (!planning) {
+    ++steps_;
+    write_numbers(lr);
   }
-  steps_ = to.steps;
-  gradient_norm_ = to.gradient_norm;
+  std::vector<Tensor> weights;  // by slot
+  for (const Slot& slot : slots_) {
+    weights.push_back(parameter(slot).value.clone());
+    if (!gradients[slot.index].defined()) continue;
+    // One parameter's moments at a time.
+    const Tensor first = slot.first.clone();
+    const Tensor second = adamw() ? slot.second.clone() : Tensor();
+    update(slot, gradients[slot.index]);
+    put_back(first, slot.first);
+    if (adamw()) put_back(second, slot.second);
+  }
+  look();
+  for (std::size_t i = 0; i < slots_.size(); ++i) put_back(weights[i], parameter(slots_[i]).value);
+  if (!planning) --steps_;
+  return true;
 }
 
 std::vector<std::pair<std::string, Tensor>> Optimizer::named_state() const {

@@ -53,15 +53,10 @@ class Optimizer {
   // by. 1 for SGD.
   [[nodiscard]] double momentum_scale() const;
 
-  // Weights and state as they are, for a step that is taken only to see where it leads.
-  struct Snapshot {
-    std::vector<Tensor> tensors;
-    std::int64_t steps = 0;
-    double gradient_norm = 0;
-  };
-  [[nodiscard]] Snapshot snapshot() const;
-  // Back to where they were, to the bit.
-  void go_back(const Snapshot& to);
+  // The step with `gradients` at rate `lr`, taken only to see where it leads: `look` is called with
+  // the weights as they would be; then weights and state are what they were, to the bit. A copy of
+  // the weights lives meanwhile. False, without a call, where `gradients` are not finite.
+  bool look_ahead(std::span<const Tensor> gradients, double lr, const std::function<void()>& look);
 
   // One parameter's part, `parameter` counting in the set.
   struct Moment {
@@ -93,7 +88,6 @@ class Optimizer {
   [[nodiscard]] bool adamw() const { return plan_.kind == "adamw"; }
   [[nodiscard]] const Parameter& parameter(const Slot& slot) const;
   std::vector<std::pair<std::string, Tensor>> named_state() const;
-  [[nodiscard]] std::vector<Tensor> all_tensors() const;
   void measure(std::span<const Tensor> gradients);
   void write_numbers(double lr);
   void update(const Slot& slot, const Tensor& gradient);

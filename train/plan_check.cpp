@@ -85,11 +85,27 @@ void check_monitor(const ResolvedPlan& resolved) {
   if (monitor.window % 16 != 0 || (times & (times - 1)) != 0)
     refuse(resolved, "monitor.window",
            fmt::format("{}; wanted 16, 32, 64, ...: 16 times a power of two", monitor.window));
+  if (monitor.budget_pct == 0 && (monitor.profile == "watch" || monitor.profile == "deep"))
+    refuse(
+        resolved, "monitor.budget_pct",
+        fmt::format("0 leaves no time for a probe, which {} = {} takes; wanted more than 0 %, or "
+                    "monitor.profile = off",
+                    named(resolved, "monitor.profile"), monitor.profile));
   const RemedyPlan& remedy = resolved.plan.remedy;
   if (remedy.kind != "none" && monitor.profile == "off")
     refuse(resolved, "remedy.kind",
            fmt::format("{} works with what the monitor measures, and {} = off", remedy.kind,
                        named(resolved, "monitor.profile")));
+  const auto terms = enabled_auxiliary(resolved.plan.loss);
+  if (remedy.kind == "gradnorm" &&
+      std::any_of(terms.begin(), terms.end(), [](const auto& t) { return t.first == "domain"; }))
+    refuse(
+        resolved, "remedy.kind",
+        fmt::format("gradnorm balances how fast losses that are above 0 fall; {} = {} {}; wanted "
+                    "another remedy, or loss.domain off",
+                    named(resolved, "loss.domain.kind"), resolved.plan.loss.domain.kind,
+                    resolved.plan.loss.domain.kind == "grl" ? "is trained to rise in the trunk"
+                                                            : "can be below 0"));
   if (remedy.kind == "cut" && remedy.groups.empty())
     refuse(resolved, "remedy.kind", "cut without remedy.groups cuts nothing; name some");
 }

@@ -36,7 +36,8 @@ MemoryPlan RunSetup::plan_step_memory(bool probed) {
   return plan_memory(*context_, plan().train.batch, [&](std::int64_t batch) {
     const BatchTensors tensors(context_, batch, train_loader_->padded_size(),
                                train_loader_->max_boxes());
-    (void)training_->run({tensors.input(), timeline_, 0, {}, {}, probed});
+    const auto held_out = [&]() -> const DetectorInput& { return tensors.input(); };
+    (void)training_->run({tensors.input(), timeline_, 0, {}, held_out, probed});
   });
 }
 
@@ -92,7 +93,7 @@ std::string RunSetup::heading() const {
          training_->optimizer().groups_text() + weights_line(plan().compat) +
          memory_table(memory_) +
          (probe_memory_ ? probe_memory_line(memory_, *probe_memory_) : std::string()) +
-         training_->monitor().heading() + "\n" +
+         training_->monitor().heading(timeline_) + "\n" +
          fmt::format("machine   {} threads, device {}, seed {}\n", num_threads(),
                      name(device_.device), plan().seed);
 }

@@ -1,6 +1,7 @@
 #include "train/training_step.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "runtime/ops.h"
 #include "runtime/part.h"
@@ -20,6 +21,14 @@ void watch(const char* stream, const std::optional<Pyramid>& pyramid,
     features.push_back({fmt::format("{}.p{}", stream, level + 2), (*pyramid)[level].node()});
 }
 
+// Where the half of a batch begins for the fusion and the heads.
+void watch_heads(const DetectorLosses& losses, std::vector<WatchedFeature>& features) {
+  const std::int64_t images = losses.fused[0].size(0);
+  for (const Tensor& level : losses.fused) features.push_back({"", level.node()});
+  for (const Tensor& output : losses.head_outputs)
+    features.push_back({"", output.node(), output.size(0) / images});
+}
+
 // Puts buffers back at its end: batch normalisation moves running statistics in every forward pass.
 class BuffersScope {
  public:
@@ -30,6 +39,7 @@ class BuffersScope {
   }
   ~BuffersScope() {
     for (auto& [buffer, before] : buffers_) {
+      if (buffer.queue().planning) continue;
       const Span<const float> from = before.span<float>();
       std::copy(from.data, from.data + from.size, buffer.mutable_span<float>().data);
     }
@@ -82,6 +92,7 @@ ForwardPass TrainingStep::forward(const StepInput& input, const Proposals* fixed
   pass.proposals = losses.proposals;
   watch("visible", losses.visible, pass.features);
   watch("thermal", losses.thermal, pass.features);
+  watch_heads(losses, pass.features);
   const double epoch =
       static_cast<double>(input.step) / static_cast<double>(input.timeline.steps_per_epoch);
   pass.auxiliary = auxiliary_.losses.losses({input.batch, losses, input.step, epoch});
@@ -170,11 +181,10 @@ TrainingStep::HeldOut TrainingStep::steps_without(const StepInput& input,
                                                   double rate) {
   HeldOut held_out;
   held_out.batch = &input.held_out();
-  const Optimizer::Snapshot before = optimizer_->snapshot();
   for (const std::size_t loss : monitor_->weighted_losses()) {
-    optimizer_->step(monitor_->probe().without(loss, gradients), rate, input.pair_ids);
-    held_out.without.emplace_back(loss, held_out_loss(input, held_out));
-    optimizer_->go_back(before);
+    const auto look = [&] { held_out.without.emplace_back(loss, held_out_loss(input, held_out)); };
+    if (!optimizer_->look_ahead(monitor_->probe().without(loss, gradients), rate, look))
+      held_out.without.emplace_back(loss, std::numeric_limits<double>::quiet_NaN());
   }
   return held_out;
 }
@@ -204,14 +214,15 @@ StepReport TrainingStep::run(const StepInput& input) {
         probed ? monitor_->walk(pass.terms, total, std::move(pass.features), report.values.terms)
                : backward(total, *parameters_, Tape::kConsume);
   }
-  const bool left_out = probed && input.held_out && monitor_->wants_leave_one_out() &&
+  const bool left_out = probed && input.held_out &&
+                        (monitor_->wants_leave_one_out() || monitor_->plans_leave_one_out()) &&
                         !monitor_->weighted_losses().empty();
   HeldOut held_out;
   if (left_out) held_out = steps_without(input, gradients, report.learning_rate);
   optimizer_->step(gradients, report.learning_rate, input.pair_ids,
                    probed ? monitor_->observer(gradients) : Optimizer::Observer{});
   report.gradient_norm = optimizer_->gradient_norm();
-  if (left_out) {
+  if (left_out && !context_->queue.planning) {
     const double with = held_out_loss(input, held_out);
     for (const auto& [loss, without] : held_out.without)
       monitor_->set_leave_one_out(loss, with - without);

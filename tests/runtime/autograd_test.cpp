@@ -227,6 +227,73 @@ TEST(MultiGradients, WatchedResultsCanBeReplaced) {
   EXPECT_FLOAT_EQ(at_leaf, 40);
 }
 
+TEST(MultiGradients, LateNodesAreWalkedWhenTheirInputsAreDueAndGiveTheSame) {
+  const ContextPtr context = make_cpu_context();
+  const Tensor x = leaf(context, {3}), own = leaf(context, {2});
+  const Tensor trunk = square(x), head = square(square(trunk));
+  const std::int64_t after_head = square(head).node()->order;
+  // Beside the trunk, with a parameter of its own; two nodes in a row hand back to the trunk.
+  const Tensor side = square(add(square(trunk), own)), total = add(head, side);
+  const std::vector<Tensor> outputs = {total, head, side};
+  const std::vector<CotangentSet> sets = {{cotangent(context, 1), Tensor(), Tensor()},
+                                          {Tensor(), cotangent(context, 1), Tensor()},
+                                          {Tensor(), Tensor(), cotangent(context, 1)}};
+  const std::vector<Tensor> wrt = {x, own};
+  for (const Tape tape : {Tape::kKeep, Tape::kConsume}) {
+    std::vector<float> seen(6, -1), want;
+    MultiWalk walk;
+    walk.outputs = outputs;
+    walk.sets = sets;
+    walk.wrt = wrt;
+    walk.tape = tape;
+    if (tape == Tape::kConsume)
+      walk.late = [&](const Node& node) { return node.order > after_head; };
+    walk.consumer = [&](std::size_t entry, int, std::span<Tensor> of_sets) {
+      for (std::size_t s = 0; s < 3; ++s)
+        seen[3 * entry + s] = of_sets[s].defined() ? of_sets[s].item() : 0;
+    };
+    const auto got = multi_gradients(walk);
+    // head = x^8, side = (x^4 + own)^2.
+    EXPECT_FLOAT_EQ(got[0].item(), 8 * 2187 + 2 * 83 * 4 * 27);
+    EXPECT_FLOAT_EQ(got[1].item(), 2 * 83);
+    EXPECT_THAT(seen, ElementsAre(8 * 2187 + 2 * 83 * 4 * 27, 8 * 2187, 2 * 83 * 4 * 27, 2 * 83, 0,
+                                  2 * 83));
+  }
+}
+
+TEST(MultiGradients, WhatALateBranchHandsBackDoesNotWaitWhileOtherHeadsAreWalked) {
+  const ContextPtr context = make_cpu_context();
+  constexpr std::int64_t kSize = 1 << 16, kBytes = kSize * 4;
+  const std::vector<float> ones(kSize, 1.0f);
+  const auto extra = [&](bool late) {
+    const Tensor x = leaf(context, ones);
+    const Tensor trunk = add(x, x);
+    Tensor head = trunk;
+    // Each saves its input and walks through a result of its own.
+    for (int i = 0; i < 8; ++i) head = square(head);
+    const std::int64_t after_head = head.node()->order;
+    const Tensor side = square(trunk);
+    const std::vector<Tensor> outputs = {head, side};
+    const Tensor dy = Tensor::from<float>(context, x.shape(), ones);
+    const std::vector<CotangentSet> sets = {{dy, Tensor()}, {Tensor(), dy}};
+    MultiWalk walk;
+    walk.outputs = outputs;
+    walk.sets = sets;
+    walk.wrt = {&x, 1};
+    walk.tape = Tape::kConsume;
+    if (late) walk.late = [&](const Node& node) { return node.order > after_head; };
+    std::int64_t at_head = 0;
+    const std::vector<std::shared_ptr<Node>> watched = {head.node()->inputs[0]};
+    walk.watched = watched;
+    walk.consumer = [&](std::size_t entry, int, std::span<Tensor>) {
+      if (entry == 1) at_head = context->memory.usage().live_bytes;
+    };
+    (void)multi_gradients(walk);
+    return at_head;
+  };
+  EXPECT_EQ(extra(false) - extra(true), kBytes);
+}
+
 TEST(MultiGradients, PassesThroughSharedWeightsAreKeptApart) {
   const ContextPtr context = make_cpu_context();
   const Tensor x = leaf(context, {3});

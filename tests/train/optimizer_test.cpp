@@ -198,6 +198,38 @@ TEST(Optimizer, ANonFiniteGradientChangesNothing) {
   }
 }
 
+TEST(Optimizer, LookingAheadShowsTheNextWeightsAndChangesNothing) {
+  for (const char* kind : {"adamw", "sgd"}) {
+    const Reference reference(fmt::format("optimizer_{}.txt", kind));
+    Model plain(reference), looked(reference);
+    Optimizer one(plan_of(kind, 3), plain.set), two(plan_of(kind, 3), looked.set);
+    const auto weights = [](const Model& model) {
+      std::vector<std::vector<float>> all;
+      for (const Made& made : kMade)
+        all.push_back(model.set.find(made.name)->value.to_vector<float>());
+      return all;
+    };
+    for (int step = 0; step < 4; ++step) {
+      std::vector<std::vector<float>> ahead;
+      const auto before = weights(looked);
+      ASSERT_TRUE(two.look_ahead(looked.gradients(reference, step), kRates[step],
+                                 [&] { ahead = weights(looked); }));
+      EXPECT_EQ(weights(looked), before);
+      EXPECT_EQ(two.steps(), step);
+      // Another direction in between leaves nothing behind either.
+      ASSERT_TRUE(two.look_ahead(looked.gradients(reference, 4 - step), 1.0, [] {}));
+      auto bad = looked.gradients(reference, step);
+      bad[1] = Tensor::from<float>(looked.context, {5, 7}, std::vector<float>(35, INFINITY));
+      EXPECT_FALSE(two.look_ahead(bad, kRates[step], [] { FAIL(); }));
+      one.step(plain.gradients(reference, step), kRates[step]);
+      EXPECT_EQ(ahead, weights(plain)) << kind << " " << step;
+      two.step(looked.gradients(reference, step), kRates[step]);
+      EXPECT_EQ(weights(looked), weights(plain)) << kind << " " << step;
+      EXPECT_EQ(two.gradient_norm(), one.gradient_norm());
+    }
+  }
+}
+
 TEST(Optimizer, WrongGradientsAreErrors) {
   const Reference reference("optimizer_adamw.txt");
   Model model(reference);

@@ -1,4 +1,6 @@
 // AlarmRule as JSON: everything that the next probe's answer depends on.
+#include <fmt/format.h>
+
 #include "train/monitor/alarm.h"
 #include "train/monitor/json_place.h"
 
@@ -12,6 +14,7 @@ MonitorJson json_of(const SeriesMoments::State& s) {
 SeriesMoments read_moments(const JsonPlace& place) {
   const std::vector<double> x = place.numbers(7);
   const std::int64_t n = place.entries()[0].whole(0);
+  if (x[4] < 0 || x[6] < 0) place.refuse("a sum of squares below 0", "0 or more");
   return SeriesMoments({n, x[1], x[2], x[3], x[4], x[5], x[6]});
 }
 
@@ -65,6 +68,13 @@ void AlarmRule::restore(std::string_view state) {
     cell.harmful = at.at("harmful").whole(0);
     cell.steps = at.at("steps").whole(0);
     for (const JsonPlace& tax : at.at("taxes").entries()) cell.taxes.push_back(tax.number());
+    if (cell.conflicts > cell.cosines.n())
+      at.at("conflicts").refuse(std::to_string(cell.conflicts), "at most the number of cosines");
+    if (cell.harmful > cell.steps)
+      at.at("harmful").refuse(std::to_string(cell.harmful), "at most 'steps'");
+    if (static_cast<std::int64_t>(cell.taxes.size()) > options_.probes)
+      at.at("taxes").refuse(fmt::format("{} values", cell.taxes.size()),
+                            fmt::format("at most {}", options_.probes));
     cell.low_tax = at.at("low_tax").whole(0);
     cell.cusum.restore(
         {at.at("cusum").number(), at.at("cusum_start").whole(0), at.at("onset").whole(0)});

@@ -1,5 +1,8 @@
 #include "train/monitor/live_remedy.h"
 
+#include <algorithm>
+
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "kernels/parallel.h"
@@ -13,6 +16,21 @@ constexpr std::int64_t kGrain = 1 << 15;
 const std::string kPrefix = "monitor.reference.";
 
 }  // namespace
+
+void check_remedy_groups(const RemedyPlan& plan, const LayerGroups& groups) {
+  if (plan.kind == "none") return;
+  std::vector<std::string> names;
+  for (const LayerGroups::Group& group : groups.all())
+    if (!group.share) names.push_back(group.name);
+  for (const std::string& wanted : plan.groups)
+    if (std::none_of(names.begin(), names.end(), [&](const std::string& name) {
+          return name == wanted || name.starts_with(wanted + ".");
+        }))
+      throw_fault("KT-CFG-008",
+                  "remedy.groups: found '{}', wanted layer groups of this model: {}; what stands "
+                  "before a dot names all behind it",
+                  printable(wanted), fmt::join(names, ", "));
+}
 
 RemedyOptions remedy_options(const RemedyPlan& plan, std::uint64_t seed) {
   RemedyOptions options;

@@ -9,10 +9,15 @@
 
 #include "runtime/parameters.h"
 #include "train/checkpoint_file.h"
+#include "train/monitor/layer_groups.h"
 #include "train/monitor/remedy.h"
 #include "train/plan.h"
 
 namespace ktrain {
+
+// Throws Fault KT-CFG-008 when remedy.groups names what is no layer group of trained weights, nor
+// what stands before a dot in one.
+void check_remedy_groups(const RemedyPlan& plan, const LayerGroups& groups);
 
 [[nodiscard]] RemedyOptions remedy_options(const RemedyPlan& plan, std::uint64_t seed);
 
@@ -30,6 +35,7 @@ class LiveRemedy {
   // Moves the running mean: r = beta r + (1 - beta) g, r = g in the first step.
   void move_reference(std::size_t parameter, const Tensor& detection);
   void end_step() { started_ = true; }
+  [[nodiscard]] bool preconditioned() const { return plan_.metric == "preconditioned"; }
   [[nodiscard]] bool keeps_reference() const { return !references_.empty(); }
 
   [[nodiscard]] std::vector<GroupWeights> solve(

@@ -4,12 +4,13 @@
 #include <cmath>
 #include <numeric>
 
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "kernels/profile.h"
 #include "runtime/autograd.h"
 #include "train/monitor/cross_batch.h"
+#include "train/monitor/finite_record.h"
 #include "train/monitor/probe_json.h"
 
 namespace ktrain {
@@ -17,18 +18,6 @@ namespace {
 
 constexpr double kMomentDecay = 0.9;       // of squared norms, by probe
 constexpr std::int64_t kWindowEvery = 16;  // probes
-
-std::vector<LossTerm> terms_named(const std::vector<std::string>& names) {
-  std::vector<LossTerm> terms;
-  for (const std::string& name : names) terms.push_back({name, {}, 1.0});
-  return terms;
-}
-
-std::vector<std::string> loss_names(const ProbeAxis& axis) {
-  std::vector<std::string> names;
-  for (const AxisLoss& loss : axis.losses) names.push_back(loss.name);
-  return names;
-}
 
 }  // namespace
 
@@ -45,7 +34,9 @@ Monitor::Monitor(const Plan& plan, const ContextPtr& context, const ParameterSet
       num_detection_(num_detection),
       clock_(clock ? std::move(clock) : monotonic_seconds),
       groups_(parameters) {
-  const ProbeAxis axis = make_axis(plan_.profile, terms_named(names), num_detection);
+  check_remedy_groups(plan.remedy, groups_);
+  if (plan.loss.domain.kind == "grl") reversed_ = "domain";
+  const ProbeAxis axis = plan_axis();
   active_ = plan_.profile != "off" && !axis.empty();
   if (active_ && plan.remedy.kind != "none")
     remedy_.emplace(plan.remedy, static_cast<std::uint64_t>(plan.seed), parameters);
@@ -56,23 +47,6 @@ Monitor::Monitor(const Plan& plan, const ContextPtr& context, const ParameterSet
   options.window = plan_.window;
   options.seed = static_cast<std::uint64_t>(plan.seed);
   sketches_.emplace(context, groups_, options);
-}
-
-std::string Monitor::heading() const {
-  if (plan_.profile == "off") return "monitor   off";
-  if (!active_)
-    return fmt::format(
-        "monitor   {}: nothing to compare, since no auxiliary loss is on; costs nothing",
-        plan_.profile);
-  const ProbeAxis axis = make_axis(plan_.profile, terms_named(names_), num_detection_);
-  const std::string what = fmt::format("monitor   {}: {} in {} layer groups", plan_.profile,
-                                       fmt::join(loss_names(axis), ", "), groups_.all().size());
-  if (remedy_ && remedy_->live())
-    return what + fmt::format("; trains with a remedy, which costs {} trunk backwards a step",
-                              axis.losses.size() - 1);
-  if (plan_.profile == "surgery") return what + ", every step, whatever it costs";
-  return what + fmt::format(", every {} steps, at most {:g} % of the run's time", plan_.interval,
-                            plan_.budget_pct);
 }
 
 bool Monitor::begin_step(std::int64_t step, const Timeline& timeline) {
@@ -113,13 +87,20 @@ std::vector<Tensor> Monitor::walk(const std::vector<LossTerm>& terms, const Tens
   ProbeInput input{terms, total, std::move(features)};
   if (recorded_ && sketches_) input.sketches = &*sketches_;
   if (remedy_ && remedy_->live()) input.remedy = &*remedy_;
+  if (recorded_ && !context_->queue.planning)
+    for (const auto& [group, loss] : channels_) input.channels.insert(group);
   input.half = recorded_ && plan_.half_every > 0 && schedule_->probes() % plan_.half_every == 0;
   std::vector<Tensor> gradients = probe_->walk(input);
   if (remedy_ && !context_->queue.planning) {
     ProbeRecord record = probe_->record(term_values, clip_);
     record.step = step_ + 1;  // the order that pcgrad draws is the step's
-    answers_ = remedy_->solve(record, probe_->references());
-    if (remedy_->live()) probe_->apply(answers_, *remedy_, gradients);
+    answers_.clear();
+    if (!drop_non_finite(record).empty() || !is_record(record)) {
+      notice("remedy", "the gradients' products are not finite; it leaves the step as it is");
+    } else {
+      answers_ = remedy_->solve(record, probe_->references(remedy_->preconditioned()));
+      if (remedy_->live()) probe_->apply(answers_, *remedy_, gradients);
+    }
   }
   return gradients;
 }
@@ -142,9 +123,15 @@ bool Monitor::wants_leave_one_out() const {
          (leave_out_next_ || schedule_->probes() % plan_.loo_every == 0);
 }
 
+bool Monitor::plans_leave_one_out() const {
+  return context_->queue.planning && probing_ && plan_.loo_every > 0 &&
+         !(remedy_ && remedy_->live());
+}
+
 std::vector<std::size_t> Monitor::weighted_losses() const {
   std::vector<std::size_t> places;
   const ProbeAxis& axis = probe_->axis();
+  if (context_->queue.planning) return {axis.detection};
   for (std::size_t k = axis.detection; k < axis.losses.size(); ++k)
     if (axis.losses[k].weight != 0) places.push_back(k);
   return places;
@@ -157,6 +144,7 @@ MonitorOutput Monitor::end_step(std::int64_t step, const Timeline& timeline, dou
   if (context_->queue.planning || !probing_ || !recorded_) {
     probe_.reset();
     if (!context_->queue.planning) schedule_->plain(clock_() - begin_);
+    out.texts.swap(notices_);
     return out;
   }
   ProbeRecord record = probe_->record(term_values, clip_);
@@ -165,21 +153,68 @@ MonitorOutput Monitor::end_step(std::int64_t step, const Timeline& timeline, dou
   record.step = step + 1;
   record.epoch = timeline.epoch_of(step) + 1;
   record.learning_rate = learning_rate;
+  for (const AxisLoss& loss : probe_->axis().losses)
+    for (const auto& [term, coefficient] : loss.terms)
+      if (names_[term] == reversed_) record.reversed.push_back(loss.name);
+  leave_out_non_finite(record);
+  if (!is_record(record)) {
+    notice("probe", "detection's gradient is not finite; the probe leaves no record");
+    changes_.clear();
+    probe_.reset();
+    schedule_->probed(step, clock_() - begin_);
+    out.texts.swap(notices_);
+    return out;
+  }
   add_second_moments(record);
   add_null();
   add_squares(record);
+  add_channels(record, out);
   probe_.reset();
   schedule_->probed(step, clock_() - begin_);
+  if (record.epoch != counted_epoch_) epoch_probes_ = 0;
+  counted_epoch_ = record.epoch;
+  most_probes_ = std::max(most_probes_, ++epoch_probes_);
   record.seconds = schedule_->last_cost();
   record.interval = schedule_->interval();
-  out.lines.push_back(to_json(record));
+  out.lines.insert(out.lines.begin(), to_json(record));
   if (remedy_) out.lines.push_back(remedy_->line(record, answers_));
   add_leave_one_out(record, out);
   add_window(record, out);
   add_alarms(record, out);
   if (const std::string notice = schedule_->take_notice(); !notice.empty())
     out.texts.push_back("monitor   " + notice);
+  out.texts.insert(out.texts.begin(), notices_.begin(), notices_.end());
+  notices_.clear();
   return out;
+}
+
+void Monitor::set_leave_one_out(std::size_t loss, double change) {
+  if (std::isfinite(change))
+    changes_[loss] = change;
+  else
+    notice("loo",
+           "the held-out detection loss with or without a loss is not finite; it is left "
+           "out of the measurements");
+}
+
+void Monitor::notice(const std::string& kind, const std::string& text) {
+  if (told_.insert(kind).second)
+    notices_.push_back(
+        fmt::format("monitor   step {}: {} (said once for its kind)", step_ + 1, text));
+}
+
+void Monitor::leave_out_non_finite(ProbeRecord& record) {
+  bool gradients = false;
+  for (const Dropped& dropped : drop_non_finite(record)) {
+    gradients = gradients || dropped.kind == kDroppedGradients;
+    notice(dropped.kind,
+           fmt::format("the {}{}{} is not finite; it is left out of the record", dropped.kind,
+                       dropped.where.empty() ? "" : " in ", dropped.where));
+  }
+  if (!(gradients || !is_record(record)) || !sketches_) return;
+  // What was summed up holds it, too.
+  sketches_->begin_segment();
+  squares_.clear();
 }
 
 void Monitor::add_second_moments(ProbeRecord& record) {
@@ -229,6 +264,13 @@ void Monitor::add_leave_one_out(const ProbeRecord& record, MonitorOutput& out) {
   changes_.clear();
 }
 
+void Monitor::add_channels(const ProbeRecord& record, MonitorOutput& out) {
+  for (const auto& [group, loss] : channels_)
+    if (const auto line = channels_line(record, probe_->channels(), group, loss))
+      out.lines.push_back(*line);
+  channels_.clear();
+}
+
 void Monitor::add_squares(const ProbeRecord& record) {
   if (!sketches_) return;
   for (const GroupGram& group : record.groups) {
@@ -245,7 +287,7 @@ void Monitor::add_window(const ProbeRecord& record, MonitorOutput& out) {
   for (std::size_t g = 0; g < groups_.all().size(); ++g) {
     const std::string& name = groups_.all()[g].name;
     const auto squares = squares_.find(name);
-    if (squares == squares_.end()) continue;
+    if (squares == squares_.end() || !sketches_->has(g)) continue;
     BlockSums sums = sketches_->sums(g);
     sums.mean_squares.assign(sums.losses, 0);
     for (const std::vector<double>& probe : squares->second)
@@ -275,92 +317,8 @@ void Monitor::add_alarms(const ProbeRecord& record, MonitorOutput& out) {
     if (alarm.level == AlarmLevel::kClear) continue;
     last_alarm_ = alarm.text;
     leave_out_next_ = true;
+    if (alarm.level != AlarmLevel::kInfo) channels_.emplace(alarm.group, alarm.loss);
   }
-}
-
-std::string Monitor::summary() const {
-  if (!active_ || !schedule_) return "";
-  std::string text =
-      fmt::format("monitor        {} probes ({}), ", schedule_->probes(), plan_.profile);
-  const double plain = schedule_->plain_seconds();
-  if (plain > 0)
-    text += fmt::format("{:.1f} s beyond plain steps", schedule_->spent());
-  else
-    text += "no step without one, so what they cost is not known";
-  if (plain > 0 && schedule_->probes() > 0)
-    text += fmt::format(", {:.2f} of a step each",
-                        schedule_->spent() / static_cast<double>(schedule_->probes()) / plain);
-  text += ".\n";
-  std::vector<std::string> counts;
-  for (const auto& [level, count] : said_) counts.push_back(fmt::format("{} {}", count, level));
-  text += counts.empty() ? "               No alarm: its rule wants 20 probes of one epoch and a "
-                           "band below -0.02.\n"
-                         : fmt::format("               Said: {}.\n", fmt::join(counts, ", "));
-  if (!last_alarm_.empty()) text += fmt::format("               Last: {}\n", last_alarm_);
-  return text;
-}
-
-std::string Monitor::key_text() const {
-  const ProbeAxis axis = make_axis(plan_.profile, terms_named(names_), num_detection_);
-  return fmt::format("{} {} {} {}", plan_.profile, fmt::join(loss_names(axis), ","), plan_.sketch,
-                     plan_.window);
-}
-
-std::vector<NamedArray> Monitor::state() const {
-  std::vector<NamedArray> arrays;
-  if (sketches_) arrays = sketches_->state();
-  if (remedy_)
-    for (NamedArray& array : remedy_->state()) arrays.push_back(std::move(array));
-  return arrays;
-}
-
-std::string Monitor::state_text() const {
-  if (!active_) return "";
-  nlohmann::json json = {{"key", key_text()},
-                         {"alarms", alarms_.state()},
-                         {"said", said_},
-                         {"last", last_alarm_},
-                         {"squares", squares_},
-                         {"self", self_},
-                         {"left_out", left_out_.state()},
-                         {"leave_out_next", leave_out_next_},
-                         {"segment_epoch", segment_epoch_}};
-  if (schedule_)
-    json["schedule"] = schedule_->state();
-  else if (!pending_.empty())
-    json["schedule"] = nlohmann::json::parse(pending_);
-  if (sketches_) json["sketches"] = sketches_->numbers();
-  if (remedy_) json["remedy"] = remedy_->state_text();
-  for (const auto& [group, mean] : moments_) json["moments"][group] = {mean.detection, mean.total};
-  return json.dump();
-}
-
-std::string Monitor::restore(const LoadedCheckpoint& from) {
-  if (!active_) return "";
-  const std::string anew = "monitor   the run goes on under other monitor keys; windows begin anew";
-  const auto text = from.metadata().find("monitor");
-  if (text == from.metadata().end() && !remedy_) return anew;
-  const auto json =
-      nlohmann::json::parse(from.metadata("monitor"), nullptr, /*allow_exceptions=*/false);
-  if (remedy_) remedy_->restore(from, json.is_object() ? json.value("remedy", "") : "");
-  if (!json.is_object() || json.value("key", "") != key_text()) return anew;
-  if (sketches_ && !sketches_->restore(from, json.at("sketches").get<std::vector<std::int64_t>>()))
-    return anew;
-  alarms_.restore(json.at("alarms").get<std::string>());
-  said_ = json.at("said").get<std::map<std::string, std::int64_t>>();
-  last_alarm_ = json.at("last").get<std::string>();
-  squares_ = json.at("squares").get<decltype(squares_)>();
-  self_ = json.at("self").get<decltype(self_)>();
-  left_out_.restore(json.at("left_out"));
-  leave_out_next_ = json.at("leave_out_next").get<bool>();
-  segment_epoch_ = json.at("segment_epoch").get<std::int64_t>();
-  if (json.contains("schedule")) pending_ = json.at("schedule").dump();
-  schedule_.reset();
-  moments_.clear();
-  if (json.contains("moments"))
-    for (const auto& [group, mean] : json.at("moments").items())
-      moments_[group] = {mean.at(0).get<double>(), mean.at(1).get<double>()};
-  return "";
 }
 
 }  // namespace ktrain

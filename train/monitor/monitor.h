@@ -7,11 +7,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "train/checkpoint_file.h"
 #include "train/monitor/alarm.h"
+#include "train/monitor/channels.h"
 #include "train/monitor/leave_one_out.h"
 #include "train/monitor/probe.h"
 #include "train/monitor/probe_schedule.h"
@@ -35,8 +37,9 @@ class Monitor {
 
   // Whether there is anything to measure: a profile, and two losses to compare.
   [[nodiscard]] bool active() const { return active_; }
-  // One line that says what is measured, or why nothing is.
-  [[nodiscard]] std::string heading() const;
+  // One line that says what is measured, or why nothing is; a second one where epochs are so short
+  // that the alarm rule cannot speak.
+  [[nodiscard]] std::string heading(const Timeline& timeline) const;
 
   // Begins step `step`, counted from 0; whether it is probed.
   [[nodiscard]] bool begin_step(std::int64_t step, const Timeline& timeline);
@@ -57,10 +60,14 @@ class Monitor {
   // of held-out detection loss by the step as taken, less that by the step without the loss. Not
   // under a live remedy, where a step without a loss is another one.
   [[nodiscard]] bool wants_leave_one_out() const;
-  // Auxiliary losses on the axis, as places there, that have a weight in this step.
+  // While planning: whether any probe will ask that.
+  [[nodiscard]] bool plans_leave_one_out() const;
+  // Auxiliary losses on the axis, as places there, that have a weight in this step; while planning
+  // the first one, whatever its weight: one is looked at after the other.
   [[nodiscard]] std::vector<std::size_t> weighted_losses() const;
   [[nodiscard]] const Probe& probe() const { return *probe_; }
-  void set_leave_one_out(std::size_t loss, double change) { changes_[loss] = change; }
+  // One that is not finite is left out, with a notice.
+  void set_leave_one_out(std::size_t loss, double change);
 
   // After a step's update, probed or not; `term_values` unweighted.
   MonitorOutput end_step(std::int64_t step, const Timeline& timeline, double learning_rate,
@@ -73,7 +80,7 @@ class Monitor {
   [[nodiscard]] std::vector<NamedArray> state() const;
   [[nodiscard]] std::string state_text() const;
   // The reverse. A run that goes on under other monitor.* keys begins its windows anew: then the
-  // line to say so, "" otherwise.
+  // line to say so, "" otherwise. Throws Fault KT-CKPT-003 for a state that is damaged.
   std::string restore(const LoadedCheckpoint& from);
 
  private:
@@ -87,7 +94,15 @@ class Monitor {
   void add_squares(const ProbeRecord& record);
   void add_window(const ProbeRecord& record, MonitorOutput& out);
   void add_alarms(const ProbeRecord& record, MonitorOutput& out);
+  void add_channels(const ProbeRecord& record, MonitorOutput& out);
+  void leave_out_non_finite(ProbeRecord& record);
+  // For people, once per kind.
+  void notice(const std::string& kind, const std::string& text);
+  // The axis of every step but for weights.
+  [[nodiscard]] ProbeAxis plan_axis() const;
+  [[nodiscard]] std::string few_probes(const Timeline& timeline) const;
   [[nodiscard]] std::string key_text() const;
+  std::string read_state(const LoadedCheckpoint& from);
 
   MonitorPlan plan_;
   double clip_;
@@ -114,6 +129,12 @@ class Monitor {
   std::map<std::string, std::int64_t> said_;  // alarms by level
   std::string last_alarm_;
   std::int64_t segment_epoch_ = -1;
+  std::int64_t counted_epoch_ = 0, epoch_probes_ = 0, most_probes_ = 0;
+  std::string reversed_;  // the term whose gradient the trunk gets reversed
+  // Group and loss of alarms, whose channels the next probe tells.
+  std::set<std::pair<std::string, std::string>> channels_;
+  std::set<std::string> told_;        // kinds of notices
+  std::vector<std::string> notices_;  // not said yet
   // Of the step that is under way.
   double begin_ = 0;
   std::int64_t step_ = 0;

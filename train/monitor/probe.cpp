@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <unordered_set>
 
 #include "kernels/gram.h"
@@ -18,7 +19,8 @@ constexpr std::int64_t kMixGrain = 1 << 14;
 double form(const Gram& gram, const std::vector<double>& a, const std::vector<double>& b) {
   double sum = 0;
   for (std::size_t i = 0; i < a.size(); ++i)
-    for (std::size_t j = 0; j < b.size(); ++j) sum += a[i] * b[j] * gram(i, j);
+    for (std::size_t j = 0; j < b.size(); ++j)
+      if (a[i] != 0 && b[j] != 0) sum += a[i] * b[j] * gram(i, j);
   return sum;
 }
 
@@ -30,16 +32,18 @@ Gram corner(const Gram& gram, std::size_t size) {
   return part;
 }
 
-// Every node that the loss depends on.
-std::unordered_set<const Node*> nodes_behind(const AxisLoss& loss,
-                                             const std::vector<LossTerm>& terms) {
-  std::unordered_set<const Node*> seen;
+using Nodes = std::unordered_set<const Node*>;
+
+// Every node that the losses depend on.
+Nodes nodes_behind(std::span<const AxisLoss> losses, const std::vector<LossTerm>& terms) {
+  Nodes seen;
   std::vector<const Node*> stack;
   const auto push = [&](const Node* node) {
     if (node && seen.insert(node).second) stack.push_back(node);
   };
-  for (const auto& [term, coefficient] : loss.terms)
-    if (coefficient != 0) push(terms[term].value.node().get());
+  for (const AxisLoss& loss : losses)
+    for (const auto& [term, coefficient] : loss.terms)
+      if (coefficient != 0) push(terms[term].value.node().get());
   while (!stack.empty()) {
     const Node* const node = stack.back();
     stack.pop_back();
@@ -51,7 +55,7 @@ std::unordered_set<const Node*> nodes_behind(const AxisLoss& loss,
 }  // namespace
 
 // Set 0 is the total. Every other loss on the axis has one, but for the remainder, and so has the
-// half of the batch, which begins at the features.
+// half of the batch, which begins at the watched places.
 void Probe::make_sets(const ProbeInput& input) {
   outputs_ = {input.total};
   for (const LossTerm& term : input.terms) outputs_.push_back(term.value);
@@ -103,8 +107,10 @@ std::vector<Tensor> Probe::walk(const ProbeInput& input) {
   feature_names_.clear();
   kept_.assign(parameters_.all().size(), {});
   predicted_.assign(axis_.losses.size(), 0);
+  channels_.clear();
 
-  const auto behind = nodes_behind(axis_.losses[axis_.remainder], input.terms);
+  const Nodes behind = nodes_behind({&axis_.losses[axis_.remainder], 1}, input.terms);
+  const Nodes detection = nodes_behind(std::span(axis_.losses).first(axis_.detection), input.terms);
   std::vector<Tensor> wrt;
   reached_.clear();
   for (const Parameter& parameter : parameters_.all()) {
@@ -114,7 +120,7 @@ std::vector<Tensor> Probe::walk(const ProbeInput& input) {
   std::vector<std::shared_ptr<Node>> watched;
   for (const WatchedFeature& feature : input.features) {
     feature_names_.push_back(feature.name);
-    watched.push_back(feature.node);
+    watched.push_back(feature.name.empty() && !input.half ? nullptr : feature.node);
   }
   MultiWalk walk;
   walk.outputs = outputs_;
@@ -125,6 +131,8 @@ std::vector<Tensor> Probe::walk(const ProbeInput& input) {
     meet(input, entry, pass, of_sets);
   };
   if (groups_.shared()) walk.pass_of = pass_of_part;
+  walk.replaced = half_set_;
+  walk.late = [&](const Node& node) { return !node.is_leaf() && !detection.contains(&node); };
   walk.tape = Tape::kConsume;
   std::vector<Tensor> gradients = multi_gradients(walk);
   outputs_.clear();
@@ -147,6 +155,7 @@ void Probe::meet(const ProbeInput& input, std::size_t entry, int pass, std::span
   Sums& sums = by_group_[static_cast<std::size_t>(place.group)];
   sums.half = sums.half || (half_set_ > 0 && of_sets[half_set_].defined());
   add_products(sums, all, reached, optimizer_.moment(entry));
+  add_channels(input, entry, place.group, all);
   if (input.sketches)
     run_on_cpu(input.total.queue(), "count_sketch", [&] {
       const std::size_t losses = axis_.losses.size();
@@ -161,30 +170,11 @@ void Probe::meet(const ProbeInput& input, std::size_t entry, int pass, std::span
 
 void Probe::meet_feature(const ProbeInput& input, std::size_t feature, std::span<Tensor> of_sets) {
   const PartScope part("monitor");
+  const WatchedFeature& watched = input.features[feature];
   std::vector<Span<const float>> all = vectors(of_sets, true);
   if (referenced_) all.emplace_back();
-  add_products(by_feature_[feature], all, true, std::nullopt);
-  if (half_set_ > 0 && input.half) of_sets[half_set_] = half_cotangent(of_sets);
-}
-
-// Of detection: the total without the weighted auxiliary losses, in the first half of the images.
-Tensor Probe::half_cotangent(std::span<const Tensor> of_sets) const {
-  std::vector<Span<const float>> spans = vectors(of_sets, true);
-  std::vector<double> mix(mix_.begin(), mix_.begin() + std::ssize(spans));
-  for (std::size_t k = 0; k < axis_.detection; ++k)
-    if (k != axis_.remainder) mix[k] = 0;
-  spans.back() = {};
-  const auto like =
-      std::find_if(of_sets.begin(), of_sets.end(), [](const Tensor& t) { return t.defined(); });
-  Tensor half = Tensor::zeros(like->context(), like->shape());
-  const std::int64_t images = half.size(0) / 2, size = half.size() / half.size(0) * images;
-  run_on_cpu(half.queue(), "half_cotangent", [&] {
-    cpu::mixed_elements<float>(
-        {spans.data(), std::ssize(spans)},
-        {static_cast<std::int64_t>(axis_.remainder), 1.0, {mix.data(), std::ssize(mix)}},
-        static_cast<std::int64_t>(axis_.remainder), 0, {half.mutable_span<float>().data, size});
-  });
-  return half;
+  if (!watched.name.empty()) add_products(by_feature_[feature], all, true, std::nullopt);
+  if (half_set_ > 0 && input.half) of_sets[half_set_] = half_cotangent(of_sets, watched.per_image);
 }
 
 void Probe::add_products(Sums& sums, std::span<const Span<const float>> vectors, bool reached,
@@ -210,13 +200,14 @@ void Probe::add_products(Sums& sums, std::span<const Span<const float>> vectors,
   });
 }
 
-std::map<std::string, Reference> Probe::references() const {
+std::map<std::string, Reference> Probe::references(bool preconditioned) const {
   std::map<std::string, Reference> all;
   if (!referenced_) return all;
   const std::size_t last = mix_.size() - 1;
   for (std::size_t g = 0; g < by_group_.size(); ++g) {
-    const Gram& gram = by_group_[g].raw;
-    if (!by_group_[g].seen || !(gram(last, last) > 0)) continue;
+    const Sums& sums = by_group_[g];
+    const Gram& gram = preconditioned && sums.weighted ? sums.preconditioned : sums.raw;
+    if (!sums.seen || !(gram(last, last) > 0)) continue;
     Reference& reference = all[groups_.all()[g].name];
     reference.square = gram(last, last);
     for (std::size_t k = 0; k < axis_.losses.size(); ++k)
@@ -284,10 +275,12 @@ std::vector<Tensor> Probe::without(std::size_t k, const std::vector<Tensor>& gra
   for (std::size_t p = 0; p < rest.size(); ++p) {
     if (kept_[p].empty() || !kept_[p][set_of_[k]].defined()) continue;
     rest[p] = gradients[p].clone();
-    const Span<const float> x = kept_[p][set_of_[k]].span<float>();
-    const Span<float> y = rest[p].mutable_span<float>();
-    const float weight = static_cast<float>(axis_.losses[k].weight);
-    parallel_for(y.size, kMixGrain, [&](std::int64_t i) { y[i] -= weight * x[i]; });
+    run_on_cpu(rest[p].queue(), "without", [&] {
+      const Span<const float> x = kept_[p][set_of_[k]].span<float>();
+      const Span<float> y = rest[p].mutable_span<float>();
+      const float weight = static_cast<float>(axis_.losses[k].weight);
+      parallel_for(y.size, kMixGrain, [&](std::int64_t i) { y[i] -= weight * x[i]; });
+    });
   }
   return rest;
 }
@@ -352,7 +345,11 @@ ProbeRecord Probe::record(const std::vector<double>& term_values, double clip) c
       record.features.push_back({feature_names_[f], corner(by_feature_[f].raw, losses)});
   record.momentum_scale = optimizer_.momentum_scale();
   record.clip = optimizer_.clip_factor();
-  record.clip_det = clip > 0 ? std::min(1.0, clip / (std::sqrt(std::max(0.0, norm)) + 1e-6)) : 1.0;
+  if (!std::isfinite(norm))
+    record.clip_det = std::numeric_limits<double>::quiet_NaN();
+  else
+    record.clip_det =
+        clip > 0 ? std::min(1.0, clip / (std::sqrt(std::max(0.0, norm)) + 1e-6)) : 1.0;
   record.gradient_norm = optimizer_.gradient_norm();
   record.predicted = predicted_;
   return record;
@@ -383,8 +380,8 @@ std::vector<std::pair<std::string, double>> Probe::split_half() const {
     if (!by_group_[g].half) continue;
     const Gram& gram = by_group_[g].raw;
     const double norms = form(gram, first, first) * form(gram, second, second);
-    if (norms > 0)
-      cosines.emplace_back(groups_.all()[g].name, form(gram, first, second) / std::sqrt(norms));
+    const double cosine = form(gram, first, second) / std::sqrt(norms);
+    if (norms > 0 && std::isfinite(cosine)) cosines.emplace_back(groups_.all()[g].name, cosine);
   }
   return cosines;
 }

@@ -6,10 +6,12 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "train/monitor/channels.h"
 #include "train/monitor/layer_groups.h"
 #include "train/monitor/live_remedy.h"
 #include "train/monitor/probe_axis.h"
@@ -20,9 +22,12 @@
 namespace ktrain {
 
 // Places on the tape at which cotangents are looked at: the outputs of each stream's pyramid.
+// Without a name it is no place of the record's, but one where the half of the batch begins: the
+// fused pyramid, what the heads put out.
 struct WatchedFeature {
   std::string name;            // visible.p2
   std::shared_ptr<Node> node;  // null where no gradient flows
+  std::int64_t per_image = 1;  // entries of the first dimension that belong to one image
 };
 
 struct ProbeInput {
@@ -31,7 +36,8 @@ struct ProbeInput {
   std::vector<WatchedFeature> features;
   // Also walk with the detection cotangents of half of the batch's images, for split_half().
   bool half = false;
-  SketchBlocks* sketches = nullptr;  // filled when given; a probe of it has begun
+  std::set<std::string> channels = {};  // groups whose weights are told by output channel
+  SketchBlocks* sketches = nullptr;     // filled when given; a probe of it has begun
   // Gives references() products with a running mean, and lets apply() change the gradients.
   LiveRemedy* remedy = nullptr;
 };
@@ -48,7 +54,8 @@ class Probe {
   [[nodiscard]] std::vector<Tensor> walk(const ProbeInput& input);
 
   // <g_k, r> and <r, r> of the remedy's running mean, by group; empty where there is none.
-  [[nodiscard]] std::map<std::string, Reference> references() const;
+  // `preconditioned`: as AdamW scales gradients, where the record has such products.
+  [[nodiscard]] std::map<std::string, Reference> references(bool preconditioned = false) const;
   // Between walk and the optimizer's step: puts sum e_k g_k + rho r in the place of the total's
   // gradient in every group that is changed, and moves the running mean.
   void apply(const std::vector<GroupWeights>& answers, LiveRemedy& remedy,
@@ -69,9 +76,12 @@ class Probe {
   [[nodiscard]] std::vector<double> changes(const std::vector<double>& before,
                                             const std::vector<double>& after) const;
 
-  // By group of the trunk: the cosine of detection's gradients of the two halves of the batch.
-  // Empty unless asked for.
+  // By group: the cosine of detection's gradients of the two halves of the batch. Empty unless
+  // asked for.
   [[nodiscard]] std::vector<std::pair<std::string, double>> split_half() const;
+
+  // Of the groups that were asked for, those that losses reach.
+  [[nodiscard]] const std::vector<ChannelDots>& channels() const { return channels_; }
 
   [[nodiscard]] const ProbeAxis& axis() const { return axis_; }
 
@@ -84,13 +94,16 @@ class Probe {
   void make_sets(const ProbeInput& input);
   void meet(const ProbeInput& input, std::size_t entry, int pass, std::span<Tensor> of_sets);
   void meet_feature(const ProbeInput& input, std::size_t feature, std::span<Tensor> of_sets);
-  [[nodiscard]] Tensor half_cotangent(std::span<const Tensor> of_sets) const;
+  [[nodiscard]] Tensor half_cotangent(std::span<const Tensor> of_sets,
+                                      std::int64_t per_image) const;
   // The axis' vectors out of a walk's sets, the remainder's place taken by the total.
   [[nodiscard]] std::vector<Span<const float>> vectors(std::span<const Tensor> of_sets,
                                                        bool reached) const;
   // What makes a loss of the total's place in the first `count` vectors; none where that loss does
   // not reach, since its gradient is zero there and a difference would leave rounding errors.
   [[nodiscard]] Remainder remainder(bool reached, std::size_t count) const;
+  void add_channels(const ProbeInput& input, std::size_t entry, int group,
+                    std::span<const Span<const float>> vectors);
   void add_products(Sums& sums, std::span<const Span<const float>> vectors, bool reached,
                     const std::optional<Optimizer::Moment>& moment);
 
@@ -109,6 +122,7 @@ class Probe {
   std::vector<std::string> feature_names_;
   std::vector<std::vector<Tensor>> kept_;  // by parameter: gradients of the walk's sets
   std::vector<double> predicted_;
+  std::vector<ChannelDots> channels_;
   std::vector<std::byte> scratch_;
 };
 

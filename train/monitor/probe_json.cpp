@@ -1,5 +1,6 @@
 #include "train/monitor/probe_json.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <set>
@@ -55,7 +56,7 @@ std::vector<double> optional_numbers(const JsonPlace& place, const char* key, st
 ProbeRecord read_probe(const JsonPlace& place) {
   place.only({"kind", "step", "epoch", "losses", "detection", "values", "weights", "lr",
               "momentum_scale", "clip", "clip_det", "gradient_norm", "groups", "features",
-              "predicted", "real", "seconds", "interval"});
+              "predicted", "real", "reversed", "seconds", "interval"});
   ProbeRecord record;
   record.step = place.at("step").whole(1);
   record.epoch = place.at("epoch").whole(1);
@@ -82,6 +83,13 @@ ProbeRecord read_probe(const JsonPlace& place) {
     }
   record.predicted = optional_numbers(place, "predicted", size);
   record.real = optional_numbers(place, "real", size);
+  if (place.has("reversed"))
+    for (const JsonPlace& entry : place.at("reversed").entries()) {
+      record.reversed.push_back(entry.text());
+      if (std::find(record.losses.begin(), record.losses.end(), record.reversed.back()) ==
+          record.losses.end())
+        entry.refuse(fmt::format("'{}'", printable(record.reversed.back())), "one of 'losses'");
+    }
   record.seconds = place.at("seconds").number();
   record.interval = place.at("interval").whole(0);
   return record;
@@ -130,6 +138,7 @@ std::string to_json(const ProbeRecord& record) {
   }
   if (!record.predicted.empty()) json["predicted"] = record.predicted;
   if (!record.real.empty()) json["real"] = record.real;
+  if (!record.reversed.empty()) json["reversed"] = record.reversed;
   json["seconds"] = record.seconds;
   json["interval"] = record.interval;
   require_finite(json);

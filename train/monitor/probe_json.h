@@ -3,11 +3,12 @@
 //   {"kind":"probe","step":50,"epoch":1,"losses":["det","macl"],"detection":1,"values":[..],
 //    "weights":[..],"lr":..,"momentum_scale":..,"clip":..,"clip_det":..,"gradient_norm":..,
 //    "groups":{"visible.stem":{"elements":..,"gram":[..],"pgram":[..],"rv":..},..},
-//    "features":{"visible.p2":[..]},"predicted":[..],"real":[..],"seconds":..,"interval":..}
+//    "features":{"visible.p2":[..]},"predicted":[..],"real":[..],"reversed":["domain"],
+//    "seconds":..,"interval":..}
 //
-// Grams are upper triangles, row by row. "pgram", "rv", "features", "predicted" and "real" are left
-// out where the record has none; "share":true marks a group that is part of another. Numbers are
-// written with as many digits as bring the same double back.
+// Grams are upper triangles, row by row. "pgram", "rv", "features", "predicted", "real" and
+// "reversed" are left out where the record has none; "share":true marks a group that is part of
+// another. Numbers are written with as many digits as bring the same double back.
 #pragma once
 
 #include <cstdint>

@@ -77,6 +77,9 @@ struct ProbeRecord {
   // First-order change of each loss by the step as taken, <g_k, delta>, and what a second forward
   // pass on the same batch found; empty when it was not measured in this probe.
   std::vector<double> predicted, real;
+  // Losses whose gradient reaches the trunk reversed (domain by grl): what it does there is not the
+  // change of their value, so that predicted and real are no pair.
+  std::vector<std::string> reversed;
   double seconds = 0;         // what the probe cost beyond a plain step
   std::int64_t interval = 0;  // steps between probes in force
   bool operator==(const ProbeRecord&) const = default;

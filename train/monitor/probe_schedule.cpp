@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "train/monitor/json_place.h"
+
 namespace ktrain {
 namespace {
 
@@ -70,9 +72,10 @@ std::int64_t ProbeSchedule::next_interval(std::int64_t done) const {
     return std::min(plan_.interval, dense);
   const std::int64_t left = total_steps_ - done;
   if (costs_.empty() || left <= 0) return plan_.interval;
-  const double per_step = (allowed - spent_) / static_cast<double>(left);
   // Never again, when not even one more can be afforded.
   if (spent_ + worst() > allowed) return std::max(plan_.interval, left + 1);
+  if (cost() <= 0) return plan_.interval;
+  const double per_step = (allowed - spent_) / static_cast<double>(left);
   return std::max(plan_.interval, static_cast<std::int64_t>(std::ceil(cost() / per_step)));
 }
 
@@ -94,14 +97,32 @@ nlohmann::json ProbeSchedule::state() const {
 }
 
 void ProbeSchedule::restore(const nlohmann::json& state) {
-  next_ = state.at("next").get<std::int64_t>();
-  interval_ = state.at("interval").get<std::int64_t>();
-  told_ = state.at("told").get<std::int64_t>();
-  probes_ = state.at("probes").get<std::int64_t>();
-  spent_ = state.at("spent").get<double>();
-  plain_ = state.at("plain").get<std::deque<double>>();
-  costs_ = state.at("costs").get<std::deque<double>>();
-  last_cost_ = state.at("last").get<double>();
+  const LineName name{"the probes' schedule", 1};
+  const MonitorJson json(state);
+  const JsonPlace place(json, name);
+  const auto seconds = [](const JsonPlace& at) {
+    const double value = at.number();
+    if (value < 0) at.refuse(fmt::format("{}", value), "seconds from 0");
+    return value;
+  };
+  const auto list = [&](const char* key, std::size_t most) {
+    std::deque<double> values;
+    for (const JsonPlace& entry : place.at(key).entries()) values.push_back(seconds(entry));
+    if (values.size() > most)
+      place.at(key).refuse(fmt::format("{} values", values.size()),
+                           fmt::format("at most {}", most));
+    return values;
+  };
+  ProbeSchedule read = *this;
+  read.next_ = place.at("next").whole(1);
+  read.interval_ = place.at("interval").whole(1);
+  read.told_ = place.at("told").whole(0);
+  read.probes_ = place.at("probes").whole(0);
+  read.spent_ = seconds(place.at("spent"));
+  read.plain_ = list("plain", kPlainKept);
+  read.costs_ = list("costs", kCostsKept);
+  read.last_cost_ = seconds(place.at("last"));
+  *this = std::move(read);
 }
 
 }  // namespace ktrain

@@ -43,6 +43,7 @@ class ProbeSchedule {
   [[nodiscard]] std::string take_notice();
 
   [[nodiscard]] nlohmann::json state() const;
+  // Throws Fault KT-DATA-060 when it is damaged; then nothing has changed.
   void restore(const nlohmann::json& state);
 
  private:

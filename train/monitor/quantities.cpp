@@ -1,5 +1,6 @@
 #include "train/monitor/quantities.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -48,14 +49,15 @@ class Collector {
   void effects(std::vector<Quantity>& all) const {
     for (std::size_t k = 0; k < count(); ++k)
       for (std::size_t j = 0; j < count(); ++j)
-        if (pair(k, j))
+        if (pair(k, j) && !reversed(k))
           if (const auto value = effect(r_, k, j))
             all.push_back({fmt::format("eff/{}_from_{}", r_.losses[k], r_.losses[j]), *value});
     for (std::size_t k = 0; k < count(); ++k) {
       if (!single(k)) continue;
-      if (!r_.predicted.empty()) all.push_back({"eff/pred/" + r_.losses[k], r_.predicted[k]});
+      if (!r_.predicted.empty() && !reversed(k))
+        all.push_back({"eff/pred/" + r_.losses[k], r_.predicted[k]});
       if (!r_.real.empty()) all.push_back({"eff/real/" + r_.losses[k], r_.real[k]});
-      if (!r_.predicted.empty() && !r_.real.empty() && r_.predicted[k] != 0)
+      if (!r_.predicted.empty() && !r_.real.empty() && r_.predicted[k] != 0 && !reversed(k))
         if (const double ratio = r_.real[k] / r_.predicted[k]; std::isfinite(ratio))
           all.push_back({"eff/lin/" + r_.losses[k], ratio});
     }
@@ -74,6 +76,10 @@ class Collector {
   [[nodiscard]] bool single(std::size_t k) const { return !sum_only_ || k == 0; }
   [[nodiscard]] bool pair(std::size_t i, std::size_t j) const {
     return !sum_only_ || i == 0 || j == 0;
+  }
+
+  [[nodiscard]] bool reversed(std::size_t k) const {
+    return std::find(r_.reversed.begin(), r_.reversed.end(), r_.losses[k]) != r_.reversed.end();
   }
 
   [[nodiscard]] std::optional<double> share(const Gram& gram, std::size_t k) const {
@@ -169,6 +175,12 @@ std::vector<Quantity> quantities(const MonitorLine& line, const std::string& fil
   const JsonPlace place(json, name);
   if (line.kind == "window") {
     window_quantities(place, all);
+  } else if (line.kind == "channels") {
+    const std::string at =
+        fmt::format("g/{}/ch/det~{}/", place.at("group").text(), place.at("loss").text());
+    for (const JsonPlace& channel : place.at("channels").entries())
+      all.push_back(
+          {at + std::to_string(channel.at("channel").whole(0)), channel.at("dot").number()});
   } else if (line.kind == "loo") {
     const std::string at = "eff/loo/" + place.at("loss").text();
     all.push_back({at, place.at("mean").number()});

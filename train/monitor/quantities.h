@@ -6,9 +6,13 @@
 //   g/<b>/cos/<i>~<j>       cosine of raw gradients;  g/<b>/pcos/<i>~<j> preconditioned
 //   g/<b>/share/<k>         w_k <g_k, T> / ||T||^2, T = sum w_j g_j: parts of 1, may be < 0 or > 1
 //   g/<b>/tax/<j>           fraction of detection's first-order progress that j cancels
+//   g/<b>/ch/det~<j>/<c>    <g_det, g_j> over the weights of output channel c of the group's last
+//                           convolution: the 8 channels most below 0, in the probe after an alarm
 //   eff/<k>_from_<j>        first-order change of loss k by what j brings into the step
 //   eff/pred/<k>  eff/real/<k>  eff/lin/<k>   change by the step as taken: predicted, measured on
 //                           the same batch, and measured / predicted
+//                           (not of a loss behind a gradient reversal: the trunk's gradient is
+//                           not that of its value; neither is eff/<k>_from_<j> with it for k)
 //   opt/clip  opt/clip_det  clip coefficient; what it were for detection alone
 //   opt/gradient_norm  opt/lr
 //   opt/rv/<b>              sqrt(sum g_det^2 / sum g_total^2) of second moments
@@ -46,6 +50,7 @@ struct Quantity {
 
 // What the other lines of monitor.jsonl hold, as quantities: g/<b>/xcos/<i>~<j> with .../lo and
 // .../hi, g/<b>/snr/<k>, g/<b>/self/<k>, eff/loo/<j> with lo and hi, w/cfg/<k>, w/applied/<k>,
+// g/<b>/ch/det~<j>/<c>,
 // drift/<layer>/<what>, drift/<group>/<what>, emb/<what>. None for lines of other kinds. Throws
 // Fault KT-DATA-060 for a damaged line.
 [[nodiscard]] std::vector<Quantity> quantities(const MonitorLine& line, const std::string& file);

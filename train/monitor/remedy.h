@@ -94,7 +94,7 @@ struct GroupWeights {
   double reference = 0;         // rho
   bool changed = false;
   // Why the remedy left the plain weights although it is not `none`: "no conflict", "no gradient",
-  // "not named", "gradients are dependent" (no answer exists), or "".
+  // "not named", "a loss is not above 0", "gradients are dependent" (no answer exists), or "".
   std::string reason;
   bool operator==(const GroupWeights&) const = default;
 };

@@ -69,7 +69,7 @@ void Remedy::gradnorm(const ProbeRecord& record, std::vector<GroupWeights>& answ
     for (double& factor : factors_) factor *= count / sum;
   }
   for (GroupWeights& answer : answers) {
-    if (!usable) answer.reason = "no gradient";
+    if (!usable) answer.reason = group == nullptr ? "no gradient" : "a loss is not above 0";
     if (factors_.size() == losses)
       for (std::size_t k = 0; k < losses; ++k) answer.weights[k] *= factors_[k];
   }

@@ -135,9 +135,13 @@ Replay replay(std::span<const ProbeRecord> probes, const RemedyOptions& options,
     }
     result.groups.push_back(std::move(group));
   }
-  for (std::size_t k = 0; k < effects; ++k)
-    result.effects.push_back({k == 0 ? kDetection : last.losses[last.detection + k - 1],
-                              mean_of(before[k]), mean_of(after[k]), mean_of(difference[k])});
+  for (std::size_t k = 0; k < effects; ++k) {
+    const std::string& loss = k == 0 ? kDetection : last.losses[last.detection + k - 1];
+    // The trunk's gradient of a loss behind a reversal is not that of its value.
+    if (std::find(last.reversed.begin(), last.reversed.end(), loss) != last.reversed.end())
+      continue;
+    result.effects.push_back({loss, mean_of(before[k]), mean_of(after[k]), mean_of(difference[k])});
+  }
   return result;
 }
 

@@ -50,6 +50,9 @@ class SketchBlocks {
   [[nodiscard]] std::int64_t blocks() const { return used_; }
   [[nodiscard]] bool window_full() const { return probes_ >= options_.window; }
 
+  // Whether a group is sketched: a loss' own head ("aux.") is not, since detection has no gradient
+  // there to compare with.
+  [[nodiscard]] bool has(std::size_t group) const { return sums_[group].defined(); }
   // Of one group, the oldest block first, without the mean squares. Not exact: see
   // kernels/count_sketch.h.
   [[nodiscard]] BlockSums sums(std::size_t group) const;
@@ -57,17 +60,19 @@ class SketchBlocks {
   [[nodiscard]] std::vector<NamedArray> state() const;
   // The numbers beside the arrays: segment, probes, probes per block, newest block.
   [[nodiscard]] std::vector<std::int64_t> numbers() const;
-  // The reverse of both. False when the file has none that fit; then nothing has changed.
+  // The reverse of both. False when the file has none that fit; then nothing has changed. Throws
+  // Fault KT-CKPT-003 for numbers that no sketches could have.
   [[nodiscard]] bool restore(const LoadedCheckpoint& from, std::span<const std::int64_t> numbers);
 
  private:
   [[nodiscard]] Rows<float> rows(std::size_t group, std::int64_t block);
   void clear(std::int64_t block);
+  [[nodiscard]] bool possible(std::span<const std::int64_t> numbers) const;
   void join_neighbours();
 
   Options options_;
   std::vector<std::string> names_;
-  std::vector<Tensor> sums_;  // by group: blocks * losses x columns
+  std::vector<Tensor> sums_;  // by group: blocks * losses x columns; undefined: not sketched
   std::vector<bool> identity_;
   std::int64_t segment_ = 0, probes_ = 0, per_block_ = 1;
   std::int64_t newest_ = -1, filled_ = 0;  // the newest block, probes in it

@@ -172,6 +172,19 @@ TEST(MonitorRun, ARunThatGoesOnSaysTheSame) {
   for (const std::string& line : want.of_kind("alarm"))
     alarm = alarm || nlohmann::json::parse(line)["level"] == "alarm";
   EXPECT_TRUE(alarm) << "a planted conflict is reported at the highest level";
+  // And in the next probe where in the layer it is.
+  int channels = 0;
+  for (const std::string& line : want.windows) {
+    if (line.find("\"kind\":\"channels\"") == std::string::npos) continue;
+    ++channels;
+    const auto json = nlohmann::json::parse(line);
+    ASSERT_GT(json["channels"].size(), 0u) << line;
+    EXPECT_LE(json["channels"].size(), 8u);
+    EXPECT_LT(json["channels"][0]["dot"].get<double>(), 0);
+    EXPECT_GT(json["channels"][0]["share"].get<double>(), 0);
+    EXPECT_LE(json["channels"][0]["share"].get<double>(), 1);
+  }
+  EXPECT_GT(channels, 0);
 }
 
 TEST(LiveRemedy, ShadowChangesNothingAndSaysWhatItWouldDo) {

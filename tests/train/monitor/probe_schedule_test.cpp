@@ -82,6 +82,24 @@ TEST(ProbeSchedule, ProbesThatBecomeDearerStretchTheIntervalAndItIsSaid) {
   EXPECT_LE(before.extra + after.extra, 0.03 * 10000);
 }
 
+TEST(ProbeSchedule, ProbesThatCostNothingKeepTheirIntervalWhateverTheBudget) {
+  for (const double budget : {0.0, 3.0}) {
+    MonitorPlan plan;
+    plan.budget_pct = budget;
+    plan.burst = 0;
+    ProbeSchedule schedule(plan, 1000, false);
+    EXPECT_EQ(walk(schedule, 0, 1000, [](std::int64_t) { return 0.0; }).probes, 20);
+    EXPECT_EQ(schedule.interval(), 50);
+  }
+}
+
+TEST(ProbeSchedule, WithoutABudgetTheFirstProbeThatCostsSomethingIsTheLast) {
+  MonitorPlan plan;
+  plan.budget_pct = 0;
+  ProbeSchedule schedule(plan, 1000, false);
+  EXPECT_EQ(walk(schedule, 0, 1000, [](std::int64_t) { return 0.1; }).probes, 1);
+}
+
 TEST(ProbeSchedule, SurgeryProbesEveryStep) {
   ProbeSchedule schedule(MonitorPlan{}, 100, true);
   EXPECT_EQ(walk(schedule, 0, 100, [](std::int64_t) { return 5.0; }).probes, 100);

@@ -292,6 +292,36 @@ TEST(ProbeAnswers, PreconditionedProductsUseAdamsMomentFromBeforeTheStepAndTheMu
   EXPECT_NEAR(second.momentum_scale, 0.1 / (1 - 0.81), 1e-12);
 }
 
+TEST(ProbeAnswers, TheRunningMeanIsMetInTheMetricOfTheRemedy) {
+  Toy toy{OptimizerPlan{}};
+  const Tensor p = toy.parameter("fusion.0.weight", {2}, {10, 1});
+  (void)toy.probe({half_square(p, {0, 0}), half_square(p, {9, 6})}, {1, 0});
+  const Floats x = p.to_vector<float>();
+  RemedyPlan plan;
+  plan.kind = "pc_asym";
+  plan.mode = "live";
+  LiveRemedy remedy(plan, 1, toy.parameters);
+  const Floats r = {2, -3};
+  remedy.move_reference(0, toy.constant({2}, r));
+  remedy.end_step();
+  const std::vector<LossTerm> terms = {{"roi_cls", half_square(p, {0, 0}), 1.0},
+                                       {"aux", half_square(p, {9, 6}), 0.5}};
+  const LayerGroups groups(toy.parameters);
+  Probe probe(toy.parameters, groups, *toy.optimizer, make_axis("watch", terms, 1));
+  ProbeInput input{terms, form_total(terms), {}};
+  input.remedy = &remedy;
+  (void)probe.walk(input);
+  // v_hat after one step is g^2 = (100, 1); aux's gradient is x - (9, 6).
+  const double p0 = 1.0 / 10, p1 = 1.0;
+  const Reference raw = probe.references().at("fusion"),
+                  scaled = probe.references(true).at("fusion");
+  EXPECT_NEAR(raw.square, 13, 1e-5);
+  EXPECT_NEAR(raw.products[1], (x[0] - 9.0) * 2 + (x[1] - 6.0) * -3, 1e-4);
+  EXPECT_NEAR(scaled.square, 4 * p0 + 9 * p1, 1e-4);
+  EXPECT_NEAR(scaled.products[0], double{x[0]} * 2 * p0 + double{x[1]} * -3 * p1, 1e-4);
+  EXPECT_NEAR(scaled.products[1], (x[0] - 9.0) * 2 * p0 + (x[1] - 6.0) * -3 * p1, 1e-4);
+}
+
 TEST(ProbeAnswers, ALossThatDoesNotReachAGroupIsZeroThereToTheBit) {
   Toy toy(sgd());
   const Tensor a = toy.parameter("fusion.0.weight", {3}, {0.1f, 0.2f, 0.3f});
@@ -302,6 +332,59 @@ TEST(ProbeAnswers, ALossThatDoesNotReachAGroupIsZeroThereToTheBit) {
   EXPECT_EQ(record.groups[1].raw(0, 0), 0);
   EXPECT_EQ(record.groups[1].raw(0, 1), 0);
   EXPECT_GT(record.groups[1].raw(1, 1), 0);
+}
+
+// Four images, a map, a head behind it with two regions an image: the halves of every group, and
+// what two walks of the halves' losses say.
+TEST(ProbeAnswers, TheHalfOfABatchBeginsAtTheHeadsAndAgainBeforeThem) {
+  Toy toy(sgd());
+  const Tensor w = toy.parameter("visible.neck.0.weight", {2, 3}, {1, -2, 3, 0.5f, 5, -1});
+  const Tensor f = toy.parameter("fusion.0.weight", {2, 2}, {2, 1, -1, 3});
+  const Tensor h = toy.parameter("roi_head.fc.weight", {1, 1}, {0.5f});
+  const Floats images = {1, 2, 3, 3, -1, 2, 0, 1, -2, 2, 2, 1};
+  const Floats read = {1, -2, 3, 1, 0.5f, 2, -1, 4};
+  const auto run = [&](const Floats& reading, Tensor* map, Tensor* fused, Tensor* head) {
+    const Tensor a = linear(toy.constant({4, 3}, images), w, {}, true);
+    const Tensor b = linear(a, f, {}, true);
+    const Tensor c = linear(reshape(b, {8, 1}), h, {});
+    if (map) *map = a, *fused = b, *head = c;
+    return read_out(reshape(c, {1, 8}), toy.constant({1, 8}, reading));
+  };
+  Tensor map, fused, head;
+  const Tensor loss = run(read, &map, &fused, &head);
+  const Tensor aux = read_out(reshape(map, {1, 8}), toy.constant({1, 8}, read));
+  // By hand: a walk for each half.
+  std::vector<std::vector<Floats>> halves(2);
+  for (const std::size_t half : {0u, 1u}) {
+    Floats part = read;
+    std::fill(part.begin() + (half == 0 ? 4 : 0), part.begin() + (half == 0 ? 8 : 4), 0.0f);
+    const Tensor y = run(part, nullptr, nullptr, nullptr);
+    for (const Tensor& g : backward(y, toy.parameters))
+      halves[half].push_back(g.to_vector<float>());
+  }
+  const std::vector<LossTerm> terms = {{"roi_cls", loss, 1.0}, {"aux", aux, 0.5}};
+  Optimizer optimizer(sgd(), toy.parameters);
+  const LayerGroups groups(toy.parameters);
+  Probe probe(toy.parameters, groups, optimizer, make_axis("watch", terms, 1));
+  ProbeInput input{terms,
+                   form_total(terms),
+                   {{"visible.p2", map.node()}, {"", fused.node()}, {"", head.node(), 2}}};
+  input.half = true;
+  const std::vector<Tensor> gradients = probe.walk(input);
+  const auto cosines = probe.split_half();
+  ASSERT_EQ(cosines.size(), 3u);
+  for (std::size_t p = 0; p < 3; ++p) {
+    const Floats &x = halves[0][p], &y = halves[1][p];
+    double xx = 0, xy = 0, yy = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      xx += double{x[i]} * double{x[i]};
+      xy += double{x[i]} * double{y[i]};
+      yy += double{y[i]} * double{y[i]};
+    }
+    ASSERT_GT(xx * yy, 0);
+    EXPECT_NEAR(cosines[p].second, xy / std::sqrt(xx * yy), 1e-5) << cosines[p].first;
+  }
+  EXPECT_EQ(probe.record({loss.item(), aux.item()}, 0).features.size(), 1u);
 }
 
 TEST(ProbeAnswers, HalvesOfABatchOfEqualImagesAgree) {

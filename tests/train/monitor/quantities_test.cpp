@@ -30,6 +30,23 @@ TEST(Quantities, RawAndPreconditionedSignsCanDiffer) {
   EXPECT_NEAR(value_of(record, "g/visible.layer1/tax/macl"), 0.5 * 4.9 / 2, 1e-15);
 }
 
+// A loss behind a gradient reversal: the trunk's gradient is not that of its value.
+TEST(Quantities, OfAReversedLossNoPredictedChangeIsShown) {
+  const test::Vectors g = {{3, 4}, {-4, 0}};
+  ProbeRecord record = test::two_losses(test::gram_of(g), {}, 0.5);
+  record.predicted = {-2e-4, 1e-4};
+  record.real = {-1e-4, -3e-4};
+  ASSERT_TRUE(quantity(record, "eff/lin/macl"));
+  record.reversed = {"macl"};
+  for (const char* name :
+       {"eff/pred/macl", "eff/lin/macl", "eff/macl_from_det", "eff/macl_from_macl"})
+    EXPECT_FALSE(quantity(record, name)) << name;
+  for (const char* name :
+       {"eff/real/macl", "eff/pred/det", "eff/lin/det", "eff/det_from_macl", "eff/det_from_det",
+        "g/visible.layer1/cos/det~macl", "g/visible.layer1/tax/macl"})
+    EXPECT_TRUE(quantity(record, name)) << name;
+}
+
 // By hand: g_det = (3, 4), g_macl = (-4, 0), w = .5, P = diag(1, 2), lr 1e-3, momentum .1, clip .5.
 TEST(Quantities, ByHand) {
   const test::Vectors g = {{3, 4}, {-4, 0}};
