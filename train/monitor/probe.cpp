@@ -273,7 +273,8 @@ void Probe::apply(const std::vector<GroupWeights>& answers, LiveRemedy& remedy,
 std::vector<Tensor> Probe::without(std::size_t k, const std::vector<Tensor>& gradients) const {
   std::vector<Tensor> rest = gradients;
   for (std::size_t p = 0; p < rest.size(); ++p) {
-    if (kept_[p].empty() || !kept_[p][set_of_[k]].defined()) continue;
+    // What the loss alone reaches has no gradient while its weight is 0: memory is planned so.
+    if (kept_[p].empty() || !kept_[p][set_of_[k]].defined() || !gradients[p].defined()) continue;
     rest[p] = gradients[p].clone();
     run_on_cpu(rest[p].queue(), "without", [&] {
       const Span<const float> x = kept_[p][set_of_[k]].span<float>();

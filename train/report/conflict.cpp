@@ -137,13 +137,21 @@ std::optional<double> total_tax(const ProbeRecord& probe, std::size_t j) {
 
 Estimate mean_effect(const Conflict& conflict, std::size_t k, std::size_t j) {
   std::vector<double> values;
-  for (const ProbeRecord& probe : conflict.probes)
-    if (const auto value = effect(probe, k, j)) values.push_back(*value);
+  bool reversed = false;
+  for (const ProbeRecord& probe : conflict.probes) {
+    // The trunk gets the negative of such a loss' gradient: products with it are no effect on it.
+    const auto& turned = probe.reversed;
+    reversed = reversed || std::find(turned.begin(), turned.end(), probe.losses[k]) != turned.end();
+    const auto value = effect(probe, k, j);
+    if (value && !reversed) values.push_back(*value);
+  }
   Estimate e;
   e.n = static_cast<std::int64_t>(values.size());
   const auto interval = mean_interval(values);
   if (!interval) {
-    e.silent = e.n == 0 ? "one of the two has no gradient" : fmt::format("n = {}", e.n);
+    e.silent = reversed   ? "its gradient is reversed in the trunk"
+               : e.n == 0 ? "one of the two has no gradient"
+                          : fmt::format("n = {}", e.n);
     return e;
   }
   e.degrees = static_cast<double>(e.n - 1);

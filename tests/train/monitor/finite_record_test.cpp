@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/check.h"
 #include "tests/support/probe.h"
 #include "train/monitor/probe_json.h"
 

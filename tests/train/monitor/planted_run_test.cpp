@@ -48,12 +48,9 @@ TEST(PlantedRun, AConflictRaisesTheHighestAlarm) {
     spoken.insert(alarm.group);
     if (alarm.level == AlarmLevel::kAlarm) highest.insert(alarm.group);
   }
-  // fusion, rpn and roi have no split-half null and end at a warning. Of the ten groups before
-  // the fusion some have noise so large that the halves of a batch differ as well.
+  // In some groups noise is so large that the halves of a batch differ as well: a warning.
   EXPECT_GE(spoken.size(), 11u);
   EXPECT_GE(highest.size(), 5u);
-  for (const std::string& group : highest)
-    EXPECT_TRUE(group.starts_with("visible.") || group.starts_with("thermal.")) << group;
   EXPECT_NE(tiny.output().find("planted pulls against detection"), std::string::npos);
   EXPECT_NE(tiny.read("report.txt").find(" alarm"), std::string::npos);
 }

@@ -32,7 +32,9 @@ TEST(RemedyLayouts, WhatTrainsIsWhatTheLineSays) {
                       "loss.macl.weight=0.5", "loss.macl.rows=4", "loss.macl.hidden=16",
                       "loss.macl.channels=8", "model.roi.positive_share=0.5",
                       "loss.planted.kind=random_sign", "loss.planted.weight=2", "remedy.mode=live",
-                      "remedy.groups=[\"visible.layer2\", \"thermal\", \"shared.layer3\"]",
+                      layout.shared == "true"
+                          ? "remedy.groups=[\"shared.layer3\", \"fusion\"]"
+                          : "remedy.groups=[\"visible.layer2\", \"thermal\", \"fusion\"]",
                       fmt::format("remedy.kind={}", name)}),
                 3);
       const auto lines = steps.of_kind("remedy");
