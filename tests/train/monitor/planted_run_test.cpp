@@ -37,13 +37,13 @@ Said run(TinyRun& tiny, const std::vector<std::string>& overrides) {
 
 TEST(PlantedRun, AConflictRaisesTheHighestAlarm) {
   TinyRun tiny;
-  const Said said = run(tiny, with(kPlan, {"loss.planted.kind=negative_det"}));
+  const Said said = run(tiny, with(kPlan, {"loss.planted.kind=negative_det", "loss.planted.weight=1"}));
   ASSERT_EQ(said.probes, kProbes);
   std::set<std::string> spoken, highest;
   for (const Alarm& alarm : said.alarms) {
     EXPECT_EQ(alarm.loss, "planted");
     EXPECT_NEAR(alarm.mean, -1, 1e-4) << alarm.group;
-    EXPECT_NEAR(alarm.tax.value(), 0.2, 1e-4) << alarm.group;
+    EXPECT_NEAR(alarm.tax.value(), 0.1, 1e-4) << alarm.group;
     EXPECT_TRUE(alarm.level == AlarmLevel::kWarn || alarm.level == AlarmLevel::kAlarm);
     spoken.insert(alarm.group);
     if (alarm.level == AlarmLevel::kAlarm) highest.insert(alarm.group);
