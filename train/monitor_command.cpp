@@ -206,9 +206,12 @@ void summary_text(const MonitorLog& log, const std::vector<HarmCell>& cells, std
   double seconds = 0;
   for (const ProbeRecord& probe : log.probes) seconds += probe.seconds;
   out << fmt::format("log       {}{}\n", log.file, log.torn ? " (a line is being written)" : "")
-      << fmt::format("probes    {}, steps {} to {}, epochs {} to {}, {:.3f} s each\n",
-                     log.probes.size(), first.step, last.step, first.epoch, last.epoch,
-                     seconds / static_cast<double>(log.probes.size()))
+      << fmt::format("probes    {}, steps {} to {}, epochs {} to {}, {}\n", log.probes.size(),
+                     first.step, last.step, first.epoch, last.epoch,
+                     // Where every step is probed there is no plain one to compare with.
+                     seconds > 0 ? fmt::format("{:.3f} s each",
+                                               seconds / static_cast<double>(log.probes.size()))
+                                 : "their cost was not measured")
       << fmt::format("losses    {}\n", fmt::join(last.losses, ", "));
   if (const std::int64_t most = most_of_an_epoch(log); most < AlarmOptions{}.probes)
     out << fmt::format(

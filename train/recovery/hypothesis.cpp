@@ -187,12 +187,13 @@ void measure_interaction(Arms& poor, Arms& good, std::int64_t epoch, const Recov
 
 Finding test_interaction(const Recovery& recovery, const RecoveryHypothesis& h,
                          const LoadedPlans& plans, const Subjects& subjects) {
-  Finding out{"untested",
-              fmt::format("({} - {}) - ({} - {}) in {}, last validations of one epoch, 95 % "
-                          "bootstrap over images; bound -{:g}",
-                          h.poor[0], h.poor[1], h.good[0], h.good[1], recovery.metric, h.margin),
-              "",
-              {}};
+  Finding out{
+      "untested",
+      fmt::format("({} - {}) - ({} - {}) in {}, last validations of one epoch, 95 % "
+                  "bootstrap over images; bound {:g}",
+                  h.poor[0], h.poor[1], h.good[0], h.good[1], recovery.metric, 0.0 - h.margin),
+      "",
+      {}};
   for (const auto* arms : {&h.poor, &h.good}) {
     out.why = why_no_arms(*arms, h, plans, subjects);
     if (!out.why.empty()) return out;

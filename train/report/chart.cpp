@@ -66,7 +66,7 @@ std::string rules_of(const Chart& chart, const Frame& f) {
 
 }  // namespace
 
-std::string legend(const std::vector<Series>& series, bool areas) {
+std::string legend(const std::vector<Series>& series) {
   std::string out;
   std::vector<std::string> seen;
   for (const Series& s : series) {
@@ -74,10 +74,7 @@ std::string legend(const std::vector<Series>& series, bool areas) {
         std::find(seen.begin(), seen.end(), s.name) != seen.end())
       continue;
     seen.push_back(s.name);
-    out += fmt::format("<li><i class=\"{} c{}{}\"></i>{}</li>",
-                       areas       ? "key area-key"
-                       : s.no_line ? "key dot-key"
-                                   : "key",
+    out += fmt::format("<li><i class=\"{} c{}{}\"></i>{}</li>", s.no_line ? "key dot-key" : "key",
                        s.color, s.dashed ? " dashed" : "", escaped(s.name));
   }
   return seen.size() < 2 ? "" : "<ul class=\"legend\">" + out + "</ul>\n";
@@ -103,54 +100,6 @@ std::string draw(const Chart& chart) {
   for (const Series& s : chart.series)
     out += point_marks(s, f.x, s.right ? f.second : f.y, chart.x.label);
   return out + "</svg></div>\n";
-}
-
-std::string draw(const Stack& stack) {
-  if (stack.positions.empty() || stack.names.empty()) return "";
-  Frame f;
-  f.width = stack.width;
-  f.height = stack.height;
-  if (!stack.title.empty()) f.top = 24;
-  Range x, y;
-  y.add(0, false);
-  const std::size_t n = stack.positions.size();
-  std::vector<std::vector<double>> from(stack.names.size(), std::vector<double>(n)), to = from;
-  for (std::size_t i = 0; i < n; ++i) {
-    x.add(stack.positions[i], false);
-    double up = 0, down = 0;
-    for (std::size_t k = 0; k < stack.names.size(); ++k) {
-      const double value = std::isfinite(stack.values[k][i]) ? stack.values[k][i] : 0;
-      double& at = value >= 0 ? up : down;
-      from[k][i] = at;
-      to[k][i] = at += value;
-      y.add(at, false);
-    }
-  }
-  f.y = scale_of(y, stack.y, f.y0(), f.y1(), false);
-  f.left = std::max(44.0, 28 + tick_width(f.y.ticks(5)));
-  f.x = scale_of(x, stack.x, f.x0(), f.x1(), false);
-  std::vector<Series> keys(stack.names.size());
-  std::string areas, hits;
-  for (std::size_t k = 0; k < stack.names.size(); ++k) {
-    keys[k] = {.name = stack.names[k], .color = static_cast<int>(k % 8), .points = {{0, 0}}};
-    std::string there, back;
-    for (std::size_t i = 0; i < n; ++i) {
-      const std::string at = px(f.x(stack.positions[i]));
-      there += fmt::format("{}{} {}", i == 0 ? "M" : "L", at, px(f.y(to[k][i])));
-      back.insert(0, fmt::format("L{} {}", at, px(f.y(from[k][i]))));
-      hits += fmt::format(
-          "<circle class=\"hit\" cx=\"{}\" cy=\"{}\" r=\"5\"><title>{}</title></circle>\n", at,
-          px(f.y((from[k][i] + to[k][i]) / 2)),
-          escaped(fmt::format("{}: {} at {} {}", stack.names[k], number(stack.values[k][i]),
-                              stack.x.label, number(stack.positions[i], 6))));
-    }
-    areas += fmt::format("<path class=\"area c{}\" d=\"{}{}Z\"/>\n", k % 8, there, back);
-  }
-  return "<div class=\"chart\">" + (stack.legend ? legend(keys, true) : std::string()) +
-         svg_begin(f.width, f.height, stack.y.label + " by " + stack.x.label) +
-         axes(f, stack.x, stack.y, {}, stack.title) + areas +
-         fmt::format("<path class=\"axis\" d=\"M{} {}H{}\"/>", px(f.x0()), px(f.y(0)), px(f.x1())) +
-         hits + "</svg></div>\n";
 }
 
 }  // namespace ktrain::report

@@ -53,20 +53,8 @@ struct Chart {
 
 // <div class="chart"> with a legend and an <svg>; "" when no series has a finite point.
 [[nodiscard]] std::string draw(const Chart& chart);
-// <ul class="legend"> of the series' names, each once; "" for fewer than two. `areas`: with boxes.
-[[nodiscard]] std::string legend(const std::vector<Series>& series, bool areas = false);
-
-// Areas on top of each other at common positions; values may be negative: those go downwards.
-struct Stack {
-  Axis x = {}, y = {};
-  std::vector<double> positions = {};
-  std::vector<std::string> names = {};
-  std::vector<std::vector<double>> values = {};  // by name, by position
-  std::string title = {};
-  int width = 520, height = 260;
-  bool legend = true;  // as in Chart
-};
-[[nodiscard]] std::string draw(const Stack& stack);
+// <ul class="legend"> of the series' names, each once; "" for fewer than two.
+[[nodiscard]] std::string legend(const std::vector<Series>& series);
 
 // Small charts in rows, on one scale: what stands higher is more.
 struct Panel {

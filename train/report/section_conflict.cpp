@@ -63,32 +63,42 @@ struct Bins {
 
 std::string share_chart(const Conflict& conflict, Json& data) {
   const Bins bins(conflict);
-  Stack stack;
-  stack.x = {.label = "step", .least = 0};
-  stack.legend = false;
-  stack.y.label = "share of |total gradient|\u00b2";
-  stack.positions = bins.steps;
-  stack.names = conflict.losses;
-  stack.title = "Contribution shares, " + bins.text();
-  stack.values.assign(stack.names.size(), std::vector<double>(bins.steps.size(), 0.0));
+  Chart chart;
+  chart.title = "Contribution shares, " + bins.text();
+  chart.x = {.label = "step", .least = 0};
+  chart.legend = false;
+  chart.y.label = "share of |total gradient|\u00b2";
+  chart.height = 260;
+  chart.rules.push_back({0, ""});
+  std::vector<std::vector<double>> values(conflict.losses.size());  // by loss, by bin
   for (std::size_t b = 0; b < bins.steps.size(); ++b) {
-    std::vector<std::vector<double>> values(stack.names.size());
+    std::vector<double> sums(values.size(), 0.0), counts(values.size(), 0.0);
     for (std::size_t i = b * bins.size; i < std::min((b + 1) * bins.size, conflict.probes.size());
          ++i) {
       const auto share = shares(conflict.probes[i]);
       for (std::size_t k = 0; k < share.size(); ++k)
-        if (std::isfinite(share[k])) values[k].push_back(share[k]);
+        if (std::isfinite(share[k])) {
+          sums[k] += share[k];
+          ++counts[k];
+        }
     }
-    for (std::size_t k = 0; k < values.size(); ++k) {
-      double sum = 0;
-      for (const double v : values[k]) sum += v;
-      stack.values[k][b] =
-          values[k].empty() ? std::nan("") : sum / static_cast<double>(values[k].size());
-    }
+    for (std::size_t k = 0; k < values.size(); ++k)
+      values[k].push_back(counts[k] > 0 ? sums[k] / counts[k] : std::nan(""));
   }
-  for (std::size_t k = 0; k < stack.names.size(); ++k)
-    data["shares"][stack.names[k]] = stack.values[k];
-  return draw(stack);
+  for (std::size_t k = 0; k < values.size(); ++k) {
+    const std::string& loss = conflict.losses[k];
+    Series line{.name = loss, .color = static_cast<int>(k % 8), .points = {}};
+    for (std::size_t b = 0; b < bins.steps.size(); ++b)
+      if (std::isfinite(values[k][b]))
+        line.points.push_back(
+            {.x = bins.steps[b],
+             .y = values[k][b],
+             .tip = fmt::format("{}: {} to step {}", loss, number(values[k][b], 3),
+                                number(bins.steps[b], 9))});
+    chart.series.push_back(std::move(line));
+    data["shares"][loss] = values[k];
+  }
+  return draw(chart);
 }
 
 constexpr std::size_t kRecent = 20;
@@ -222,11 +232,14 @@ std::string why_no_probe(const RunData& run) {
 std::string probes_text(const Conflict& conflict) {
   double seconds = 0;
   for (const ProbeRecord& probe : conflict.probes) seconds += probe.seconds;
-  return fmt::format(
-             "<p>{} probes between steps {} and {}, {} s of extra work together; losses {}.{}</p>",
-             conflict.probes.size(), conflict.probes.front().step, conflict.probes.back().step,
-             number(seconds, 3), escaped(fmt::format("{}", fmt::join(conflict.losses, ", "))),
-             conflict.preconditioned ? "" : " Products are not preconditioned (SGD).") +
+  // Where every step is probed there is no plain one to compare with.
+  const std::string cost = seconds > 0 ? number(seconds, 3) + " s of extra work together"
+                                       : "at a cost that was not measured (no step without one)";
+  return fmt::format("<p>{} probes between steps {} and {}, {}; losses {}.{}</p>",
+                     conflict.probes.size(), conflict.probes.front().step,
+                     conflict.probes.back().step, cost,
+                     escaped(fmt::format("{}", fmt::join(conflict.losses, ", "))),
+                     conflict.preconditioned ? "" : " Products are not preconditioned (SGD).") +
          (conflict.losses.size() < 2
               ? absent("There was one loss only, so that there are no pairs.")
               : "");
@@ -262,15 +275,14 @@ std::string time_figure(const RunData& run, const Conflict& conflict, const std:
               ? fmt::format("No tax is shown: there are fewer than {} probes. ", kRecent)
               : "<i>Detection tax</i>: the part of detection\u2019s first-order progress that a "
                 "loss cancels; negative is help. ";
-  text +=
-      left_out.empty()
-          ? "No leave-one-out measurement was recorded."
-          : "<i>Leave-one-out</i>: detection loss on held-out pairs after a virtual step with "
-            "the loss minus without it, mean of the epoch so far with its 95\u00a0% interval, each "
-            "for itself; above 0 the loss hurts. Grey: the interval covers 0.";
+  text += left_out.empty()
+              ? "No leave-one-out measurement was recorded."
+              : "<i>Leave-one-out</i>: detection loss on held-out pairs after a virtual step with "
+                "the loss minus without it, mean of the last ten with its 95\u00a0% interval, each "
+                "for itself; above 0 the loss hurts. Grey: the interval covers 0.";
   return page.figures.figure("f-tax-" + id,
-                             legend(keys, true) + "<div class=\"grid2\">" +
-                                 share_chart(conflict, data) + taxes + left_out + "</div>",
+                             legend(keys) + "<div class=\"grid2\">" + share_chart(conflict, data) +
+                                 taxes + left_out + "</div>",
                              text);
 }
 

@@ -1,5 +1,6 @@
 // What recoveries decided on the runs, and what became of their hypotheses.
 #include <algorithm>
+#include <filesystem>
 
 #include "train/report/page.h"
 
@@ -143,6 +144,14 @@ std::string hypotheses_table(const RecoveryData& recovery, Page& page) {
                   escaped(recovery.name)));
 }
 
+// A path below the working folder as one beneath it: reports are shown to others.
+std::string seen_from_here(const std::string& path) {
+  std::error_code unknown;
+  const std::filesystem::path here = std::filesystem::current_path(unknown);
+  const std::string beneath = std::filesystem::path(path).lexically_relative(here).string();
+  return unknown || beneath.empty() || beneath.starts_with("..") ? path : beneath;
+}
+
 std::string body_of(const RecoveryData& recovery, const Report& report, Page& page) {
   const std::string state = text_at(recovery.state, "state");
   page.data["recovery"][recovery.name] = {
@@ -152,10 +161,12 @@ std::string body_of(const RecoveryData& recovery, const Report& report, Page& pa
     if (text_at(record, "kind") == "end") end = text_at(record, "did");
   std::string body = fmt::format(
       "<p><b>{}</b>, <code>{}</code>: {}{}. Way taken: {}.</p>\n", escaped(recovery.name),
-      escaped(recovery.path), state.empty() ? "state unknown" : escaped(state),
+      escaped(seen_from_here(recovery.path)), state.empty() ? "state unknown" : escaped(state),
       end.empty() ? "" : "; it came to: " + escaped(end), way_of(recovery));
   for (const std::string& gap : recovery.gaps) body += absent(escaped(gap) + ".");
-  return body + decisions_table(recovery, report, page) + hypotheses_table(recovery, page);
+  body += decisions_table(recovery, report, page);  // tables are numbered as they are made
+  body += hypotheses_table(recovery, page);
+  return body;
 }
 
 }  // namespace

@@ -62,15 +62,15 @@ svg { display: block; width: 100%; height: auto; font: 10.5px/1 "Helvetica Neue"
 .title { font-size: 11.5px; font-weight: 600; }
 .grid { stroke: var(--grid); fill: none; } .axis { stroke: var(--soft); fill: none; } .rule { stroke: var(--soft); stroke-dasharray: 2 3; fill: none; }
 .line { fill: none; stroke-width: 1.6; stroke-linejoin: round; } .dashed { stroke-dasharray: 5 3; stroke-width: 1.3; }
-.area { stroke: var(--paper); stroke-width: .5; fill-opacity: .85; } .band { stroke: none; fill-opacity: .18; } .hit { fill: transparent; stroke: none; }
+.band { stroke: none; fill-opacity: .18; } .hit { fill: transparent; stroke: none; }
 .bar { fill: none; stroke: var(--c); stroke-width: 1.2; } .bar.none, .dot.none { --c: var(--none-line); }
 .hit:hover, .dot:hover { stroke: var(--ink); stroke-width: 1.2; } .cell { stroke: var(--paper); stroke-width: .6; } .cell:hover { stroke: var(--ink); stroke-width: 1.4; }
 .hatch-ground { fill: var(--none); } .hatch-line { stroke: var(--none-line); stroke-width: 1.2; }
 .in { fill: #1a1a1a; font-size: 9.5px; pointer-events: none; } .in.light { fill: #fff; }
 .c0 { --c: var(--k0); } .c1 { --c: var(--k1); } .c2 { --c: var(--k2); } .c3 { --c: var(--k3); } .c4 { --c: var(--k4); } .c5 { --c: var(--k5); } .c6 { --c: var(--k6); } .c7 { --c: var(--k7); }
-.line { stroke: var(--c); } .dot, .area, .band { fill: var(--c); }
+.line { stroke: var(--c); } .dot, .band { fill: var(--c); }
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 0 1rem; margin: 0; padding: 0; min-height: 1.2rem; font: 12px/1.5 "Helvetica Neue", Helvetica, Arial, "Liberation Sans", sans-serif; color: var(--soft); }
-.key { display: inline-block; width: 1.3rem; height: 0; border-top: 2.5px solid var(--c); vertical-align: middle; margin-right: .35rem; } .key.dashed { border-top-style: dashed; } .area-key { width: .8rem; height: .8rem; border: 0; background: var(--c); opacity: .85; } .dot-key { width: .5rem; height: .5rem; border: 0; border-radius: 50%; background: var(--c); }
+.key { display: inline-block; width: 1.3rem; height: 0; border-top: 2.5px solid var(--c); vertical-align: middle; margin-right: .35rem; } .key.dashed { border-top-style: dashed; } .dot-key { width: .5rem; height: .5rem; border: 0; border-radius: 50%; background: var(--c); }
 figure > .legend { margin-bottom: .5rem; }
 .pairs { display: grid; gap: 1rem 1.6rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: .3rem; break-inside: avoid; } .pair p { grid-column: 1 / -1; margin: 0; font-size: .85rem; color: var(--soft); }
@@ -85,7 +85,7 @@ figure > .legend { margin-bottom: .5rem; }
     --k0: #0072b2; --k1: #d55e00; --k2: #009e73; --k3: #cc79a7; --k4: #e69f00; --k5: #56b4e9; --k6: #444; --k7: #8a6d3b; }
   .multiples { min-width: 0; } .scroll { overflow: visible; } figure.table { font-size: 9pt; } .pairs { grid-template-columns: 1fr 1fr; }
   body { max-width: none; padding: 0; font-size: 10pt; } nav, #tip, summary { display: none; } h2 { break-after: avoid; } .grid2 { grid-template-columns: 1fr 1fr; } html { font-size: 13px; } .grid3 { grid-template-columns: 1fr 1fr; } svg { font-size: 11.5px; }
-  .cell, .area, .box, .photo, .hatch-ground, tr.differs > * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  .cell, .box, .photo, .hatch-ground, tr.differs > * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 )css";
 }
