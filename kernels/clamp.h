@@ -5,9 +5,11 @@
 // y may be x. Throws Error when sizes differ.
 #pragma once
 
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
-namespace ktrain::cpu {
+namespace ktrain {
+namespace cpu {
 
 template <class T>
 void clamp(Span<T> x, double least, double most);
@@ -16,4 +18,13 @@ void below(Span<const T> x, Span<T> y, double limit);
 template <class T>
 void complement(Span<const T> x, Span<T> y);
 
-}  // namespace ktrain::cpu
+}  // namespace cpu
+
+namespace cuda {
+
+void clamp(CudaStream stream, Span<float> x, double least, double most);
+void below(CudaStream stream, Span<const float> x, Span<float> y, double limit);
+void complement(CudaStream stream, Span<const float> x, Span<float> y);
+
+}  // namespace cuda
+}  // namespace ktrain

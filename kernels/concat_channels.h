@@ -7,13 +7,25 @@
 
 #include <cstdint>
 
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
-namespace ktrain::cpu {
+namespace ktrain {
+namespace cpu {
 
 template <class T>
 void concat_channels_forward(Nhwc<const T> a, Nhwc<const T> b, Nhwc<T> y);
 template <class T>
 void concat_channels_backward(Nhwc<const T> dy, Nhwc<T> da, Nhwc<T> db, std::int64_t first);
 
-}  // namespace ktrain::cpu
+}  // namespace cpu
+
+namespace cuda {
+
+void concat_channels_forward(CudaStream stream, Nhwc<const float> a, Nhwc<const float> b,
+                             Nhwc<float> y);
+void concat_channels_backward(CudaStream stream, Nhwc<const float> dy, Nhwc<float> da,
+                              Nhwc<float> db, std::int64_t first);
+
+}  // namespace cuda
+}  // namespace ktrain

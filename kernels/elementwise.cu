@@ -1,22 +1,12 @@
-// A thread per four elements; every byte is read and written once. One kernel serves all the
-// arithmetic: `op` gets the quad that y had (when it asks) and the inputs', and returns y's.
+// One kernel serves all the arithmetic but weighted_sum: device/map.cuh with an operation each,
+// which gets the element that y had (when it asks) and the inputs', and returns y's.
 #include "kernels/elementwise.h"
 
 #include "kernels/check.h"
-#include "kernels/device/launch.cuh"
-#include "kernels/device/vector_io.cuh"
+#include "kernels/device/map.cuh"
 
 namespace ktrain::cuda {
 namespace {
-
-constexpr int kThreads = 256;
-constexpr std::int64_t kPerBlock = kThreads * 4;
-
-// Applies a function of scalars to the elements of quads.
-template <class F, class... Quads>
-__device__ float4 by_element(F f, const Quads&... q) {
-  return make_float4(f(q.x...), f(q.y...), f(q.z...), f(q.w...));
-}
 
 // The operations. prepare() is called once by every thread: what stands in memory is read there.
 struct Fill {
@@ -67,40 +57,16 @@ struct ReluGradient {
   __device__ float operator()(float y, float dy) const { return y > 0 ? dy : 0.0f; }
 };
 
-// y may be one of the inputs: a thread reads its elements before it writes them.
-template <class Op, class... Inputs>
-__global__ void __launch_bounds__(kThreads)
-    map_kernel(Op op, std::int64_t size, bool aligned, float* y, Inputs... inputs) {
-  const std::int64_t i = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * 4;
-  if (i >= size) return;
-  const std::int64_t count = size - i;
-  op.prepare();
-  const float4 result = by_element(op, load_quad(inputs + i, aligned, count)...);
-  store_quad(y + i, result, aligned, count);
-}
-
-template <class Op, class... Inputs>
-void map(const char* name, CudaStream stream, Op op, Span<float> y, Inputs... inputs) {
-  [[maybe_unused]] const auto check = [&](Span<const float> x) {
-    KT_CHECK(x.size == y.size, "{}: an input has {} elements, the output {}", name, x.size, y.size);
-  };
-  (check(inputs), ...);
-  if (y.empty()) return;
-  const bool aligned = aligned_for_quads(y.data) && (aligned_for_quads(inputs.data) && ...);
-  launch(name, map_kernel<Op, decltype(inputs.data)...>, num_blocks(y.size, kPerBlock), kThreads,
-         stream, op, y.size, aligned, y.data, inputs.data...);
-}
-
 // Terms without their sizes, which are all the same.
 struct TermPointers {
   const float* terms[Terms<float>::kCapacity];
   int count;
 };
 
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kMapThreads)
     weighted_sum_kernel(TermPointers from, const float* weights, std::int64_t size, bool aligned,
                         float* y) {
-  const std::int64_t i = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * 4;
+  const std::int64_t i = (std::int64_t{blockIdx.x} * kMapThreads + threadIdx.x) * 4;
   if (i >= size) return;
   const std::int64_t count = size - i;
   float4 total = make_float4(0, 0, 0, 0);
@@ -166,8 +132,8 @@ void weighted_sum(CudaStream stream, const Terms<float>& terms, Span<const float
     aligned = aligned && aligned_for_quads(term.data);
   }
   if (y.empty()) return;
-  launch("weighted_sum", weighted_sum_kernel, num_blocks(y.size, kPerBlock), kThreads, stream, from,
-         weights.data, y.size, aligned, y.data);
+  launch("weighted_sum", weighted_sum_kernel, num_blocks(y.size, kMapPerBlock), kMapThreads, stream,
+         from, weights.data, y.size, aligned, y.data);
 }
 
 }  // namespace ktrain::cuda

@@ -7,9 +7,11 @@
 // backward's outputs each may be an empty span (not wanted) and must not overlap the inputs.
 #pragma once
 
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
-namespace ktrain::cpu {
+namespace ktrain {
+namespace cpu {
 
 template <class T>
 void gate_forward(Span<const T> z, Span<const T> a, Span<const T> b, Span<T> y);
@@ -17,4 +19,14 @@ template <class T>
 void gate_backward(Span<const T> z, Span<const T> a, Span<const T> b, Span<const T> dy, Span<T> dz,
                    Span<T> da, Span<T> db);
 
-}  // namespace ktrain::cpu
+}  // namespace cpu
+
+namespace cuda {
+
+void gate_forward(CudaStream stream, Span<const float> z, Span<const float> a, Span<const float> b,
+                  Span<float> y);
+void gate_backward(CudaStream stream, Span<const float> z, Span<const float> a, Span<const float> b,
+                   Span<const float> dy, Span<float> dz, Span<float> da, Span<float> db);
+
+}  // namespace cuda
+}  // namespace ktrain

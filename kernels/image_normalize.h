@@ -3,11 +3,13 @@
 //              = 0                                 elsewhere: padding is zero after normalisation
 // x and y are of one shape with three channels; sizes is batch x 2, heights and widths within x's.
 // Empty input is a no-op. Throws Error on shapes that do not fit; a size beyond x's counts as x's.
+// On CUDA sides are at most 65535.
 #pragma once
 
 #include <array>
 #include <cstdint>
 
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -25,4 +27,11 @@ void image_normalize(Nhwc<const std::uint8_t> x, Rows<const std::int32_t> sizes,
                      const ImageStatistics& statistics);
 
 }  // namespace cpu
+
+namespace cuda {
+
+void image_normalize(CudaStream stream, Nhwc<const std::uint8_t> x, Rows<const std::int32_t> sizes,
+                     Nhwc<float> y, const ImageStatistics& statistics);
+
+}  // namespace cuda
 }  // namespace ktrain

@@ -3,15 +3,29 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <vector>
 
 #include "kernels/check.h"
 #include "kernels/parallel.h"
+#include "kernels/scratch.h"
 
-namespace ktrain::cpu {
+namespace ktrain {
 namespace {
 
 constexpr std::int64_t kTile = 8;
+constexpr std::int64_t kStripSums = 3;
+
+}  // namespace
+
+// Three sums of 8 bytes by row of tiles.
+std::int64_t image_quality_scratch_bytes(std::int64_t batch, std::int64_t height) {
+  Scratch scratch;
+  (void)scratch.take<double>(batch * (height / kTile) * kStripSums);
+  return scratch.bytes();
+}
+
+namespace cpu {
+namespace {
+
 constexpr double kBright = 0.25;
 
 struct Luma {
@@ -26,6 +40,7 @@ struct Luma {
 struct StripSums {
   double tile = 0, tile_squares = 0, curvature = 0;
 };
+static_assert(sizeof(StripSums) == kStripSums * sizeof(double));
 
 // One row of tiles: its pixels, and |Y * K| around them.
 StripSums sums_of_strip(const Luma& y, std::int64_t top, std::int64_t height, std::int64_t width) {
@@ -47,18 +62,17 @@ StripSums sums_of_strip(const Luma& y, std::int64_t top, std::int64_t height, st
   return sums;
 }
 
-double quality_of(const Luma& y, std::int64_t height, std::int64_t width) {
+double quality_of(const Luma& y, std::int64_t height, std::int64_t width, Span<std::byte> scratch) {
   const std::int64_t strips = height / kTile, columns = width / kTile;
   if (strips == 0 || columns == 0) return 0;
-  std::vector<StripSums> parts(static_cast<std::size_t>(strips));
-  parallel_for(strips, 1, [&](std::int64_t s) {
-    parts[static_cast<std::size_t>(s)] = sums_of_strip(y, s * kTile, height, width);
-  });
+  const Span<StripSums> parts = Scratch(scratch).take<StripSums>(strips);
+  parallel_for(strips, 1,
+               [&](std::int64_t s) { parts[s] = sums_of_strip(y, s * kTile, height, width); });
   StripSums all;
-  for (const StripSums& part : parts) {
-    all.tile += part.tile;
-    all.tile_squares += part.tile_squares;
-    all.curvature += part.curvature;
+  for (std::int64_t s = 0; s < strips; ++s) {
+    all.tile += parts[s].tile;
+    all.tile_squares += parts[s].tile_squares;
+    all.curvature += parts[s].curvature;
   }
   const auto tiles = static_cast<double>(strips * columns);
   const double mean = all.tile / tiles;
@@ -73,7 +87,8 @@ double quality_of(const Luma& y, std::int64_t height, std::int64_t width) {
 }  // namespace
 
 template <class T>
-void image_quality(Nhwc<const std::uint8_t> x, Rows<const std::int32_t> sizes, Span<T> quality) {
+void image_quality(Nhwc<const std::uint8_t> x, Rows<const std::int32_t> sizes, Span<T> quality,
+                   Span<std::byte> scratch) {
   KT_CHECK(x.channels == 3 && sizes.rows == x.batch && sizes.cols == 2 && quality.size == x.batch,
            "image_quality: x is {}x{}x{}x{}, sizes {}x{}, quality {}", x.batch, x.height, x.width,
            x.channels, sizes.rows, sizes.cols, quality.size);
@@ -82,12 +97,15 @@ void image_quality(Nhwc<const std::uint8_t> x, Rows<const std::int32_t> sizes, S
     const auto within = [](std::int64_t size, std::int64_t most) {
       return std::clamp<std::int64_t>(size, 0, most);
     };
-    quality[n] =
-        static_cast<T>(quality_of(y, within(sizes(n, 0), x.height), within(sizes(n, 1), x.width)));
+    quality[n] = static_cast<T>(
+        quality_of(y, within(sizes(n, 0), x.height), within(sizes(n, 1), x.width), scratch));
   }
 }
 
-template void image_quality(Nhwc<const std::uint8_t>, Rows<const std::int32_t>, Span<float>);
-template void image_quality(Nhwc<const std::uint8_t>, Rows<const std::int32_t>, Span<double>);
+template void image_quality(Nhwc<const std::uint8_t>, Rows<const std::int32_t>, Span<float>,
+                            Span<std::byte>);
+template void image_quality(Nhwc<const std::uint8_t>, Rows<const std::int32_t>, Span<double>,
+                            Span<std::byte>);
 
-}  // namespace ktrain::cpu
+}  // namespace cpu
+}  // namespace ktrain

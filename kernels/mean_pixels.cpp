@@ -4,8 +4,16 @@
 
 #include "kernels/check.h"
 #include "kernels/parallel.h"
+#include "kernels/scratch.h"
 
-namespace ktrain::cpu {
+namespace ktrain {
+
+// The CPU keeps one sum by mean, CUDA one by band, too.
+std::int64_t mean_pixels_scratch(std::int64_t batch, std::int64_t channels) {
+  return std::max(batch * channels, kBandPartials);
+}
+
+namespace cpu {
 namespace {
 
 template <class A, class B>
@@ -16,10 +24,6 @@ void check_sizes(const char* who, const Nhwc<A>& map, const Rows<B>& rows) {
 }
 
 }  // namespace
-
-std::int64_t mean_pixels_scratch(std::int64_t batch, std::int64_t channels) {
-  return batch * channels;
-}
 
 template <class T>
 void mean_pixels_forward(Nhwc<const T> x, Rows<T> y, Span<double> scratch) {
@@ -57,4 +61,5 @@ KT_INSTANTIATE(float)
 KT_INSTANTIATE(double)
 #undef KT_INSTANTIATE
 
-}  // namespace ktrain::cpu
+}  // namespace cpu
+}  // namespace ktrain

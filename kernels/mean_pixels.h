@@ -1,23 +1,37 @@
 // The mean of a map over its pixels.
 //   forward:   y[n,c] = sum_{h,w} x[n,h,w,c] / (height * width)
 //   backward:  dx[n,h,w,c] = dy[n,c] / (height * width)
-// Sums are taken in double in the order of the pixels. A map without pixels gives NaN. Wrong sizes
+// Sums are taken in double, on the CPU in the order of the pixels, on CUDA in an order that depends
+// on the shape alone. A map without pixels gives NaN. Wrong sizes
 // throw Error. Outputs must not overlap inputs.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
-namespace ktrain::cpu {
+namespace ktrain {
+
+// Elements of scratch that the forward needs, on either device.
+[[nodiscard]] std::int64_t mean_pixels_scratch(std::int64_t batch, std::int64_t channels);
+
+namespace cpu {
 
 // y: batch x channels.
 template <class T>
 void mean_pixels_forward(Nhwc<const T> x, Rows<T> y, Span<double> scratch);
-// Elements of scratch that the forward needs.
-[[nodiscard]] std::int64_t mean_pixels_scratch(std::int64_t batch, std::int64_t channels);
 template <class T>
 void mean_pixels_backward(Rows<const T> dy, Nhwc<T> dx);
 
-}  // namespace ktrain::cpu
+}  // namespace cpu
+
+namespace cuda {
+
+void mean_pixels_forward(CudaStream stream, Nhwc<const float> x, Rows<float> y,
+                         Span<double> scratch);
+void mean_pixels_backward(CudaStream stream, Rows<const float> dy, Nhwc<float> dx);
+
+}  // namespace cuda
+}  // namespace ktrain

@@ -5,12 +5,26 @@
 
 #include "kernels/check.h"
 #include "kernels/parallel.h"
+#include "kernels/scratch.h"
 
-namespace ktrain::cpu {
+namespace ktrain {
 namespace {
 
 // Rows whose sums are kept in T; chunks are summed in double.
 constexpr std::int64_t kGrain = 256;
+
+}  // namespace
+
+// The CPU keeps one sum by chunk, in float or double, CUDA two by band.
+std::int64_t norm_train_scratch_bytes(std::int64_t rows, std::int64_t cols) {
+  Scratch scratch;
+  (void)scratch.take<double>(std::max(num_chunks(rows, kGrain), 2 * column_bands(rows, cols)) *
+                             cols);
+  return scratch.bytes();
+}
+
+namespace cpu {
+namespace {
 
 template <class T>
 void check_size(const char* who, const char* what, Span<T> vector, std::int64_t wanted) {
@@ -76,12 +90,8 @@ void norm_shift_backward(Span<const T> dshift, Span<const T> mean, Span<T> dscal
   for (std::int64_t c = 0; c < dscale.size; ++c) dscale[c] = -mean[c] * dshift[c];
 }
 
-std::int64_t norm_train_workspace(std::int64_t rows, std::int64_t cols) {
-  return num_chunks(rows, kGrain) * cols;
-}
-
 template <class T>
-void norm_train_forward(Rows<const T> x, NormAffine<T> affine, Span<T> workspace,
+void norm_train_forward(Rows<const T> x, NormAffine<T> affine, Span<std::byte> scratch,
                         NormStatistics<T> statistics, Rows<T> y, double eps, double momentum) {
   constexpr auto kWho = "norm_train_forward";
   KT_CHECK(same_shape(x, y), "{}: x is {}x{}, y is {}x{}", kWho, x.rows, x.cols, y.rows, y.cols);
@@ -91,21 +101,19 @@ void norm_train_forward(Rows<const T> x, NormAffine<T> affine, Span<T> workspace
   check_size(kWho, "inv", statistics.inv, x.cols);
   check_size(kWho, "running_mean", statistics.running_mean, x.cols);
   check_size(kWho, "running_var", statistics.running_var, x.cols);
-  const std::int64_t wanted = norm_train_workspace(x.rows, x.cols);
-  KT_CHECK(workspace.size >= wanted, "{}: workspace has {} elements, wanted {}", kWho,
-           workspace.size, wanted);
+  T* const partial = Scratch(scratch).take<T>(num_chunks(x.rows, kGrain) * x.cols).data;
   if (x.empty()) return;
 
   const T* mean = statistics.mean.data;
   const double factor = 1.0 / static_cast<double>(x.rows);
   // Around the first row: sums of large numbers with a small spread would lose the spread.
   sum_columns(
-      x.rows, x.cols, workspace.data,
-      [&](std::int64_t r, std::int64_t c) { return x(r, c) - x(0, c); }, statistics.mean, factor);
+      x.rows, x.cols, partial, [&](std::int64_t r, std::int64_t c) { return x(r, c) - x(0, c); },
+      statistics.mean, factor);
   for (std::int64_t c = 0; c < x.cols; ++c) statistics.mean[c] += x(0, c);
   // The variance around the mean, not E[x^2] - mean^2, which cancels.
   sum_columns(
-      x.rows, x.cols, workspace.data,
+      x.rows, x.cols, partial,
       [&](std::int64_t r, std::int64_t c) {
         const T centred = x(r, c) - mean[c];
         return centred * centred;
@@ -131,7 +139,7 @@ void norm_train_forward(Rows<const T> x, NormAffine<T> affine, Span<T> workspace
 
 template <class T>
 void norm_train_backward(Rows<const T> dy, NormSaved<T> saved, Span<const T> gamma,
-                         Span<T> workspace, NormGradients<T> gradients) {
+                         Span<std::byte> scratch, NormGradients<T> gradients) {
   constexpr auto kWho = "norm_train_backward";
   const Rows<const T> x = saved.x;
   const Rows<T> dx = gradients.dx;
@@ -143,18 +151,16 @@ void norm_train_backward(Rows<const T> dy, NormSaved<T> saved, Span<const T> gam
   check_size(kWho, "gamma", gamma, x.cols);
   check_size(kWho, "dgamma", gradients.dgamma, x.cols);
   check_size(kWho, "dbeta", gradients.dbeta, x.cols);
-  const std::int64_t wanted = norm_train_workspace(x.rows, x.cols);
-  KT_CHECK(workspace.size >= wanted, "{}: workspace has {} elements, wanted {}", kWho,
-           workspace.size, wanted);
+  T* const partial = Scratch(scratch).take<T>(num_chunks(x.rows, kGrain) * x.cols).data;
 
   const auto normal = [&](std::int64_t r, std::int64_t c) {
     return (x(r, c) - saved.mean[c]) * saved.inv[c];
   };
   sum_columns(
-      x.rows, x.cols, workspace.data, [&](std::int64_t r, std::int64_t c) { return dy(r, c); },
+      x.rows, x.cols, partial, [&](std::int64_t r, std::int64_t c) { return dy(r, c); },
       gradients.dbeta, 1.0);
   sum_columns(
-      x.rows, x.cols, workspace.data,
+      x.rows, x.cols, partial,
       [&](std::int64_t r, std::int64_t c) { return dy(r, c) * normal(r, c); }, gradients.dgamma,
       1.0);
   if (dx.empty()) return;
@@ -167,17 +173,18 @@ void norm_train_backward(Rows<const T> dy, NormSaved<T> saved, Span<const T> gam
   });
 }
 
-#define KT_INSTANTIATE(T)                                                                       \
-  template void norm_scale_forward<T>(Span<const T>, Span<const T>, Span<T>, double);           \
-  template void norm_scale_backward<T>(Span<const T>, Span<const T>, Span<T>, double);          \
-  template void norm_shift_forward<T>(Span<const T>, Span<const T>, Span<const T>, Span<T>);    \
-  template void norm_shift_backward<T>(Span<const T>, Span<const T>, Span<T>);                  \
-  template void norm_train_forward<T>(Rows<const T>, NormAffine<T>, Span<T>, NormStatistics<T>, \
-                                      Rows<T>, double, double);                                 \
-  template void norm_train_backward<T>(Rows<const T>, NormSaved<T>, Span<const T>, Span<T>,     \
-                                       NormGradients<T>);
+#define KT_INSTANTIATE(T)                                                                    \
+  template void norm_scale_forward<T>(Span<const T>, Span<const T>, Span<T>, double);        \
+  template void norm_scale_backward<T>(Span<const T>, Span<const T>, Span<T>, double);       \
+  template void norm_shift_forward<T>(Span<const T>, Span<const T>, Span<const T>, Span<T>); \
+  template void norm_shift_backward<T>(Span<const T>, Span<const T>, Span<T>);               \
+  template void norm_train_forward<T>(Rows<const T>, NormAffine<T>, Span<std::byte>,         \
+                                      NormStatistics<T>, Rows<T>, double, double);           \
+  template void norm_train_backward<T>(Rows<const T>, NormSaved<T>, Span<const T>,           \
+                                       Span<std::byte>, NormGradients<T>);
 KT_INSTANTIATE(float)
 KT_INSTANTIATE(double)
 #undef KT_INSTANTIATE
 
-}  // namespace ktrain::cpu
+}  // namespace cpu
+}  // namespace ktrain

@@ -15,24 +15,17 @@
 //              dx[r,c] = gamma[c] * inv[c] * (dy[r,c] - (dbeta[c] + n[r,c] * dgamma[c]) / rows)
 // Per-channel vectors have x.cols elements. y may alias x, dx may alias dy. No rows: y and the
 // running statistics stay as they are, gradients are zero. Sums run in a fixed order that does not
-// depend on the number of threads. `workspace` holds norm_train_workspace elements. Throws Error
-// on sizes that do not fit.
+// depend on the number of threads; on CUDA they are taken in double, the variance from sums around
+// the first row. `scratch` holds norm_train_scratch_bytes. Throws Error on sizes that do not fit.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
-namespace ktrain::cpu {
-
-template <class T>
-void norm_scale_forward(Span<const T> gamma, Span<const T> var, Span<T> scale, double eps);
-template <class T>
-void norm_scale_backward(Span<const T> dscale, Span<const T> var, Span<T> dgamma, double eps);
-template <class T>
-void norm_shift_forward(Span<const T> beta, Span<const T> mean, Span<const T> scale, Span<T> shift);
-template <class T>
-void norm_shift_backward(Span<const T> dshift, Span<const T> mean, Span<T> dscale);
+namespace ktrain {
 
 // gamma and beta for forward; backward reads gamma only.
 template <class T>
@@ -45,10 +38,6 @@ template <class T>
 struct NormStatistics {
   Span<T> mean, inv, running_mean, running_var;
 };
-
-template <class T>
-void norm_train_forward(Rows<const T> x, NormAffine<T> affine, Span<T> workspace,
-                        NormStatistics<T> statistics, Rows<T> y, double eps, double momentum);
 
 // What backward reads beside dy: the forward's input and its batch statistics.
 template <class T>
@@ -63,9 +52,45 @@ struct NormGradients {
   Span<T> dgamma, dbeta;
 };
 
+// Of either device.
+[[nodiscard]] std::int64_t norm_train_scratch_bytes(std::int64_t rows, std::int64_t cols);
+
+namespace cpu {
+
+template <class T>
+void norm_scale_forward(Span<const T> gamma, Span<const T> var, Span<T> scale, double eps);
+template <class T>
+void norm_scale_backward(Span<const T> dscale, Span<const T> var, Span<T> dgamma, double eps);
+template <class T>
+void norm_shift_forward(Span<const T> beta, Span<const T> mean, Span<const T> scale, Span<T> shift);
+template <class T>
+void norm_shift_backward(Span<const T> dshift, Span<const T> mean, Span<T> dscale);
+
+template <class T>
+void norm_train_forward(Rows<const T> x, NormAffine<T> affine, Span<std::byte> scratch,
+                        NormStatistics<T> statistics, Rows<T> y, double eps, double momentum);
 template <class T>
 void norm_train_backward(Rows<const T> dy, NormSaved<T> saved, Span<const T> gamma,
-                         Span<T> workspace, NormGradients<T> gradients);
-[[nodiscard]] std::int64_t norm_train_workspace(std::int64_t rows, std::int64_t cols);
+                         Span<std::byte> scratch, NormGradients<T> gradients);
 
-}  // namespace ktrain::cpu
+}  // namespace cpu
+
+namespace cuda {
+
+void norm_scale_forward(CudaStream stream, Span<const float> gamma, Span<const float> var,
+                        Span<float> scale, double eps);
+void norm_scale_backward(CudaStream stream, Span<const float> dscale, Span<const float> var,
+                         Span<float> dgamma, double eps);
+void norm_shift_forward(CudaStream stream, Span<const float> beta, Span<const float> mean,
+                        Span<const float> scale, Span<float> shift);
+void norm_shift_backward(CudaStream stream, Span<const float> dshift, Span<const float> mean,
+                         Span<float> dscale);
+void norm_train_forward(CudaStream stream, Rows<const float> x, NormAffine<float> affine,
+                        Span<std::byte> scratch, NormStatistics<float> statistics, Rows<float> y,
+                        double eps, double momentum);
+void norm_train_backward(CudaStream stream, Rows<const float> dy, NormSaved<float> saved,
+                         Span<const float> gamma, Span<std::byte> scratch,
+                         NormGradients<float> gradients);
+
+}  // namespace cuda
+}  // namespace ktrain

@@ -7,10 +7,23 @@
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
 
-namespace ktrain::cpu {
+namespace ktrain {
 namespace {
 
 constexpr std::int64_t kGrain = 256;  // pixels
+
+}  // namespace
+
+// The CPU keeps channels + 2 sums by chunk, CUDA by band.
+std::int64_t pixel_gate_scratch_bytes(std::int64_t pixels, std::int64_t channels) {
+  Scratch scratch;
+  (void)scratch.take<double>(std::max(num_chunks(pixels, kGrain), gate_bands(pixels)) *
+                             (channels + 2));
+  return scratch.bytes();
+}
+
+namespace cpu {
+namespace {
 
 double sigmoid(double z) {
   const double e = std::exp(-std::abs(z));
@@ -59,12 +72,6 @@ void check_gate(const char* who, Rows<const T> x, const PixelGate<T>& gate, std:
 }
 
 }  // namespace
-
-std::int64_t pixel_gate_scratch_bytes(std::int64_t pixels, std::int64_t channels) {
-  Scratch scratch;
-  (void)ChunkSums(scratch, pixels, channels);
-  return scratch.bytes();
-}
 
 template <class T>
 void pixel_gate_forward(Rows<const T> x, const PixelGate<T>& gate, Rows<T> y) {
@@ -118,4 +125,5 @@ KT_INSTANTIATE(float)
 KT_INSTANTIATE(double)
 #undef KT_INSTANTIATE
 
-}  // namespace ktrain::cpu
+}  // namespace cpu
+}  // namespace ktrain

@@ -5,13 +5,17 @@
 //              dx[p,c] = dy[p,c] * (1 + s * g[p]) + v[p] * w[c]
 //              dw[c] = sum_p v[p] x[p,c],  db[0] = sum_p v[p]
 //              dstrength[0] = s * (1 - s) * sum_p u[p] g[p]
-// x, y: pixels x channels. Sums are taken in double in the order of channels and pixels, dw over
-// chunks of a fixed number of pixels. Wrong sizes throw Error. y may alias x; dx may alias dy.
+// x, y: pixels x channels. Sums are taken in double, on the CPU in the order of channels and
+// pixels, dw over chunks of a fixed number of pixels, on CUDA in an order that depends on the shape
+// alone. `scratch` holds pixel_gate_scratch_bytes. Wrong sizes throw Error. y may alias x; dx may
+// alias dy.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -29,6 +33,20 @@ struct PixelGateGradients {
   Span<T> dw, db, dstrength;
 };
 
+// CUDA's pixel_gate_backward: pixels are summed in bands of whole tiles, as many as that.
+constexpr std::int64_t kGateBands = 512;
+constexpr int kGateTile = 32;
+[[nodiscard]] constexpr std::int64_t gate_band(std::int64_t pixels) {
+  const std::int64_t tiles = (pixels + kGateTile - 1) / kGateTile;
+  return std::max<std::int64_t>(1, (tiles + kGateBands - 1) / kGateBands) * kGateTile;
+}
+[[nodiscard]] constexpr std::int64_t gate_bands(std::int64_t pixels) {
+  return (pixels + gate_band(pixels) - 1) / gate_band(pixels);
+}
+
+// Of either device.
+[[nodiscard]] std::int64_t pixel_gate_scratch_bytes(std::int64_t pixels, std::int64_t channels);
+
 namespace cpu {
 
 template <class T>
@@ -36,7 +54,16 @@ void pixel_gate_forward(Rows<const T> x, const PixelGate<T>& gate, Rows<T> y);
 template <class T>
 void pixel_gate_backward(Rows<const T> x, const PixelGate<T>& gate, Rows<const T> dy,
                          const PixelGateGradients<T>& out, Span<std::byte> scratch);
-[[nodiscard]] std::int64_t pixel_gate_scratch_bytes(std::int64_t pixels, std::int64_t channels);
 
 }  // namespace cpu
+
+namespace cuda {
+
+void pixel_gate_forward(CudaStream stream, Rows<const float> x, const PixelGate<float>& gate,
+                        Rows<float> y);
+void pixel_gate_backward(CudaStream stream, Rows<const float> x, const PixelGate<float>& gate,
+                         Rows<const float> dy, const PixelGateGradients<float>& out,
+                         Span<std::byte> scratch);
+
+}  // namespace cuda
 }  // namespace ktrain

@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "kernels/host_device.h"
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -115,4 +116,17 @@ void fill_normal(const RandomKey& key, std::uint32_t sample, Span<T> x, double m
 void random_order(const RandomKey& key, std::uint32_t sample, Span<std::int64_t> order);
 
 }  // namespace cpu
+
+// The CPU's numbers to the last bit, those of fill_normal but for the rare one that differs by a
+// unit in the last place: log, sine and cosine in double are other libraries' here.
+namespace cuda {
+
+void fill_uniform(CudaStream stream, const RandomKey& key, std::uint32_t sample, Span<float> x,
+                  double low, double high);
+void fill_normal(CudaStream stream, const RandomKey& key, std::uint32_t sample, Span<float> x,
+                 double mean, double std);
+void random_order(CudaStream stream, const RandomKey& key, std::uint32_t sample,
+                  Span<std::int64_t> order);
+
+}  // namespace cuda
 }  // namespace ktrain

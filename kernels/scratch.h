@@ -4,6 +4,7 @@
 // What the memory holds before and after a call means nothing.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -11,6 +12,17 @@
 #include "kernels/view.h"
 
 namespace ktrain {
+
+// CUDA takes sums by column over bands of rows (device/bands.cuh) and keeps each band's: as many
+// bands as give that many sums, one at least, of 64 rows or more.
+constexpr std::int64_t kBandPartials = 16384;
+constexpr std::int64_t kBandRows = 64;
+[[nodiscard]] constexpr std::int64_t most_bands(std::int64_t cols) {
+  return cols > 0 ? std::max<std::int64_t>(1, kBandPartials / cols) : 1;
+}
+[[nodiscard]] constexpr std::int64_t column_bands(std::int64_t rows, std::int64_t cols) {
+  return std::clamp<std::int64_t>((rows + kBandRows - 1) / kBandRows, 1, most_bands(cols));
+}
 
 class Scratch {
  public:

@@ -4,16 +4,27 @@
 //              H x W the coarse size; sizes need not be multiples
 //   backward:  dfine = dy; dcoarse[n,i,j,c] = sum of dy over the pixels that read (i,j)
 // y may alias fine. Batch and channels must agree; an empty coarse map under a fine one that is not
-// throws Error. Empty y is a no-op (dcoarse zero).
+// throws Error. Empty y is a no-op (dcoarse zero). On CUDA sides are at most 65535.
 #pragma once
 
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
-namespace ktrain::cpu {
+namespace ktrain {
+namespace cpu {
 
 template <class T>
 void upsample_add_forward(Nhwc<const T> coarse, Nhwc<const T> fine, Nhwc<T> y);
 template <class T>
 void upsample_add_backward(Nhwc<const T> dy, Nhwc<T> dcoarse);
 
-}  // namespace ktrain::cpu
+}  // namespace cpu
+
+namespace cuda {
+
+void upsample_add_forward(CudaStream stream, Nhwc<const float> coarse, Nhwc<const float> fine,
+                          Nhwc<float> y);
+void upsample_add_backward(CudaStream stream, Nhwc<const float> dy, Nhwc<float> dcoarse);
+
+}  // namespace cuda
+}  // namespace ktrain

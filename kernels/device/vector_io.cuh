@@ -1,4 +1,4 @@
-// Four floats at a time: one 16-byte access where the address allows, four of 4 bytes where not.
+// Four floats, or four bytes, at a time: one access where the address allows, four where not.
 // The caller finds out once, for all its pointers, so that the order of what it computes does not
 // depend on an address.
 #pragma once
@@ -13,6 +13,10 @@ inline bool aligned_for_quads(const float* p) {
   return reinterpret_cast<std::uintptr_t>(p) % sizeof(float4) == 0;
 }
 
+inline bool aligned_for_quads(const std::uint8_t* p) {
+  return reinterpret_cast<std::uintptr_t>(p) % sizeof(uchar4) == 0;
+}
+
 // The quad p[0..3]; elements past `count` are 0 and not read.
 __device__ __forceinline__ float4 load_quad(const float* p, bool aligned, std::int64_t count = 4) {
   if (aligned && count >= 4) return *reinterpret_cast<const float4*>(p);
@@ -25,6 +29,25 @@ __device__ __forceinline__ void store_quad(float* p, float4 value, bool aligned,
                                            std::int64_t count = 4) {
   if (aligned && count >= 4) {
     *reinterpret_cast<float4*>(p) = value;
+    return;
+  }
+  if (count > 0) p[0] = value.x;
+  if (count > 1) p[1] = value.y;
+  if (count > 2) p[2] = value.z;
+  if (count > 3) p[3] = value.w;
+}
+
+__device__ __forceinline__ uchar4 load_quad(const std::uint8_t* p, bool aligned,
+                                            std::int64_t count = 4) {
+  if (aligned && count >= 4) return *reinterpret_cast<const uchar4*>(p);
+  return make_uchar4(count > 0 ? p[0] : std::uint8_t{0}, count > 1 ? p[1] : std::uint8_t{0},
+                     count > 2 ? p[2] : std::uint8_t{0}, count > 3 ? p[3] : std::uint8_t{0});
+}
+
+__device__ __forceinline__ void store_quad(std::uint8_t* p, uchar4 value, bool aligned,
+                                           std::int64_t count = 4) {
+  if (aligned && count >= 4) {
+    *reinterpret_cast<uchar4*>(p) = value;
     return;
   }
   if (count > 0) p[0] = value.x;

@@ -8,9 +8,8 @@ Tensor gate(const Tensor& z, const Tensor& a, const Tensor& b) {
   KT_CHECK(z.shape() == a.shape() && z.shape() == b.shape(), "gate: z is {}, a is {}, b is {}",
            z.shape().text(), a.shape().text(), b.shape().text());
   Tensor y = Tensor::empty_like(z);
-  run_on_cpu(z.queue(), "gate_forward", [&] {
-    cpu::gate_forward(z.span<float>(), a.span<float>(), b.span<float>(), y.mutable_span<float>());
-  });
+  KT_RUN(z.queue(), gate_forward, z.span<float>(), a.span<float>(), b.span<float>(),
+         y.mutable_span<float>());
   return record("gate", {z, a, b}, y,
                 [z = z.detached(), a = a.detached(), b = b.detached()](const Tensor& dy,
                                                                        const Wanted& wanted) {
@@ -21,10 +20,8 @@ Tensor gate(const Tensor& z, const Tensor& a, const Tensor& b) {
                     d[i] = Tensor::empty_like(dy);
                     out[i] = d[i].mutable_span<float>();
                   }
-                  run_on_cpu(dy.queue(), "gate_backward", [&] {
-                    cpu::gate_backward(z.span<float>(), a.span<float>(), b.span<float>(),
-                                       dy.span<float>(), out[0], out[1], out[2]);
-                  });
+                  KT_RUN(dy.queue(), gate_backward, z.span<float>(), a.span<float>(),
+                         b.span<float>(), dy.span<float>(), out[0], out[1], out[2]);
                   return d;
                 });
 }

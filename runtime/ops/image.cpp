@@ -5,10 +5,8 @@ namespace ktrain {
 
 Tensor image_normalize(const Tensor& x, const Tensor& sizes, const ImageStatistics& statistics) {
   Tensor y = Tensor::empty(x.context(), x.shape());
-  run_on_cpu(x.queue(), "image_normalize", [&] {
-    cpu::image_normalize(x.nhwc<std::uint8_t>(), sizes.rows<std::int32_t>(),
-                         y.mutable_nhwc<float>(), statistics);
-  });
+  KT_RUN(x.queue(), image_normalize, x.nhwc<std::uint8_t>(), sizes.rows<std::int32_t>(),
+         y.mutable_nhwc<float>(), statistics);
   return y;
 }
 

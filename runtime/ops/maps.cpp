@@ -10,39 +10,30 @@ Tensor max_pool(const Tensor& x, const PoolOptions& options) {
                                          pool_out_size(x.size(2), options), x.size(3)});
   const bool keep = options.taps > 1 && recording({x});
   Tensor taken = keep ? Tensor::empty(x.context(), y.shape(), DType::kU8) : Tensor();
-  run_on_cpu(x.queue(), "max_pool_forward", [&] {
-    cpu::max_pool_forward<float>(x.nhwc<float>(), y.mutable_nhwc<float>(),
-                                 keep ? taken.mutable_nhwc<std::uint8_t>() : Nhwc<std::uint8_t>{},
-                                 options);
-  });
+  const Nhwc<std::uint8_t> taps = keep ? taken.mutable_nhwc<std::uint8_t>() : Nhwc<std::uint8_t>{};
+  KT_RUN(x.queue(), max_pool_forward, x.nhwc<float>(), y.mutable_nhwc<float>(), taps, options);
   return record("max_pool", {x}, y,
                 [taken, options, shape = x.shape()](const Tensor& dy, const Wanted&) {
                   Tensor dx = Tensor::empty(dy.context(), shape);
-                  run_on_cpu(dy.queue(), "max_pool_backward", [&] {
-                    cpu::max_pool_backward<float>(
-                        dy.nhwc<float>(),
-                        taken.defined() ? taken.nhwc<std::uint8_t>() : Nhwc<const std::uint8_t>{},
-                        dx.mutable_nhwc<float>(), options);
-                  });
+                  const Nhwc<const std::uint8_t> windows =
+                      taken.defined() ? taken.nhwc<std::uint8_t>() : Nhwc<const std::uint8_t>{};
+                  KT_RUN(dy.queue(), max_pool_backward, dy.nhwc<float>(), windows,
+                         dx.mutable_nhwc<float>(), options);
                   return std::vector{dx};
                 });
 }
 
 Tensor upsample_add(const Tensor& coarse, const Tensor& fine) {
   Tensor y = Tensor::empty_like(fine);
-  run_on_cpu(fine.queue(), "upsample_add_forward", [&] {
-    cpu::upsample_add_forward<float>(coarse.nhwc<float>(), fine.nhwc<float>(),
-                                     y.mutable_nhwc<float>());
-  });
+  KT_RUN(fine.queue(), upsample_add_forward, coarse.nhwc<float>(), fine.nhwc<float>(),
+         y.mutable_nhwc<float>());
   return record("upsample_add", {coarse, fine}, y,
                 [shape = coarse.shape()](const Tensor& dy, const Wanted& wanted) {
                   std::vector<Tensor> results = {Tensor(), dy};
                   if (!wanted[0]) return results;
                   results[0] = Tensor::empty(dy.context(), shape);
-                  run_on_cpu(dy.queue(), "upsample_add_backward", [&] {
-                    cpu::upsample_add_backward<float>(dy.nhwc<float>(),
-                                                      results[0].mutable_nhwc<float>());
-                  });
+                  KT_RUN(dy.queue(), upsample_add_backward, dy.nhwc<float>(),
+                         results[0].mutable_nhwc<float>());
                   return results;
                 });
 }
@@ -51,9 +42,8 @@ Tensor concat(const Tensor& a, const Tensor& b) {
   KT_CHECK(a.shape().rank() == 4 && b.shape().rank() == 4, "concat: a is {}, b is {}",
            a.shape().text(), b.shape().text());
   Tensor y = Tensor::empty(a.context(), {a.size(0), a.size(1), a.size(2), a.size(3) + b.size(3)});
-  run_on_cpu(a.queue(), "concat_channels_forward", [&] {
-    cpu::concat_channels_forward<float>(a.nhwc<float>(), b.nhwc<float>(), y.mutable_nhwc<float>());
-  });
+  KT_RUN(a.queue(), concat_channels_forward, a.nhwc<float>(), b.nhwc<float>(),
+         y.mutable_nhwc<float>());
   return record("concat", {a, b}, y,
                 [a_shape = a.shape(), b_shape = b.shape()](const Tensor& dy, const Wanted& wanted) {
                   std::vector<Tensor> results(2);
@@ -62,10 +52,8 @@ Tensor concat(const Tensor& a, const Tensor& b) {
                   const auto view = [](Tensor& t) {
                     return t.defined() ? t.mutable_nhwc<float>() : Nhwc<float>{};
                   };
-                  run_on_cpu(dy.queue(), "concat_channels_backward", [&] {
-                    cpu::concat_channels_backward<float>(dy.nhwc<float>(), view(results[0]),
-                                                         view(results[1]), a_shape[3]);
-                  });
+                  KT_RUN(dy.queue(), concat_channels_backward, dy.nhwc<float>(), view(results[0]),
+                         view(results[1]), a_shape[3]);
                   return results;
                 });
 }

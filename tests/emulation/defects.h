@@ -36,6 +36,7 @@ std::vector<Defect> order_defects();   // barriers, warps, atomics, blocks
 std::vector<Defect> memory_defects();  // bounds, initial values, host memory
 std::vector<Defect> launch_defects();  // launches, arithmetic, calls
 std::vector<Defect> stripped_ops();    // the project's own kernels without their barriers
+std::vector<Defect> stripped_maps();   // more of them: on maps, images and random numbers
 // The repaired kernels: nothing may be noticed and the result must be right.
 std::vector<Defect> clean_kernels();
 

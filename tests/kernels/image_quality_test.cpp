@@ -23,8 +23,9 @@ double quality(const Grey& grey, std::int32_t height = kSide, std::int32_t width
       image.insert(image.end(), 3, static_cast<std::uint8_t>(std::clamp(grey(h, w), 0.0, 255.0)));
   const std::vector<std::int32_t> sizes = {height, width};
   std::vector<double> q = {NAN};
+  std::vector<std::byte> scratch(static_cast<std::size_t>(image_quality_scratch_bytes(1, kSide)));
   cpu::image_quality<double>({image.data(), 1, kSide, kSide, 3}, test::rows(sizes, 2),
-                             test::span(q));
+                             test::span(q), test::span(scratch));
   return q[0];
 }
 
@@ -65,9 +66,9 @@ TEST(ImageQuality, WrongShapesAreErrors) {
   const std::vector<std::uint8_t> image(3, 0);
   const std::vector<std::int32_t> sizes = {1, 1};
   std::vector<float> q(2);
-  EXPECT_THROW(
-      cpu::image_quality<float>({image.data(), 1, 1, 1, 3}, test::rows(sizes, 2), test::span(q)),
-      Error);
+  EXPECT_THROW(cpu::image_quality<float>({image.data(), 1, 1, 1, 3}, test::rows(sizes, 2),
+                                         test::span(q), {}),
+               Error);
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ template <class T>
 std::vector<T> means(const std::vector<T>& x, std::int64_t n, std::int64_t h, std::int64_t w,
                      std::int64_t c) {
   std::vector<T> y(static_cast<std::size_t>(n * c), T(NAN));
-  Vec scratch(static_cast<std::size_t>(cpu::mean_pixels_scratch(n, c)), NAN);
+  Vec scratch(static_cast<std::size_t>(mean_pixels_scratch(n, c)), NAN);
   cpu::mean_pixels_forward<T>({x.data(), n, h, w, c}, {y.data(), n, c},
                               {scratch.data(), std::ssize(scratch)});
   return y;

@@ -77,9 +77,9 @@ Trained<T> train(const std::vector<T>& x, const std::vector<T>& gamma, const std
   const auto cols = static_cast<std::int64_t>(channels);
   Trained<T> out{std::vector<T>(x.size()), std::vector<T>(channels), std::vector<T>(channels),
                  std::vector<T>(channels, T{0}), std::vector<T>(channels, T{1})};
-  std::vector<T> workspace(static_cast<std::size_t>(cpu::norm_train_workspace(rows, cols)));
+  std::vector<std::byte> scratch(static_cast<std::size_t>(norm_train_scratch_bytes(rows, cols)));
   cpu::norm_train_forward<T>(
-      {x.data(), rows, cols}, {span(gamma), span(beta)}, span(workspace),
+      {x.data(), rows, cols}, {span(gamma), span(beta)}, span(scratch),
       {span(out.mean), span(out.inv), span(out.running_mean), span(out.running_var)},
       {out.y.data(), rows, cols}, kEps, 0.1);
   return out;
@@ -120,10 +120,10 @@ std::vector<std::vector<T>> train_backward(const std::vector<T>& x, const std::v
   const auto saved = train<T>(x, gamma, beta, rows);
   const auto cols = static_cast<std::int64_t>(gamma.size());
   std::vector<T> dx(x.size()), dgamma(gamma.size()), dbeta(gamma.size());
-  std::vector<T> workspace(static_cast<std::size_t>(cpu::norm_train_workspace(rows, cols)));
+  std::vector<std::byte> scratch(static_cast<std::size_t>(norm_train_scratch_bytes(rows, cols)));
   cpu::norm_train_backward<T>(
       {dy.data(), rows, cols}, {{x.data(), rows, cols}, span(saved.mean), span(saved.inv)},
-      span(gamma), span(workspace), {{dx.data(), rows, cols}, span(dgamma), span(dbeta)});
+      span(gamma), span(scratch), {{dx.data(), rows, cols}, span(dgamma), span(dbeta)});
   return {dx, dgamma, dbeta};
 }
 
@@ -196,7 +196,7 @@ TEST(Norm, WrongSizesSayWhatWasWanted) {
                                                 {span(two), span(two), span(two), span(two)},
                                                 {x.data(), 3, 2}, kEps, 0.1);
               }),
-              HasSubstr("workspace has 0 elements, wanted 2"));
+              HasSubstr("scratch has 0 bytes, 64 or more wanted"));
 }
 
 }  // namespace

@@ -42,8 +42,7 @@ Gradients<T> backward(const std::vector<T>& x, const std::vector<T>& w, const st
   const std::int64_t cols = std::ssize(w), rows = std::ssize(x) / cols;
   Gradients<T> d{
       std::vector<T>(x.size(), T(NAN)), std::vector<T>(w.size(), T(NAN)), {T(NAN)}, {T(NAN)}};
-  std::vector<std::byte> scratch(
-      static_cast<std::size_t>(cpu::pixel_gate_scratch_bytes(rows, cols)));
+  std::vector<std::byte> scratch(static_cast<std::size_t>(pixel_gate_scratch_bytes(rows, cols)));
   cpu::pixel_gate_backward<T>(
       {x.data(), rows, cols}, gate_of(w, b, s), {dy.data(), rows, cols},
       {{d.dx.data(), rows, cols}, {d.dw.data(), cols}, {d.db.data(), 1}, {d.ds.data(), 1}},

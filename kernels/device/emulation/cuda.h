@@ -115,6 +115,10 @@ KT_UNWATCHED T atomicAdd(T* address, std::type_identity_t<T> value,
 
 inline int min(int a, int b) { return b < a ? b : a; }
 inline int max(int a, int b) { return a < b ? b : a; }
+inline void sincospi(double x, double* sine, double* cosine) {
+  *sine = sin(3.14159265358979323846 * x);
+  *cosine = cos(3.14159265358979323846 * x);
+}
 inline int __popc(unsigned x) { return std::popcount(x); }
 inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }
 inline float __uint_as_float(unsigned x) { return std::bit_cast<float>(x); }

@@ -17,6 +17,13 @@ struct alignas(16) float4 {
 };
 inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
+struct alignas(4) uchar4 {
+  unsigned char x, y, z, w;
+};
+inline uchar4 make_uchar4(unsigned char x, unsigned char y, unsigned char z, unsigned char w) {
+  return {x, y, z, w};
+}
+
 namespace ktrain::emulation {
 
 // A line of a kernel. As a default argument, Site::here() is the caller's line.
