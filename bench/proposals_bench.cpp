@@ -76,8 +76,8 @@ void assign_and_sample(benchmark::State& state) {
   std::vector<std::int32_t> match(kImages * kAnchors), labels(match.size()), chosen(kImages * 2);
   std::vector<float> overlap(match.size());
   std::vector<std::byte> scratch(
-      static_cast<std::size_t>(cpu::assign_scratch_bytes<float>(kImages, kAnchors, targets) +
-                               cpu::sample_scratch_bytes(kImages, kRpnSample)));
+      static_cast<std::size_t>(assign_scratch_bytes<float>(kImages, kAnchors, targets) +
+                               sample_scratch_bytes(kImages, kRpnSample)));
   const Span<std::byte> memory{scratch.data(), static_cast<std::int64_t>(scratch.size())};
   for (auto _ : state) {
     cpu::assign(input, {match.data(), kImages, kAnchors}, {overlap.data(), kImages, kAnchors},

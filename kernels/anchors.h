@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -45,4 +46,18 @@ void anchor_validity(Span<const PyramidLevel> levels, Rows<const std::int32_t> s
                      Rows<std::uint8_t> valid, std::int64_t multiple);
 
 }  // namespace cpu
+
+// Levels of a pyramid that CUDA kernels take.
+inline constexpr int kMaxCudaLevels = 8;
+
+namespace cuda {
+
+// `levels` lie on the host, sizes on the device.
+void make_anchors(CudaStream stream, Span<const PyramidLevel> levels, const AnchorShapes& shapes,
+                  Rows<float> anchors);
+void anchor_validity(CudaStream stream, Span<const PyramidLevel> levels,
+                     Rows<const std::int32_t> sizes, Rows<std::uint8_t> valid,
+                     std::int64_t multiple);
+
+}  // namespace cuda
 }  // namespace ktrain

@@ -13,7 +13,7 @@
 namespace ktrain::cpu {
 namespace {
 
-constexpr std::int64_t kTile = 512;
+constexpr std::int64_t kTile = kAssignTile;
 
 template <class T>
 struct Tile {
@@ -21,16 +21,6 @@ struct Tile {
   T best[kTile];  // -1 from the start for a candidate that takes no part
   T open[kTile];  // 1, or 0 for such a candidate
   std::int32_t which[kTile];
-};
-
-template <class T>
-struct Pieces {
-  Span<T> tile_best;    // images x tiles x targets
-  Span<T> target_best;  // images x targets
-
-  Pieces(Scratch& scratch, std::int64_t images, std::int64_t candidates, std::int64_t targets)
-      : tile_best(scratch.take<T>(images * num_chunks(candidates, kTile) * targets)),
-        target_best(scratch.take<T>(images * targets)) {}
 };
 
 // Image n of the input.
@@ -144,21 +134,13 @@ void check(const AssignInput<T>& in, Rows<std::int32_t> match, Rows<T> overlap) 
 }  // namespace
 
 template <class T>
-std::int64_t assign_scratch_bytes(std::int64_t images, std::int64_t candidates,
-                                  std::int64_t targets) {
-  Scratch scratch;
-  (void)Pieces<T>(scratch, images, candidates, targets);
-  return scratch.bytes();
-}
-
-template <class T>
 void assign(const AssignInput<T>& input, Rows<std::int32_t> match, Rows<T> overlap,
             Span<std::byte> scratch, const AssignRule& rule) {
   check(input, match, overlap);
   if (match.empty()) return;
   const std::int64_t tiles = num_chunks(match.cols, kTile), capacity = input.targets.capacity;
   Scratch carver(scratch);
-  const Pieces<T> pieces(carver, match.rows, match.cols, capacity);
+  const AssignPieces<T> pieces(carver, match.rows, match.cols, capacity);
   const auto each_tile = [&](auto&& body) {
     parallel_for(match.rows * tiles, 8, [&](std::int64_t index) {
       const std::int64_t n = index / tiles, begin = index % tiles * kTile;
@@ -191,8 +173,6 @@ void assign(const AssignInput<T>& input, Rows<std::int32_t> match, Rows<T> overl
   });
 }
 
-template std::int64_t assign_scratch_bytes<float>(std::int64_t, std::int64_t, std::int64_t);
-template std::int64_t assign_scratch_bytes<double>(std::int64_t, std::int64_t, std::int64_t);
 template void assign(const AssignInput<float>&, Rows<std::int32_t>, Rows<float>, Span<std::byte>,
                      const AssignRule&);
 template void assign(const AssignInput<double>&, Rows<std::int32_t>, Rows<double>, Span<std::byte>,

@@ -14,6 +14,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/queue.h"
+#include "kernels/scratch.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -40,6 +42,28 @@ struct AssignInput {
   BoxList<const T> ignored;        // one list per image, or capacity 0
 };
 
+// What both devices keep in scratch. Candidates meet the targets in tiles.
+inline constexpr std::int64_t kAssignTile = 512;
+
+template <class T>
+struct AssignPieces {
+  Span<T> tile_best;    // images x tiles x targets: the largest o(c, t) of a tile
+  Span<T> target_best;  // images x targets: of all candidates
+
+  AssignPieces(Scratch& scratch, std::int64_t images, std::int64_t candidates, std::int64_t targets)
+      : tile_best(
+            scratch.take<T>(images * ((candidates + kAssignTile - 1) / kAssignTile) * targets)),
+        target_best(scratch.take<T>(images * targets)) {}
+};
+
+template <class T>
+[[nodiscard]] std::int64_t assign_scratch_bytes(std::int64_t images, std::int64_t candidates,
+                                                std::int64_t targets) {
+  Scratch scratch;
+  (void)AssignPieces<T>(scratch, images, candidates, targets);
+  return scratch.bytes();
+}
+
 namespace cpu {
 
 // match: images x boxes.capacity, a target's index or one of the constants. overlap: the same
@@ -49,9 +73,12 @@ template <class T>
 void assign(const AssignInput<T>& input, Rows<std::int32_t> match, Rows<T> overlap,
             Span<std::byte> scratch, const AssignRule& rule);
 
-template <class T>
-[[nodiscard]] std::int64_t assign_scratch_bytes(std::int64_t images, std::int64_t candidates,
-                                                std::int64_t targets);
-
 }  // namespace cpu
+
+namespace cuda {
+
+void assign(CudaStream stream, const AssignInput<float>& input, Rows<std::int32_t> match,
+            Rows<float> overlap, Span<std::byte> scratch, const AssignRule& rule);
+
+}  // namespace cuda
 }  // namespace ktrain

@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "kernels/host_device.h"
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -80,4 +81,13 @@ void decode_boxes(Rows<const T> references, Rows<const T> deltas, Rows<T> boxes,
                   const BoxCoding& coding);
 
 }  // namespace cpu
+
+namespace cuda {
+
+void encode_boxes(CudaStream stream, Rows<const float> references, Rows<const float> boxes,
+                  Rows<float> deltas, const BoxCoding& coding);
+void decode_boxes(CudaStream stream, Rows<const float> references, Rows<const float> deltas,
+                  Rows<float> boxes, const BoxCoding& coding);
+
+}  // namespace cuda
 }  // namespace ktrain

@@ -5,8 +5,18 @@
 
 #include "kernels/check.h"
 #include "kernels/cpu/best_lists.h"
+#include "kernels/device/list_pieces.h"
 
-namespace ktrain::cpu {
+namespace ktrain {
+
+std::int64_t cuda::detect_scratch_bytes(std::int64_t images, std::int64_t classes,
+                                        std::int64_t rois, const DetectionRule& rule) {
+  Scratch scratch;
+  (void)ListPieces(scratch, {images, classes, rois, rule.per_image});
+  return scratch.bytes();
+}
+
+namespace cpu {
 namespace {
 
 template <class T>
@@ -103,4 +113,5 @@ template void detect(const RoiHeadOutput<float>&, const Detections<float>&, Span
 template void detect(const RoiHeadOutput<double>&, const Detections<double>&, Span<std::byte>,
                      const DetectionRule&);
 
-}  // namespace ktrain::cpu
+}  // namespace cpu
+}  // namespace ktrain

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "kernels/box_codec.h"
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -51,4 +52,15 @@ template <class T>
                                                 std::int64_t rois, const DetectionRule& rule);
 
 }  // namespace cpu
+
+namespace cuda {
+
+void detect(CudaStream stream, const RoiHeadOutput<float>& output,
+            const Detections<float>& detections, Span<std::byte> scratch,
+            const DetectionRule& rule);
+
+[[nodiscard]] std::int64_t detect_scratch_bytes(std::int64_t images, std::int64_t classes,
+                                                std::int64_t rois, const DetectionRule& rule);
+
+}  // namespace cuda
 }  // namespace ktrain

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/host_device.h"
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -53,4 +54,13 @@ template <class T>
 void overlap_pairs(Rows<const T> a, Rows<const T> b, Span<T> out, Overlap kind);
 
 }  // namespace cpu
+
+namespace cuda {
+
+void overlap_matrix(CudaStream stream, Rows<const float> a, Rows<const float> b, Rows<float> out,
+                    Overlap kind);
+void overlap_pairs(CudaStream stream, Rows<const float> a, Rows<const float> b, Span<float> out,
+                   Overlap kind);
+
+}  // namespace cuda
 }  // namespace ktrain

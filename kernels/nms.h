@@ -8,9 +8,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
-namespace ktrain::cpu {
+namespace ktrain {
+namespace cpu {
 
 // boxes: one list per batch entry; a null boxes.counts means that all are real. scores: batch x
 // capacity. kept: batch x the most to keep, indices into the list, best first, then -1.
@@ -22,4 +24,28 @@ void nms(BoxList<const T> boxes, Rows<const T> scores, Rows<std::int32_t> kept,
 template <class T>
 [[nodiscard]] std::int64_t nms_scratch_bytes(std::int64_t batch, std::int64_t capacity);
 
-}  // namespace ktrain::cpu
+}  // namespace cpu
+
+namespace cuda {
+
+// Lists have 64 * kNmsMaxWords boxes at most.
+inline constexpr int kNmsMaxWords = 1024;
+
+void nms(CudaStream stream, BoxList<const float> boxes, Rows<const float> scores,
+         Rows<std::int32_t> kept, Span<std::int32_t> kept_counts, Span<std::byte> scratch,
+         float iou_threshold);
+
+[[nodiscard]] std::int64_t nms_scratch_bytes(std::int64_t batch, std::int64_t capacity);
+
+// The same for lists that are sorted by score already, best first.
+void nms_sorted(CudaStream stream, BoxList<const float> boxes, Rows<std::int32_t> kept,
+                Span<std::int32_t> kept_counts, Span<std::byte> scratch, float iou_threshold);
+
+// A bit for each pair of boxes of a list.
+[[nodiscard]] constexpr std::int64_t nms_sorted_scratch_bytes(std::int64_t batch,
+                                                              std::int64_t capacity) {
+  return (batch * capacity * ((capacity + 63) / 64) * 8 + 63) / 64 * 64;
+}
+
+}  // namespace cuda
+}  // namespace ktrain

@@ -7,8 +7,18 @@
 #include "kernels/box_codec.h"
 #include "kernels/check.h"
 #include "kernels/cpu/best_lists.h"
+#include "kernels/device/list_pieces.h"
 
-namespace ktrain::cpu {
+namespace ktrain {
+
+std::int64_t cuda::propose_scratch_bytes(std::int64_t images, std::int64_t levels,
+                                         const ProposalRule& rule) {
+  Scratch scratch;
+  (void)ListPieces(scratch, {images, levels, rule.per_level, rule.per_image});
+  return scratch.bytes();
+}
+
+namespace cpu {
 namespace {
 
 template <class T>
@@ -105,6 +115,17 @@ void propose(const RpnOutput<T>& output, const ScoredBoxes<T>& proposals, Span<s
       });
 }
 
+void image_of_rows(Span<const std::int32_t> counts, Span<std::int32_t> image) {
+  if (image.empty()) return;
+  KT_CHECK(counts.size > 0 && image.size % counts.size == 0, "image_of_rows: {} rows of {} images",
+           image.size, counts.size);
+  const std::int64_t capacity = image.size / counts.size;
+  for (std::int64_t i = 0; i < image.size; ++i) {
+    const std::int64_t n = i / capacity;
+    image[i] = i % capacity < counts[n] ? static_cast<std::int32_t>(n) : -1;
+  }
+}
+
 template std::int64_t propose_scratch_bytes<float>(std::int64_t, std::int64_t, const ProposalRule&);
 template std::int64_t propose_scratch_bytes<double>(std::int64_t, std::int64_t,
                                                     const ProposalRule&);
@@ -113,4 +134,5 @@ template void propose(const RpnOutput<float>&, const ScoredBoxes<float>&, Span<s
 template void propose(const RpnOutput<double>&, const ScoredBoxes<double>&, Span<std::byte>,
                       const ProposalRule&);
 
-}  // namespace ktrain::cpu
+}  // namespace cpu
+}  // namespace ktrain

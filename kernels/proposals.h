@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "kernels/anchors.h"
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -52,5 +53,22 @@ template <class T>
 [[nodiscard]] std::int64_t propose_scratch_bytes(std::int64_t images, std::int64_t levels,
                                                  const ProposalRule& rule);
 
+// The image of each row of the lists: image[n * capacity + i] = i < counts[n] ? n : -1. Throws
+// Error when image.size is no multiple of counts.size.
+void image_of_rows(Span<const std::int32_t> counts, Span<std::int32_t> image);
+
 }  // namespace cpu
+
+namespace cuda {
+
+// output.levels lie on the host, kMaxCudaLevels at most.
+void propose(CudaStream stream, const RpnOutput<float>& output, const ScoredBoxes<float>& proposals,
+             Span<std::byte> scratch, const ProposalRule& rule);
+
+[[nodiscard]] std::int64_t propose_scratch_bytes(std::int64_t images, std::int64_t levels,
+                                                 const ProposalRule& rule);
+
+void image_of_rows(CudaStream stream, Span<const std::int32_t> counts, Span<std::int32_t> image);
+
+}  // namespace cuda
 }  // namespace ktrain

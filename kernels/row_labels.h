@@ -5,12 +5,22 @@
 
 #include <cstdint>
 
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
-namespace ktrain::cpu {
+namespace ktrain {
+namespace cpu {
 
 template <class T>
 void row_labels(Span<const std::int32_t> rows, Span<std::int32_t> labels, Span<T> count,
                 std::int32_t label);
 
-}  // namespace ktrain::cpu
+}  // namespace cpu
+
+namespace cuda {
+
+void row_labels(CudaStream stream, Span<const std::int32_t> rows, Span<std::int32_t> labels,
+                Span<float> count, std::int32_t label);
+
+}  // namespace cuda
+}  // namespace ktrain

@@ -8,7 +8,15 @@
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
 
-namespace ktrain::cpu {
+namespace ktrain {
+
+std::int64_t sample_scratch_bytes(std::int64_t images, const SampleRule& rule) {
+  Scratch scratch;
+  (void)SamplePieces(scratch, images, rule);
+  return scratch.bytes();
+}
+
+namespace cpu {
 namespace {
 
 // Candidates whose keys are made together, in vector registers.
@@ -145,12 +153,6 @@ void check_rois(const RoiCandidates<T>& candidates, const SampleDraw& draw,
 
 }  // namespace
 
-std::int64_t sample_scratch_bytes(std::int64_t images, const SampleRule& rule) {
-  Scratch scratch;
-  (void)scratch.take<std::uint64_t>(images * rule.size);
-  return scratch.bytes();
-}
-
 void sample_anchors(Rows<const std::int32_t> match, const SampleDraw& draw,
                     Rows<std::int32_t> labels, Rows<std::int32_t> counts, Span<std::byte> scratch,
                     const SampleRule& rule) {
@@ -159,7 +161,7 @@ void sample_anchors(Rows<const std::int32_t> match, const SampleDraw& draw,
   check_counts("sample_anchors", counts, match.rows);
   check_draw("sample_anchors", draw, match.rows, match.cols);
   Scratch carver(scratch);
-  const auto heaps = carver.take<std::uint64_t>(match.rows * rule.size);
+  const auto heaps = SamplePieces(carver, match.rows, rule).chosen;
   parallel_for(match.rows, 1, [&](std::int64_t n) {
     const std::int32_t* const matched = match.data + n * match.cols;
     std::uint64_t* const chosen = heaps.data + n * rule.size;
@@ -181,7 +183,7 @@ void sample_rois(const RoiCandidates<T>& candidates, const SampleDraw& draw,
   check_rois(candidates, draw, samples, rule);
   const BoxList<const T> targets = candidates.targets, proposals = candidates.proposals;
   Scratch carver(scratch);
-  const auto heaps = carver.take<std::uint64_t>(proposals.batch * rule.size);
+  const auto heaps = SamplePieces(carver, proposals.batch, rule).chosen;
   parallel_for(proposals.batch, 1, [&](std::int64_t n) {
     const std::int64_t num_targets = targets.capacity > 0 ? targets.counts[n] : 0;
     const std::int32_t* const match = candidates.match.data + n * candidates.match.cols;
@@ -238,4 +240,5 @@ template void rpn_average_factor(Rows<const std::int32_t>, Span<double>);
 template void roi_average_factor(Rows<const std::int32_t>, Span<float>);
 template void roi_average_factor(Rows<const std::int32_t>, Span<double>);
 
-}  // namespace ktrain::cpu
+}  // namespace cpu
+}  // namespace ktrain

@@ -11,7 +11,9 @@
 #include <cstdint>
 
 #include "kernels/assign.h"
+#include "kernels/queue.h"
 #include "kernels/random.h"
+#include "kernels/scratch.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -52,6 +54,19 @@ struct RoiSamples {
   Rows<std::int32_t> counts;   // images x (positives, negatives)
 };
 
+// What lies in scratch: on the CPU the chosen candidates, on CUDA by image the two limits of
+// positives and negatives.
+struct SamplePieces {
+  Span<std::uint64_t> chosen;  // images x rule.size
+  Span<std::uint64_t> limits;  // images x 2
+
+  SamplePieces(Scratch& scratch, std::int64_t images, const SampleRule& rule)
+      : chosen(scratch.take<std::uint64_t>(images * rule.size)),
+        limits(scratch.take<std::uint64_t>(images * 2)) {}
+};
+
+[[nodiscard]] std::int64_t sample_scratch_bytes(std::int64_t images, const SampleRule& rule);
+
 namespace cpu {
 
 // labels: images x anchors; 1 chosen positive, 0 chosen negative, -1 not chosen. counts: images x
@@ -67,8 +82,6 @@ void sample_rois(const RoiCandidates<T>& candidates, const SampleDraw& draw,
                  const RoiSamples<T>& samples, Span<std::byte> scratch, const SampleRule& rule,
                  std::int32_t num_classes);
 
-[[nodiscard]] std::int64_t sample_scratch_bytes(std::int64_t images, const SampleRule& rule);
-
 // What mmdetection divides losses by. Of the region proposal network: the sum over images of
 // max(positives, 1) + max(negatives, 1). Of the RoI head: all that were chosen, at least 1.
 template <class T>
@@ -77,4 +90,17 @@ template <class T>
 void roi_average_factor(Rows<const std::int32_t> counts, Span<T> factor);
 
 }  // namespace cpu
+
+namespace cuda {
+
+void sample_anchors(CudaStream stream, Rows<const std::int32_t> match, const SampleDraw& draw,
+                    Rows<std::int32_t> labels, Rows<std::int32_t> counts, Span<std::byte> scratch,
+                    const SampleRule& rule);
+void sample_rois(CudaStream stream, const RoiCandidates<float>& candidates, const SampleDraw& draw,
+                 const RoiSamples<float>& samples, Span<std::byte> scratch, const SampleRule& rule,
+                 std::int32_t num_classes);
+void rpn_average_factor(CudaStream stream, Rows<const std::int32_t> counts, Span<float> factor);
+void roi_average_factor(CudaStream stream, Rows<const std::int32_t> counts, Span<float> factor);
+
+}  // namespace cuda
 }  // namespace ktrain

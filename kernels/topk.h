@@ -2,10 +2,12 @@
 // the answer is one. A NaN counts as minus infinity.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 
 #include "kernels/host_device.h"
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -31,4 +33,14 @@ template <class T>
 void topk_row(Span<const T> scores, Span<std::int32_t> indices);
 
 }  // namespace cpu
+
+namespace cuda {
+
+// Only for k above 4096 are there any bytes of scratch.
+void topk(CudaStream stream, Rows<const float> scores, Rows<std::int32_t> indices,
+          Span<std::byte> scratch);
+
+[[nodiscard]] std::int64_t topk_scratch_bytes(std::int64_t rows, std::int64_t k);
+
+}  // namespace cuda
 }  // namespace ktrain

@@ -27,6 +27,12 @@ namespace ktrain {
   return {draw.key, optional_rows(draw.counters), optional_rows(draw.order)};
 }
 
+// What is wanted where `like` lies.
+[[nodiscard]] inline std::int64_t on_device(const Tensor& like, std::int64_t cpu,
+                                            std::int64_t cuda) {
+  return like.queue().device == Device::kCpu ? cpu : cuda;
+}
+
 // `bytes` in the context of `like`, accounted as workspace.
 [[nodiscard]] inline Tensor scratch_bytes(const Tensor& like, std::int64_t bytes) {
   const MemoryUseScope use(MemoryUse::kWorkspace);

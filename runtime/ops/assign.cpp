@@ -10,12 +10,11 @@ Tensor assign(const Tensor& like, const AssignInput<float>& input, std::int64_t 
   const std::int64_t candidates = input.boxes.capacity;
   Tensor match = Tensor::empty(like.context(), {images, candidates}, DType::kI32);
   Tensor overlap = workspace(like, images * candidates);
-  Tensor scratch = scratch_bytes(
-      like, cpu::assign_scratch_bytes<float>(images, candidates, input.targets.capacity));
-  run_on_cpu(like.queue(), "assign", [&] {
-    const Rows<float> best{overlap.mutable_span<float>().data, images, candidates};
-    cpu::assign(input, match.mutable_rows<std::int32_t>(), best, bytes_of(scratch), rule);
-  });
+  Tensor scratch =
+      scratch_bytes(like, assign_scratch_bytes<float>(images, candidates, input.targets.capacity));
+  const Rows<float> best{overlap.mutable_span<float>().data, images, candidates};
+  KT_RUN(like.queue(), assign, input, match.mutable_rows<std::int32_t>(), best, bytes_of(scratch),
+         rule);
   return match;
 }
 

@@ -18,20 +18,15 @@ AnchorTrainingSet anchor_training_set(const Tensor& anchors, const Tensor& match
   AnchorTrainingSet set{Tensor::empty_like(match), Tensor::empty(match.context(), {rows, 4}),
                         integers(match, {rows}), integers(match, {images, 2}),
                         Tensor::empty(match.context(), {1})};
-  Tensor scratch = scratch_bytes(match, cpu::sample_scratch_bytes(images, rule));
-  run_on_cpu(match.queue(), "sample_anchors", [&] {
-    cpu::sample_anchors(match.rows<std::int32_t>(), draw_view(draw),
-                        set.labels.mutable_rows<std::int32_t>(),
-                        set.counts.mutable_rows<std::int32_t>(), bytes_of(scratch), rule);
-    const Rows<const std::int32_t> counts = set.counts.mutable_rows<std::int32_t>();
-    cpu::rpn_average_factor(counts, set.avg_factor.mutable_span<float>());
-  });
-  run_on_cpu(match.queue(), "anchor_targets", [&] {
-    const Rows<const std::int32_t> labels = set.labels.mutable_rows<std::int32_t>();
-    cpu::anchor_targets(anchors.rows<float>(), box_list(targets.boxes), match.rows<std::int32_t>(),
-                        labels, set.deltas.mutable_rows<float>(),
-                        set.slots.mutable_span<std::int32_t>());
-  });
+  Tensor scratch = scratch_bytes(match, sample_scratch_bytes(images, rule));
+  const Rows<std::int32_t> labels = set.labels.mutable_rows<std::int32_t>();
+  const Rows<std::int32_t> counts = set.counts.mutable_rows<std::int32_t>();
+  KT_RUN(match.queue(), sample_anchors, match.rows<std::int32_t>(), draw_view(draw), labels, counts,
+         bytes_of(scratch), rule);
+  KT_RUN(match.queue(), rpn_average_factor, counts, set.avg_factor.mutable_span<float>());
+  KT_RUN(match.queue(), anchor_targets, anchors.rows<float>(), box_list(targets.boxes),
+         match.rows<std::int32_t>(), labels, set.deltas.mutable_rows<float>(),
+         set.slots.mutable_span<std::int32_t>());
   return set;
 }
 
@@ -48,26 +43,19 @@ RoiTrainingSet roi_training_set(const BoxTensor& proposals, const Tensor& match,
                      integers(match, {images, 2}),
                      Tensor::empty(match.context(), {1})};
   const BoxList<const float> target_boxes = box_list(targets.boxes);
-  Tensor scratch = scratch_bytes(match, cpu::sample_scratch_bytes(images, sampling.rule));
-  run_on_cpu(match.queue(), "sample_rois", [&] {
-    const RoiCandidates<float> candidates{box_list(proposals), match.rows<std::int32_t>(),
-                                          target_boxes, targets.classes.rows<std::int32_t>()};
-    cpu::sample_rois(
-        candidates, draw_view(draw),
-        {set.rois.mutable_rows<float>(), set.labels.mutable_span<std::int32_t>(),
-         set.targets.mutable_span<std::int32_t>(), set.image.mutable_span<std::int32_t>(),
-         set.counts.mutable_rows<std::int32_t>()},
-        bytes_of(scratch), sampling.rule, sampling.num_classes);
-    const Rows<const std::int32_t> counts = set.counts.mutable_rows<std::int32_t>();
-    cpu::roi_average_factor(counts, set.avg_factor.mutable_span<float>());
-  });
-  run_on_cpu(match.queue(), "roi_targets", [&] {
-    const auto view = [](const Tensor& x) { return x.span<std::int32_t>(); };
-    const Tensor rois = set.rois;
-    cpu::roi_targets<float>(
-        {rois.rows<float>(), view(set.labels), view(set.targets), view(set.image)}, target_boxes,
-        set.deltas.mutable_rows<float>(), set.slots.mutable_span<std::int32_t>(), sampling.coding);
-  });
+  Tensor scratch = scratch_bytes(match, sample_scratch_bytes(images, sampling.rule));
+  const RoiCandidates<float> candidates{box_list(proposals), match.rows<std::int32_t>(),
+                                        target_boxes, targets.classes.rows<std::int32_t>()};
+  const RoiSamples<float> samples{
+      set.rois.mutable_rows<float>(), set.labels.mutable_span<std::int32_t>(),
+      set.targets.mutable_span<std::int32_t>(), set.image.mutable_span<std::int32_t>(),
+      set.counts.mutable_rows<std::int32_t>()};
+  KT_RUN(match.queue(), sample_rois, candidates, draw_view(draw), samples, bytes_of(scratch),
+         sampling.rule, sampling.num_classes);
+  KT_RUN(match.queue(), roi_average_factor, samples.counts, set.avg_factor.mutable_span<float>());
+  const RoiMatches<float> matches{samples.rois, samples.labels, samples.targets, samples.image};
+  KT_RUN(match.queue(), roi_targets, matches, target_boxes, set.deltas.mutable_rows<float>(),
+         set.slots.mutable_span<std::int32_t>(), sampling.coding);
   return set;
 }
 

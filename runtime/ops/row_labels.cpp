@@ -7,10 +7,8 @@ namespace ktrain {
 RowLabels row_labels(const Tensor& rows, std::int32_t label) {
   RowLabels out{Tensor::empty(rows.context(), {rows.size()}, DType::kI32),
                 Tensor::empty(rows.context(), {1})};
-  run_on_cpu(rows.queue(), "row_labels", [&] {
-    cpu::row_labels<float>(rows.span<std::int32_t>(), out.labels.mutable_span<std::int32_t>(),
-                           out.count.mutable_span<float>(), label);
-  });
+  KT_RUN(rows.queue(), row_labels, rows.span<std::int32_t>(),
+         out.labels.mutable_span<std::int32_t>(), out.count.mutable_span<float>(), label);
   return out;
 }
 

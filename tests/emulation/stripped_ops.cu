@@ -2,9 +2,12 @@
 // must notice it there, too.
 #include <algorithm>
 
+#include "kernels/assign.h"
 #include "kernels/cross_entropy.h"
+#include "kernels/nms.h"
 #include "kernels/reduce.h"
 #include "kernels/roi_align.h"
+#include "kernels/topk.h"
 #include "tests/emulation/bench.cuh"
 #include "tests/emulation/defects.h"
 
@@ -80,6 +83,56 @@ bool roi_backward_without_barriers() {
   return std::abs(total - 36) < 1e-3;
 }
 
+// Scores that rise: the best are the last.
+bool topk_without_barriers() {
+  DefectBench b;
+  std::vector<float> scores(600);
+  for (std::size_t i = 0; i < scores.size(); ++i) scores[i] = static_cast<float>(i);
+  const DeviceView<float> dscores(b.stream.get(), scores);
+  const DeviceView<std::int32_t> indices(8);
+  cuda::topk(b.stream.get(), {dscores.data(), 1, 600}, {indices.data(), 1, 8}, {});
+  return indices.to_host(b.stream.get()) ==
+         std::vector<std::int32_t>{599, 598, 597, 596, 595, 594, 593, 592};
+}
+
+// `count` boxes in a row, each of which covers two thirds of the next.
+std::vector<float> row_of_boxes(int count) {
+  std::vector<float> boxes;
+  for (int i = 0; i < count; ++i) {
+    const float x = static_cast<float>(i) * 4;
+    boxes.insert(boxes.end(), {x, 0, x + 12, 10});
+  }
+  return boxes;
+}
+
+bool nms_without_barriers() {
+  DefectBench b;
+  const DeviceView<float> boxes(b.stream.get(), row_of_boxes(160));
+  const DeviceView<std::int32_t> kept(160), counts(1);
+  const DeviceView<std::byte> scratch(cuda::nms_sorted_scratch_bytes(1, 160));
+  cuda::nms_sorted(b.stream.get(), {boxes.data(), nullptr, 1, 160}, {kept.data(), 1, 160},
+                   counts.span(), scratch.span(), 0.4f);
+  std::vector<std::int32_t> want(160, -1);  // every other one
+  for (std::int32_t i = 0; i < 80; ++i) want[static_cast<std::size_t>(i)] = 2 * i;
+  return kept.to_host(b.stream.get()) == want;
+}
+
+bool assign_without_barriers() {
+  DefectBench b;
+  const std::vector<float> row = row_of_boxes(512);
+  const DeviceView<float> boxes(b.stream.get(), row), overlap(512);
+  const DeviceView<std::int32_t> counts(b.stream.get(), {40}), match(512);
+  const DeviceView<std::byte> scratch(assign_scratch_bytes<float>(1, 512, 40));
+  AssignInput<float> in;
+  in.boxes = {boxes.data(), nullptr, 1, 512};
+  in.targets = {boxes.data(), counts.data(), 1, 40};
+  cuda::assign(b.stream.get(), in, {match.data(), 1, 512}, {overlap.data(), 1, 512}, scratch.span(),
+               {0.9, 0.1, 0.1, true, 0.5});
+  std::vector<std::int32_t> want(512, kNegative);
+  for (std::int32_t i = 0; i < 42; ++i) want[static_cast<std::size_t>(i)] = i < 40 ? i : kUnused;
+  return match.to_host(b.stream.get()) == want;
+}
+
 }  // namespace
 
 std::vector<Defect> stripped_ops() {
@@ -104,6 +157,18 @@ std::vector<Defect> stripped_ops() {
        {'W', 'W', 'W', 'E'},
        "race|what nobody wrote",
        roi_backward_without_barriers},
+      {"top-k without barriers",
+       {'W', 'E', 'W', 'E'},
+       "race|what nobody wrote",
+       topk_without_barriers},
+      {"suppression without barriers",
+       {'W', 'W', 'W', 'E'},
+       "race|what nobody wrote",
+       nms_without_barriers},
+      {"assignment without barriers",
+       {'.', 'W', '.', 'E'},
+       "race|what nobody wrote",
+       assign_without_barriers},
   };
 }
 

@@ -29,7 +29,7 @@ std::vector<std::int32_t> run(const AssignInput<T>& input, std::int64_t images,
   std::vector<std::int32_t> match(size, 99);
   std::vector<T> overlap(size, 99);
   std::vector<std::byte> scratch(static_cast<std::size_t>(
-      cpu::assign_scratch_bytes<T>(images, input.boxes.capacity, input.targets.capacity)));
+      assign_scratch_bytes<T>(images, input.boxes.capacity, input.targets.capacity)));
   cpu::assign(input, rows(match, input.boxes.capacity), rows(overlap, input.boxes.capacity),
               span(scratch), rule);
   if (overlap_out) *overlap_out = overlap;

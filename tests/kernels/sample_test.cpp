@@ -21,7 +21,7 @@ using test::span;
 using testing::ElementsAre;
 
 std::vector<std::byte> scratch_for(std::int64_t images, const SampleRule& rule) {
-  return std::vector<std::byte>(static_cast<std::size_t>(cpu::sample_scratch_bytes(images, rule)));
+  return std::vector<std::byte>(static_cast<std::size_t>(sample_scratch_bytes(images, rule)));
 }
 
 struct AnchorSample {
