@@ -8,8 +8,7 @@
 namespace ktrain::cpu {
 namespace {
 
-// Rows whose sum is kept in T; chunks are summed in double.
-constexpr std::int64_t kGrain = 256;
+constexpr std::int64_t kGrain = kBiasReluChunk;
 
 template <class T>
 void mask_row(const T* y, const T* dy, T* g, std::int64_t cols) {

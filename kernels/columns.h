@@ -7,13 +7,23 @@
 
 #include <cstdint>
 
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
-namespace ktrain::cpu {
+namespace ktrain {
+namespace cpu {
 
 template <class T>
 void place_columns(Rows<const T> x, Rows<T> y, std::int64_t first);
 template <class T>
 void take_columns(Rows<const T> x, Rows<T> y, std::int64_t first);
 
-}  // namespace ktrain::cpu
+}  // namespace cpu
+
+namespace cuda {
+
+void place_columns(CudaStream stream, Rows<const float> x, Rows<float> y, std::int64_t first);
+void take_columns(CudaStream stream, Rows<const float> x, Rows<float> y, std::int64_t first);
+
+}  // namespace cuda
+}  // namespace ktrain

@@ -8,6 +8,7 @@
 #include "kernels/cpu/conv2d_engines.h"
 #include "kernels/cpu/winograd.h"
 #include "kernels/parallel.h"
+#include "kernels/product_plan.h"
 
 namespace ktrain {
 
@@ -16,7 +17,6 @@ std::int64_t conv2d_out_size(std::int64_t size, std::int64_t taps, const Conv2dO
   return room < 0 ? 0 : room / options.stride + 1;
 }
 
-namespace cpu {
 namespace {
 
 template <class A, class B, class W>
@@ -40,6 +40,22 @@ void check_filter_vector(const char* who, const char* what, Span<T> vector, std:
   KT_CHECK(vector.empty() || vector.size == filters, "{}: {} has {} elements, wanted {} or none",
            who, what, vector.size, filters);
 }
+
+template <class T>
+void check_epilogue(const char* who, const Conv2dEpilogue<T>& epilogue, std::int64_t filters,
+                    Nhwc<const T> y) {
+  check_filter_vector(who, "scale", epilogue.scale, filters);
+  check_filter_vector(who, "shift", epilogue.shift, filters);
+  KT_CHECK(epilogue.residual.empty() || same_shape(epilogue.residual, y),
+           "{}: residual is {}x{}x{}x{}, y {}x{}x{}x{}", who, epilogue.residual.batch,
+           epilogue.residual.height, epilogue.residual.width, epilogue.residual.channels, y.batch,
+           y.height, y.width, y.channels);
+}
+
+}  // namespace
+
+namespace cpu {
+namespace {
 
 void check_workspace(const char* who, std::int64_t size, std::int64_t wanted) {
   KT_CHECK(size >= wanted, "{}: workspace has {} elements, wanted {}", who, size, wanted);
@@ -114,12 +130,7 @@ template <class T>
 void conv2d_forward(Nhwc<const T> x, Krsc<const T> w, Conv2dEpilogue<T> epilogue, Span<T> workspace,
                     Nhwc<T> y, const Conv2dOptions& options) {
   constexpr auto kWho = "conv2d_forward";
-  check_filter_vector(kWho, "scale", epilogue.scale, w.filters);
-  check_filter_vector(kWho, "shift", epilogue.shift, w.filters);
-  KT_CHECK(epilogue.residual.empty() || same_shape(epilogue.residual, y),
-           "{}: residual is {}x{}x{}x{}, y {}x{}x{}x{}", kWho, epilogue.residual.batch,
-           epilogue.residual.height, epilogue.residual.width, epilogue.residual.channels, y.batch,
-           y.height, y.width, y.channels);
+  check_epilogue<T>(kWho, epilogue, w.filters, y);
   check_workspace(kWho, workspace.size, conv2d_forward_workspace<T>(x, w, epilogue, y, options));
   if (y.empty()) return;
   const ConvEngine engine = resolve<T>(kWho, x, w, y, options);
@@ -217,4 +228,39 @@ KT_INSTANTIATE(double)
 #undef KT_INSTANTIATE
 
 }  // namespace cpu
+
+namespace cuda {
+namespace {
+
+std::int64_t workspace_of(const char* who, const ProductShape& shape,
+                          const Conv2dOptions& options) {
+  KT_CHECK(options.engine == ConvEngine::kAuto, "{}: on CUDA there is the engine auto alone", who);
+  return product_workspace(plan_product(gpu_architecture(), shape), shape);
+}
+
+}  // namespace
+
+std::int64_t conv2d_forward_workspace(Nhwc<const float> x, Krsc<const float> w,
+                                      Conv2dEpilogue<float> epilogue, Nhwc<const float> y,
+                                      const Conv2dOptions& options) {
+  check_shapes("conv2d_forward", x, w, y, options);
+  check_epilogue("conv2d_forward", epilogue, w.filters, y);
+  return workspace_of("conv2d_forward", forward_product(w, y), options);
+}
+
+std::int64_t conv2d_backward_data_workspace(Nhwc<const float> g, Krsc<const float> w,
+                                            Span<const float> scale, Nhwc<const float> dx,
+                                            const Conv2dOptions& options) {
+  check_shapes("conv2d_backward_data", dx, w, g, options);
+  check_filter_vector("conv2d_backward_data", "scale", scale, w.filters);
+  return workspace_of("conv2d_backward_data", data_product(w, dx, options), options);
+}
+
+std::int64_t conv2d_backward_weights_workspace(Nhwc<const float> x, Nhwc<const float> g,
+                                               Krsc<const float> dw, const Conv2dOptions& options) {
+  check_shapes("conv2d_backward_weights", x, dw, g, options);
+  return workspace_of("conv2d_backward_weights", weights_product(g, dw), options);
+}
+
+}  // namespace cuda
 }  // namespace ktrain

@@ -15,13 +15,14 @@
 // Engines: `kReference` plain loops in T; in float also `kOneDnn` and, for 3x3 filters of stride 1
 // whose channels are whole vectors, `kWinograd` (cpu/winograd.h: a quarter of the multiplications,
 // five times the rounding error); `kAuto` the fastest for T and shape. Same engine, same shape,
-// same thread count: same bits. Engines differ by rounding. Workspace: `*_workspace` takes the
-// arguments of the call it serves and reads no memory. Contents are scratch: nothing is kept from
-// call to call. Thread-safe; calls of one shape take turns.
+// same thread count: same bits. Engines differ by rounding. CUDA has kAuto alone. Workspace:
+// `*_workspace` takes the arguments of the call it serves and reads no memory. Contents are
+// scratch: nothing is kept from call to call. Thread-safe; calls of one shape take turns.
 #pragma once
 
 #include <cstdint>
 
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -40,6 +41,14 @@ struct Conv2dEpilogue {
   Span<const T> scale;     // filters, or empty
   Span<const T> shift;     // filters, or empty
   Nhwc<const T> residual;  // y's shape, or empty
+};
+
+// What backward_weights reads beside x and g: only when `scale` is not empty is w read and may
+// dscale be asked for (not empty).
+template <class T>
+struct Conv2dScaled {
+  Krsc<const T> w;
+  Span<const T> scale;
 };
 
 // Rows or columns of the output: floor((size + 2 pad - taps) / stride) + 1, at least 0.
@@ -71,14 +80,6 @@ template <class T>
                                                           Span<const T> scale, Nhwc<const T> dx,
                                                           const Conv2dOptions& options);
 
-// What backward_weights reads beside x and g: only when `scale` is not empty is w read and may
-// dscale be asked for (not empty).
-template <class T>
-struct Conv2dScaled {
-  Krsc<const T> w;
-  Span<const T> scale;
-};
-
 template <class T>
 void conv2d_backward_weights(Nhwc<const T> x, Nhwc<const T> g, Conv2dScaled<T> forward,
                              Span<T> workspace, Krsc<T> dw, Span<T> dscale,
@@ -89,4 +90,31 @@ template <class T>
                                                              const Conv2dOptions& options);
 
 }  // namespace cpu
+
+namespace cuda {
+
+void conv2d_forward(CudaStream stream, Nhwc<const float> x, Krsc<const float> w,
+                    Conv2dEpilogue<float> epilogue, Span<float> workspace, Nhwc<float> y,
+                    const Conv2dOptions& options);
+void conv2d_backward_data(CudaStream stream, Nhwc<const float> g, Krsc<const float> w,
+                          Span<const float> scale, Span<float> workspace, Nhwc<float> dx,
+                          const Conv2dOptions& options);
+void conv2d_backward_weights(CudaStream stream, Nhwc<const float> x, Nhwc<const float> g,
+                             Conv2dScaled<float> forward, Span<float> workspace, Krsc<float> dw,
+                             Span<float> dscale, const Conv2dOptions& options);
+// In every build.
+[[nodiscard]] std::int64_t conv2d_forward_workspace(Nhwc<const float> x, Krsc<const float> w,
+                                                    Conv2dEpilogue<float> epilogue,
+                                                    Nhwc<const float> y,
+                                                    const Conv2dOptions& options);
+[[nodiscard]] std::int64_t conv2d_backward_data_workspace(Nhwc<const float> g, Krsc<const float> w,
+                                                          Span<const float> scale,
+                                                          Nhwc<const float> dx,
+                                                          const Conv2dOptions& options);
+[[nodiscard]] std::int64_t conv2d_backward_weights_workspace(Nhwc<const float> x,
+                                                             Nhwc<const float> g,
+                                                             Krsc<const float> dw,
+                                                             const Conv2dOptions& options);
+
+}  // namespace cuda
 }  // namespace ktrain

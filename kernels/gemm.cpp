@@ -6,8 +6,9 @@
 #include "kernels/check.h"
 #include "kernels/cpu/onednn.h"
 #include "kernels/parallel.h"
+#include "kernels/product_plan.h"
 
-namespace ktrain::cpu {
+namespace ktrain {
 namespace {
 
 struct Extent {
@@ -30,6 +31,11 @@ Extent check_shapes(Rows<const T> a, Rows<const T> b, Span<const T> bias, Rows<c
            "gemm: engine onednn computes in float only");
   return {m, n, k};
 }
+
+}  // namespace
+
+namespace cpu {
+namespace {
 
 template <class T>
 bool use_onednn(const Extent& extent, const GemmOptions& options) {
@@ -120,4 +126,14 @@ KT_INSTANTIATE(float)
 KT_INSTANTIATE(double)
 #undef KT_INSTANTIATE
 
-}  // namespace ktrain::cpu
+}  // namespace cpu
+
+std::int64_t cuda::gemm_workspace(Rows<const float> a, Rows<const float> b, Span<const float> bias,
+                                  Rows<const float> c, const GemmOptions& options) {
+  KT_CHECK(options.engine == GemmEngine::kAuto, "gemm: on CUDA there is the engine auto alone");
+  const Extent extent = check_shapes(a, b, bias, c, options);
+  const ProductShape shape = {extent.m, extent.n, extent.k};
+  return product_workspace(plan_product(gpu_architecture(), shape), shape);
+}
+
+}  // namespace ktrain

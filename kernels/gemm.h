@@ -3,11 +3,12 @@
 // op(a) is m x k, op(b) k x n, c m x n, bias n long or empty. A linear layer with weight w (out x
 // in) is y = act(x w^T + bias); its backward is g of bias_relu.h, dx = g w, dw = g^T x.
 // c aliases nothing. k = 0 gives act(bias); an empty c is a no-op. Throws Error on shapes that do
-// not fit or a workspace too small. Engines as in conv2d.h.
+// not fit or a workspace too small. Engines as in conv2d.h; CUDA has kAuto alone.
 #pragma once
 
 #include <cstdint>
 
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -32,4 +33,15 @@ template <class T>
                                           Rows<const T> c, const GemmOptions& options);
 
 }  // namespace cpu
+
+namespace cuda {
+
+void gemm(CudaStream stream, Rows<const float> a, Rows<const float> b, Span<const float> bias,
+          Span<float> workspace, Rows<float> c, const GemmOptions& options);
+// In every build.
+[[nodiscard]] std::int64_t gemm_workspace(Rows<const float> a, Rows<const float> b,
+                                          Span<const float> bias, Rows<const float> c,
+                                          const GemmOptions& options);
+
+}  // namespace cuda
 }  // namespace ktrain

@@ -58,18 +58,20 @@ void run_on_cpu(const Queue& queue, const char* kernel, Work&& work) {
 
 // KT_RUN(queue, softmax_forward, x, y) calls cpu::softmax_forward(x, y) or
 // cuda::softmax_forward(stream, x, y). A backend without the function does not compile or link.
+// KT_RUN_AS(queue, "linear_forward", gemm, a, b, c) calls gemm and has it profiled under that name.
 #if KT_CUDA_ENABLED
-#define KT_RUN(queue, kernel, ...)                             \
-  do {                                                         \
-    const ::ktrain::Queue& kt_queue = (queue);                 \
-    if (kt_queue.planning) break;                              \
-    const ::ktrain::ProfiledScope kt_scope(kt_queue, #kernel); \
-    if (kt_queue.device == ::ktrain::Device::kCpu)             \
-      ::ktrain::cpu::kernel(__VA_ARGS__);                      \
-    else                                                       \
-      ::ktrain::cuda::kernel(kt_queue.stream, __VA_ARGS__);    \
+#define KT_RUN_AS(queue, name, kernel, ...)                   \
+  do {                                                        \
+    const ::ktrain::Queue& kt_queue = (queue);                \
+    if (kt_queue.planning) break;                             \
+    const ::ktrain::ProfiledScope kt_scope(kt_queue, (name)); \
+    if (kt_queue.device == ::ktrain::Device::kCpu)            \
+      ::ktrain::cpu::kernel(__VA_ARGS__);                     \
+    else                                                      \
+      ::ktrain::cuda::kernel(kt_queue.stream, __VA_ARGS__);   \
   } while (false)
 #else
-#define KT_RUN(queue, kernel, ...) \
-  ::ktrain::run_on_cpu((queue), #kernel, [&] { ::ktrain::cpu::kernel(__VA_ARGS__); })
+#define KT_RUN_AS(queue, name, kernel, ...) \
+  ::ktrain::run_on_cpu((queue), (name), [&] { ::ktrain::cpu::kernel(__VA_ARGS__); })
 #endif
+#define KT_RUN(queue, kernel, ...) KT_RUN_AS(queue, #kernel, kernel, __VA_ARGS__)

@@ -192,13 +192,6 @@ __global__ void __launch_bounds__(kThreads)
   y[c] = static_cast<float>(total);
 }
 
-// The smallest power of two that is at least `wanted`, at most `limit`.
-int power_of_two(std::int64_t wanted, int limit) {
-  int p = 1;
-  while (p < wanted && p < limit) p *= 2;
-  return p;
-}
-
 template <int kPerLane>
 void launch_columns(CudaStream stream, Rows<const float> x, ColumnPlan plan, Span<double> scratch,
                     Span<float> y) {

@@ -37,4 +37,12 @@ constexpr std::int64_t num_blocks(std::int64_t size, std::int64_t per_block) {
   return (size + per_block - 1) / per_block;
 }
 
+// The smallest power of two that is at least `wanted`, at most `limit`: how many lanes stand side
+// by side in a row.
+constexpr int power_of_two(std::int64_t wanted, int limit) {
+  int p = 1;
+  while (p < wanted && p < limit) p *= 2;
+  return p;
+}
+
 }  // namespace ktrain

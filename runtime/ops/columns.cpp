@@ -29,8 +29,7 @@ Tensor concat_columns(const std::vector<Tensor>& parts) {
   std::vector<Shape> shapes;
   std::int64_t first = 0;
   for (const Tensor& part : parts) {
-    run_on_cpu(part.queue(), "place_columns",
-               [&] { cpu::place_columns<float>(matrix(part), mutable_matrix(y), first); });
+    KT_RUN(part.queue(), place_columns, matrix(part), mutable_matrix(y), first);
     first += matrix(part).cols;
     shapes.push_back(part.shape());
   }
@@ -41,9 +40,7 @@ Tensor concat_columns(const std::vector<Tensor>& parts) {
       const std::int64_t width = shapes[i][0] == 0 ? 0 : shapes[i].size() / shapes[i][0];
       if (wanted[i]) {
         results[i] = Tensor::empty(dy.context(), shapes[i]);
-        run_on_cpu(dy.queue(), "take_columns", [&] {
-          cpu::take_columns<float>(dy.rows<float>(), mutable_matrix(results[i]), from);
-        });
+        KT_RUN(dy.queue(), take_columns, dy.rows<float>(), mutable_matrix(results[i]), from);
       }
       from += width;
     }
@@ -55,16 +52,13 @@ Tensor take_channels(const Tensor& x, std::int64_t first, std::int64_t count) {
   KT_CHECK(x.shape().rank() == 4 && first >= 0 && count >= 0 && first + count <= x.size(3),
            "take_channels: x is {}, wanted {} channels from {}", x.shape().text(), count, first);
   Tensor y = Tensor::empty(x.context(), {x.size(0), x.size(1), x.size(2), count});
-  run_on_cpu(x.queue(), "take_columns",
-             [&] { cpu::take_columns<float>(x.rows<float>(), y.mutable_rows<float>(), first); });
-  return record("take_channels", {x}, y,
-                [shape = x.shape(), first](const Tensor& dy, const Wanted&) {
-                  Tensor dx = Tensor::zeros(dy.context(), shape);
-                  run_on_cpu(dy.queue(), "place_columns", [&] {
-                    cpu::place_columns<float>(dy.rows<float>(), dx.mutable_rows<float>(), first);
-                  });
-                  return std::vector{dx};
-                });
+  KT_RUN(x.queue(), take_columns, x.rows<float>(), y.mutable_rows<float>(), first);
+  return record(
+      "take_channels", {x}, y, [shape = x.shape(), first](const Tensor& dy, const Wanted&) {
+        Tensor dx = Tensor::zeros(dy.context(), shape);
+        KT_RUN(dy.queue(), place_columns, dy.rows<float>(), dx.mutable_rows<float>(), first);
+        return std::vector{dx};
+      });
 }
 
 }  // namespace ktrain

@@ -18,6 +18,8 @@ void note_flops(const Queue& queue, const char* kernel, Nhwc<const float> y, Krs
   if (queue.profile && !queue.planning) queue.profile->add_flops(kernel, conv2d_flops(y, w));
 }
 
+bool is_on_cpu(const Tensor& t) { return t.queue().device == Device::kCpu; }
+
 Span<const float> optional_span(const Tensor& t) {
   return t.defined() ? t.span<float>() : Span<const float>{};
 }
@@ -30,38 +32,36 @@ void epilogue_backward(const Saved& saved, const Tensor& dy, Tensor& g, Tensor& 
   if (!relu && sums.empty()) return;
   Tensor scratch = workspace(
       dy, sums.empty() ? 0 : cpu::bias_relu_backward_workspace(dy.rows<float>().rows, dy.size(-1)));
-  run_on_cpu(dy.queue(), "bias_relu_backward", [&] {
-    cpu::bias_relu_backward<float>(relu ? saved.y.rows<float>() : Rows<const float>{},
-                                   dy.rows<float>(), scratch.mutable_span<float>(), g_rows, sums);
-  });
+  KT_RUN(dy.queue(), bias_relu_backward, relu ? saved.y.rows<float>() : Rows<const float>{},
+         dy.rows<float>(), scratch.mutable_span<float>(), g_rows, sums);
 }
 
 Tensor data_gradient(const Saved& saved, const Tensor& g) {
   Tensor dx = Tensor::empty_like(saved.x);
   const Span<const float> scale = optional_span(saved.scale);
   const Krsc<const float> w = saved.w.krsc<float>();
-  Tensor scratch = workspace(g, cpu::conv2d_backward_data_workspace<float>(
-                                    g.nhwc<float>(), w, scale, dx.nhwc<float>(), saved.options));
-  note_flops(g.queue(), "conv2d_backward_data", g.nhwc<float>(), w);
-  run_on_cpu(g.queue(), "conv2d_backward_data", [&] {
-    cpu::conv2d_backward_data<float>(g.nhwc<float>(), w, scale, scratch.mutable_span<float>(),
-                                     dx.mutable_nhwc<float>(), saved.options);
-  });
+  const Nhwc<const float> from = g.nhwc<float>(), to = dx.nhwc<float>();
+  Tensor scratch = workspace(
+      g, is_on_cpu(g)
+             ? cpu::conv2d_backward_data_workspace<float>(from, w, scale, to, saved.options)
+             : cuda::conv2d_backward_data_workspace(from, w, scale, to, saved.options));
+  note_flops(g.queue(), "conv2d_backward_data", from, w);
+  KT_RUN(g.queue(), conv2d_backward_data, from, w, scale, scratch.mutable_span<float>(),
+         dx.mutable_nhwc<float>(), saved.options);
   return dx;
 }
 
 void weight_gradient(const Saved& saved, const Tensor& g, Tensor& dw, Tensor& dscale) {
-  const cpu::Conv2dScaled<float> forward = {saved.w.krsc<float>(), optional_span(saved.scale)};
+  const Conv2dScaled<float> forward = {saved.w.krsc<float>(), optional_span(saved.scale)};
   const Span<float> scale_out = dscale.defined() ? dscale.mutable_span<float>() : Span<float>{};
-  Tensor scratch =
-      workspace(g, cpu::conv2d_backward_weights_workspace<float>(
-                       saved.x.nhwc<float>(), g.nhwc<float>(), dw.krsc<float>(), saved.options));
-  note_flops(g.queue(), "conv2d_backward_weights", g.nhwc<float>(), forward.w);
-  run_on_cpu(g.queue(), "conv2d_backward_weights", [&] {
-    cpu::conv2d_backward_weights<float>(saved.x.nhwc<float>(), g.nhwc<float>(), forward,
-                                        scratch.mutable_span<float>(), dw.mutable_krsc<float>(),
-                                        scale_out, saved.options);
-  });
+  const Nhwc<const float> x = saved.x.nhwc<float>(), from = g.nhwc<float>();
+  const Krsc<float> to = dw.mutable_krsc<float>();
+  Tensor scratch = workspace(
+      g, is_on_cpu(g) ? cpu::conv2d_backward_weights_workspace<float>(x, from, to, saved.options)
+                      : cuda::conv2d_backward_weights_workspace(x, from, to, saved.options));
+  note_flops(g.queue(), "conv2d_backward_weights", from, forward.w);
+  KT_RUN(g.queue(), conv2d_backward_weights, x, from, forward, scratch.mutable_span<float>(), to,
+         scale_out, saved.options);
 }
 
 // Gradients of x, w, scale, shift, residual, in this order.
@@ -94,14 +94,13 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dInputs& inputs,
       optional_span(inputs.scale), optional_span(inputs.shift),
       inputs.residual.defined() ? inputs.residual.nhwc<float>() : Nhwc<const float>{}};
   {
-    Tensor scratch =
-        workspace(x, cpu::conv2d_forward_workspace<float>(x.nhwc<float>(), filters, epilogue,
-                                                          y.nhwc<float>(), options));
-    note_flops(x.queue(), "conv2d_forward", y.nhwc<float>(), filters);
-    run_on_cpu(x.queue(), "conv2d_forward", [&] {
-      cpu::conv2d_forward<float>(x.nhwc<float>(), filters, epilogue, scratch.mutable_span<float>(),
-                                 y.mutable_nhwc<float>(), options);
-    });
+    const Nhwc<const float> from = x.nhwc<float>(), to = y.nhwc<float>();
+    Tensor scratch = workspace(
+        x, is_on_cpu(x) ? cpu::conv2d_forward_workspace<float>(from, filters, epilogue, to, options)
+                        : cuda::conv2d_forward_workspace(from, filters, epilogue, to, options));
+    note_flops(x.queue(), "conv2d_forward", to, filters);
+    KT_RUN(x.queue(), conv2d_forward, from, filters, epilogue, scratch.mutable_span<float>(),
+           y.mutable_nhwc<float>(), options);
   }
   Saved saved = {x.detached(), w.detached(), inputs.scale, options.relu ? y : Tensor(), options};
   if (saved.scale.defined()) saved.scale = saved.scale.detached();

@@ -12,18 +12,17 @@ void run_gemm(const char* kernel, const Tensor& a, const Tensor& b, const Tensor
               const GemmOptions& options) {
   const Rows<const float> left = a.rows<float>(), right = b.rows<float>();
   const Span<const float> shift = bias.defined() ? bias.span<float>() : Span<const float>{};
-  Tensor scratch =
-      workspace(a, cpu::gemm_workspace<float>(left, right, shift, c.rows<float>(), options));
+  const Rows<float> out = c.mutable_rows<float>();
   const Queue& queue = a.queue();
+  Tensor scratch = workspace(a, queue.device == Device::kCpu
+                                    ? cpu::gemm_workspace<float>(left, right, shift, out, options)
+                                    : cuda::gemm_workspace(left, right, shift, out, options));
   if (queue.profile && !queue.planning) {
     const std::int64_t depth = options.transpose_a ? left.rows : left.cols;
     queue.profile->add_flops(kernel,
                              2.0 * static_cast<double>(c.size()) * static_cast<double>(depth));
   }
-  run_on_cpu(queue, kernel, [&] {
-    cpu::gemm<float>(left, right, shift, scratch.mutable_span<float>(), c.mutable_rows<float>(),
-                     options);
-  });
+  KT_RUN_AS(queue, kernel, gemm, left, right, shift, scratch.mutable_span<float>(), out, options);
 }
 
 }  // namespace
@@ -44,12 +43,10 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, bool relu) {
           const Span<float> sums = wanted[2] ? results[2].mutable_span<float>() : Span<float>{};
           Tensor scratch = workspace(
               dy, wanted[2] ? cpu::bias_relu_backward_workspace(dy.size(0), dy.size(1)) : 0);
-          run_on_cpu(dy.queue(), "bias_relu_backward", [&] {
-            cpu::bias_relu_backward<float>(y.defined() ? y.rows<float>() : Rows<const float>{},
-                                           dy.rows<float>(), scratch.mutable_span<float>(),
-                                           y.defined() ? g.mutable_rows<float>() : Rows<float>{},
-                                           sums);
-          });
+          KT_RUN(dy.queue(), bias_relu_backward,
+                 y.defined() ? y.rows<float>() : Rows<const float>{}, dy.rows<float>(),
+                 scratch.mutable_span<float>(),
+                 y.defined() ? g.mutable_rows<float>() : Rows<float>{}, sums);
         }
         if (wanted[1]) {
           results[1] = Tensor::empty_like(w);

@@ -3,7 +3,10 @@
 #include <algorithm>
 
 #include "kernels/assign.h"
+#include "kernels/bias_relu.h"
+#include "kernels/conv2d.h"
 #include "kernels/cross_entropy.h"
+#include "kernels/gemm.h"
 #include "kernels/nms.h"
 #include "kernels/reduce.h"
 #include "kernels/roi_align.h"
@@ -131,6 +134,35 @@ bool assign_without_barriers() {
   std::vector<std::int32_t> want(512, kNegative);
   for (std::int32_t i = 0; i < 42; ++i) want[static_cast<std::size_t>(i)] = i < 40 ? i : kUnused;
   return match.to_host(b.stream.get()) == want;
+bool product_without_barriers() {
+  DefectBench b;
+  cuda::gemm(b.stream.get(), {b.dx.data(), 16, 32}, {b.dx.data(), 32, 20}, {}, {},
+             {b.y.data(), 16, 20}, {});
+  std::vector<float> want(16 * 20);
+  cpu::gemm<float>({b.x.data(), 16, 32}, {b.x.data(), 32, 20}, {}, {}, {want.data(), 16, 20},
+                   {.engine = GemmEngine::kReference});
+  return b.gives(want);
+}
+
+bool convolution_without_barriers() {
+  DefectBench b;
+  cuda::conv2d_forward(b.stream.get(), {b.dx.data(), 1, 8, 8, 4}, {b.dx.data(), 4, 3, 3, 4}, {}, {},
+                       {b.y.data(), 1, 8, 8, 4}, {.pad = 1});
+  std::vector<float> want(8 * 8 * 4);
+  cpu::conv2d_forward<float>({b.x.data(), 1, 8, 8, 4}, {b.x.data(), 4, 3, 3, 4}, {}, {},
+                             {want.data(), 1, 8, 8, 4},
+                             {.pad = 1, .engine = ConvEngine::kReference});
+  return b.gives(want);
+}
+
+bool bias_gradient_without_barriers() {
+  DefectBench b;
+  const DeviceView<float> workspace(10);
+  cuda::bias_relu_backward(b.stream.get(), {}, {b.dx.data(), 64, 10}, workspace.span(), {},
+                           {b.y.data(), 10});
+  std::vector<float> want(10, 0.0f);
+  for (std::size_t i = 0; i < b.x.size(); ++i) want[i % 10] += b.x[i];
+  return b.gives(want);
 }
 
 }  // namespace
@@ -169,6 +201,18 @@ std::vector<Defect> stripped_ops() {
        {'.', 'W', '.', 'E'},
        "race|what nobody wrote",
        assign_without_barriers},
+      {"matrix product without barriers",
+       {'W', 'W', 'W', 'E'},
+       "race|what nobody wrote",
+       product_without_barriers},
+      {"convolution without barriers",
+       {'W', 'W', 'W', 'E'},
+       "race|what nobody wrote",
+       convolution_without_barriers},
+      {"bias gradient without barriers",
+       {'W', 'W', 'W', 'E'},
+       "race|what nobody wrote",
+       bias_gradient_without_barriers},
   };
 }
 

@@ -1,0 +1,67 @@
+// Products on the GPU: sends a plan's work to its tier, and adds the runs of a k that was cut.
+// A further tier is a file beside product_simt.cuh and a line in multiply_batch().
+#pragma once
+
+#include "kernels/device/product_batch.cuh"
+#include "kernels/device/product_simt.cuh"
+
+namespace ktrain::product {
+
+// Computes the batch's products as `plan` says; those of several have a plan without runs. Where
+// k is cut, the workspace holds product_workspace() floats and gets the runs; the caller adds them:
+// finish_runs().
+template <class P, int kCount>
+void multiply_batch(const char* name, CudaStream stream, const ProductPlan& plan,
+                    Span<float> workspace, ProductBatch<P, kCount> batch) {
+  const bool cut = plan.splits > 1;
+  KT_CHECK(!cut || kCount == 1, "{}: {} runs of {} products", name, plan.splits, kCount);
+  int deepest = 0;
+  for (const P& p : batch.products) deepest = p.k > deepest ? p.k : deepest;
+  batch.depth = cut ? static_cast<int>(plan.depth) : deepest;
+  batch.partials = cut ? workspace.data : nullptr;
+  batch.partials_aligned = batch.products[0].n % 4 == 0 && aligned_for_quads(workspace.data);
+  switch (plan.tier) {
+    case ProductTier::kSimt:
+      return multiply_simt(name, stream, plan, batch);
+  }
+}
+
+constexpr int kFinishThreads = 256;
+
+// A thread per quad of c. The runs are added in their order.
+template <class Output>
+__global__ void __launch_bounds__(kFinishThreads)
+    finish_runs_kernel(const float* partials, int runs, int m, int n, bool aligned, Output output) {
+  const int quads = (n + 3) / 4;
+  const std::int64_t i = std::int64_t{blockIdx.x} * kFinishThreads + threadIdx.x;
+  if (i >= std::int64_t{m} * quads) return;
+  const int r = static_cast<int>(i / quads), c = static_cast<int>(i % quads) * 4;
+  const std::int64_t run_size = std::int64_t{m} * n;
+  const float* const p = partials + std::int64_t{r} * n + c;
+  float4 total = no_quad();
+#pragma unroll 4
+  for (int run = 0; run < runs; ++run)
+    total = sum_of(total, load_quad(p + run * run_size, aligned, n - c));
+  output.put(r, c, total);
+}
+
+// The sum of a plan's runs, to the output.
+template <class Output>
+void finish_runs(const char* name, CudaStream stream, const ProductPlan& plan,
+                 Span<float> workspace, int m, int n, const Output& output) {
+  const bool aligned = n % 4 == 0 && aligned_for_quads(workspace.data);
+  launch(name, finish_runs_kernel<Output>, num_blocks(m * num_blocks(n, 4), kFinishThreads),
+         kFinishThreads, stream, workspace.data, plan.splits, m, n, aligned, output);
+}
+
+// One product, whatever the plan.
+template <class P>
+void multiply(const char* name, CudaStream stream, const ProductPlan& plan, Span<float> workspace,
+              const P& p) {
+  ProductBatch<P, 1> batch{};
+  batch.products[0] = p;
+  multiply_batch(name, stream, plan, workspace, batch);
+  if (plan.splits > 1) finish_runs(name, stream, plan, workspace, p.m, p.n, p.output);
+}
+
+}  // namespace ktrain::product

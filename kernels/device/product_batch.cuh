@@ -1,0 +1,90 @@
+// Some products of one launch, and what each block computes of them. Every tier's kernels take one.
+//
+// Blocks are numbered with a product's columns of tiles fastest, so that neighbours read the same
+// rows of a, then rows of tiles, then runs of k.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+
+#include "kernels/device/launch.cuh"
+#include "kernels/device/product_operands.cuh"
+#include "kernels/product_plan.h"
+
+namespace ktrain::product {
+
+// output = a b, m x k by k x n.
+template <class A_, class B_, class Output_>
+struct Product {
+  using A = A_;
+  using B = B_;
+  A_ a;
+  B_ b;
+  Output_ output;
+  int m = 0, n = 0, k = 0;
+};
+
+// A block's tile starts at (row, col) of a product; it adds over k in [begin, end).
+struct TilePlace {
+  int product, run;
+  int row, col;
+  int begin, end;
+};
+
+template <class P, int kCount>
+struct ProductBatch {
+  P products[kCount];
+  int depth = 0;              // of a run
+  float* partials = nullptr;  // m x n for each run, when there are several
+  bool partials_aligned = false;
+  // Filled by deal_out().
+  int tile_cols[kCount];  // tiles side by side
+  int tiles[kCount];      // of a product; with runs, so many for each
+  int first[kCount + 1];  // block of each product
+
+  [[nodiscard]] __device__ TilePlace place(int block, int tile_rows, int tile_cols_) const {
+    TilePlace at{};
+    if constexpr (kCount > 1) {
+      while (block >= first[at.product + 1]) ++at.product;
+      block -= first[at.product];
+    }
+    const int tile = block % tiles[at.product], across = tile_cols[at.product];
+    at.run = block / tiles[at.product];
+    at.row = tile / across * tile_rows;
+    at.col = tile % across * tile_cols_;
+    at.begin = at.run * depth;
+    const int k = products[at.product].k;
+    at.end = depth < k - at.begin ? at.begin + depth : k;
+    return at;
+  }
+
+  // Takes a quad of a block's tile: to the product's output, or among the runs.
+  __device__ void put(const TilePlace& at, int m, int n, float4 v) const {
+    const P& p = products[at.product];
+    if (!partials) return p.output.put(m, n, v);
+    float* const to = partials + (std::int64_t{at.run} * p.m + m) * p.n + n;
+    store_quad(to, v, partials_aligned, p.n - n);
+  }
+};
+
+// Gives the batch's tiles to blocks; returns how many blocks there are.
+template <class P, int kCount>
+std::int64_t deal_out(const char* name, int tile_rows, int tile_cols, int runs,
+                      ProductBatch<P, kCount>& batch) {
+  std::int64_t blocks = 0;
+  batch.first[0] = 0;
+  for (int i = 0; i < kCount; ++i) {
+    const P& p = batch.products[i];
+    const std::int64_t across = num_blocks(p.n, tile_cols);
+    const std::int64_t tiles = num_blocks(p.m, tile_rows) * across;
+    blocks += tiles * runs;
+    KT_CHECK(blocks <= std::numeric_limits<std::int32_t>::max(),
+             "{}: {} blocks or more; 2^31 - 1 can be started", name, blocks);
+    batch.tile_cols[i] = static_cast<int>(across);
+    batch.tiles[i] = static_cast<int>(tiles);
+    batch.first[i + 1] = static_cast<int>(blocks);
+  }
+  return blocks;
+}
+
+}  // namespace ktrain::product

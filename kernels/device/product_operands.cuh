@@ -1,0 +1,115 @@
+// What products read and write. An operand is a matrix seen from the product: element (side, k)
+// with `side` a row of a or a column of b. It hands out four neighbours at a time:
+//
+//   kAlongK       are the four neighbours in k (else in side)?
+//   Cursor        what a thread keeps of one side, or of four
+//   at(side)      makes it
+//   load(c, k)    the quad at k, k + 1, k + 2, k + 3 of a side, or of four sides at k
+//
+// Past the last k it must hand out zeros, which are multiplied with the other operand's. Past the
+// last side it may hand out anything that can be read: nobody keeps what becomes of it.
+//
+// An output takes a quad of a row of c: put(m, n, value). m is inside, n + 3 may be outside.
+// product_windows.cuh has those of convolutions.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/device/port.cuh"
+#include "kernels/device/vector_io.cuh"
+
+namespace ktrain::product {
+
+__device__ __forceinline__ float4 no_quad() { return make_float4(0, 0, 0, 0); }
+
+__device__ __forceinline__ float4 scaled(float4 q, float factor) {
+  return make_float4(q.x * factor, q.y * factor, q.z * factor, q.w * factor);
+}
+__device__ __forceinline__ float4 product_of(float4 a, float4 b) {
+  return make_float4(a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w);
+}
+__device__ __forceinline__ float4 sum_of(float4 a, float4 b) {
+  return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w);
+}
+
+// data[side * depth + k]
+struct DenseAlongK {
+  static constexpr bool kAlongK = true;
+  const float* data = nullptr;
+  int sides = 0, depth = 0;
+  bool aligned = false;
+
+  DenseAlongK() = default;
+  DenseAlongK(const float* from, std::int64_t sides_, std::int64_t depth_)
+      : data(from),
+        sides(static_cast<int>(sides_)),
+        depth(static_cast<int>(depth_)),
+        aligned(depth_ % 4 == 0 && aligned_for_quads(from)) {}
+
+  // Sides past the last one get its numbers.
+  using Cursor = const float*;
+  [[nodiscard]] __device__ Cursor at(int side) const {
+    return data + std::int64_t{side < sides ? side : sides - 1} * depth;
+  }
+  [[nodiscard]] __device__ float4 load(Cursor row, int k) const {
+    return load_quad(row + k, aligned, depth - k);
+  }
+};
+
+// data[k * sides + side], times scale[k] where there is a scale.
+struct DenseAlongSide {
+  static constexpr bool kAlongK = false;
+  const float* data = nullptr;
+  const float* scale = nullptr;
+  int sides = 0, depth = 0;
+  bool aligned = false;
+
+  DenseAlongSide() = default;
+  DenseAlongSide(const float* from, std::int64_t sides_, std::int64_t depth_,
+                 const float* scale_ = nullptr)
+      : data(from),
+        scale(scale_),
+        sides(static_cast<int>(sides_)),
+        depth(static_cast<int>(depth_)),
+        aligned(sides_ % 4 == 0 && aligned_for_quads(from)) {}
+
+  using Cursor = int;
+  [[nodiscard]] __device__ Cursor at(int side) const { return side; }
+  [[nodiscard]] __device__ float4 load(Cursor side, int k) const {
+    if (k >= depth) return no_quad();
+    const float4 q = load_quad(data + std::int64_t{k} * sides + side, aligned, sides - side);
+    return scale ? scaled(q, scale[k]) : q;
+  }
+};
+
+// c[m, n] = act(scale[n] * v + shift[n] + residual[m, n]); a null pointer leaves its part out.
+struct DenseOutput {
+  float* data = nullptr;
+  int cols = 0;
+  const float* scale = nullptr;
+  const float* shift = nullptr;
+  const float* residual = nullptr;
+  bool relu = false;
+  bool aligned = false;  // set last, by align()
+
+  void align() {
+    const auto fits = [](const float* p) { return !p || aligned_for_quads(p); };
+    aligned = cols % 4 == 0 && fits(data) && fits(scale) && fits(shift) && fits(residual);
+  }
+
+  // A NaN, for which no comparison holds, is kept.
+  [[nodiscard]] static __device__ float rectified(float v) { return v < 0 ? 0.0f : v; }
+
+  __device__ void put(int m, int n, float4 v) const {
+    const int count = cols - n;
+    if (count <= 0) return;
+    const std::int64_t i = std::int64_t{m} * cols + n;
+    if (scale) v = product_of(v, load_quad(scale + n, aligned, count));
+    if (shift) v = sum_of(v, load_quad(shift + n, aligned, count));
+    if (residual) v = sum_of(v, load_quad(residual + i, aligned, count));
+    if (relu) v = make_float4(rectified(v.x), rectified(v.y), rectified(v.z), rectified(v.w));
+    store_quad(data + i, v, aligned, count);
+  }
+};
+
+}  // namespace ktrain::product

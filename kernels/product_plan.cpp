@@ -1,0 +1,79 @@
+#include "kernels/product_plan.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "kernels/check.h"
+#include "kernels/gpu.h"
+
+namespace ktrain {
+namespace {
+
+// What fills a large GPU: blocks of the large tile, one per multiprocessor of an H100, and twice as
+// many of anything before k is left whole. Not asked of the GPU at hand: results would depend on
+// it.
+constexpr std::int64_t kMultiprocessors = 132;
+constexpr std::int64_t kEnoughBlocks = 2 * kMultiprocessors;
+
+// A run shorter than this spends its time on writing and adding up.
+constexpr std::int64_t kShortestRun = 16 * kProductSlice;
+constexpr std::int64_t kMostRuns = 64;
+
+// Sides are indexed by int, tiles reach past them.
+constexpr std::int64_t kLongestSide = std::numeric_limits<std::int32_t>::max() - 1024;
+
+constexpr std::int64_t ceil_divide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+std::int64_t blocks_of(ProductTile tile, const ProductShape& shape) {
+  return ceil_divide(shape.m, tile_rows(tile)) * ceil_divide(shape.n, tile_cols(tile));
+}
+
+std::int64_t most_runs(const ProductShape& shape) {
+  return shape.may_split ? std::clamp<std::int64_t>(shape.k / kShortestRun, 1, kMostRuns) : 1;
+}
+
+ProductTile choose_tile(const ProductShape& shape) {
+  if (shape.n <= tile_cols(ProductTile::kNarrow)) return ProductTile::kNarrow;
+  const std::int64_t side = tile_rows(ProductTile::kSmall);
+  if (shape.m <= side || shape.n <= side) return ProductTile::kSmall;
+  const std::int64_t large = blocks_of(ProductTile::kLarge, shape) * most_runs(shape);
+  return large >= kMultiprocessors ? ProductTile::kLarge : ProductTile::kSmall;
+}
+
+}  // namespace
+
+std::int64_t tile_rows(ProductTile tile) { return tile == ProductTile::kSmall ? 64 : 128; }
+
+std::int64_t tile_cols(ProductTile tile) {
+  return tile == ProductTile::kLarge ? 128 : tile == ProductTile::kSmall ? 64 : 16;
+}
+
+ProductPlan plan_product(int architecture, const ProductShape& shape) {
+  KT_CHECK(architecture == 0 || architecture >= 75,
+           "product: the GPU has compute capability {}.{}, wanted 7.5 or later", architecture / 10,
+           architecture % 10);
+  KT_CHECK(std::max({shape.m, shape.n, shape.k}) <= kLongestSide,
+           "product: {}x{} by {}x{}, sides up to {} can be indexed", shape.m, shape.k, shape.k,
+           shape.n, kLongestSide);
+  ProductPlan plan;
+  plan.tile = choose_tile(shape);
+  const std::int64_t blocks = std::max<std::int64_t>(1, blocks_of(plan.tile, shape));
+  const std::int64_t wanted = std::min(ceil_divide(kEnoughBlocks, blocks), most_runs(shape));
+  plan.depth = ceil_divide(ceil_divide(shape.k, wanted), kProductSlice) * kProductSlice;
+  plan.splits = plan.depth == 0 ? 1 : static_cast<int>(ceil_divide(shape.k, plan.depth));
+  return plan;
+}
+
+std::int64_t product_workspace(const ProductPlan& plan, const ProductShape& shape) {
+  return plan.splits > 1 ? plan.splits * shape.m * shape.n : 0;
+}
+
+int gpu_architecture() {
+  static const int architecture = [] {
+    const GpuQuery found = find_gpu();
+    return found.gpu ? found.gpu->major * 10 + found.gpu->minor : 0;
+  }();
+  return architecture;
+}
+
+}  // namespace ktrain

@@ -1,0 +1,72 @@
+// How a GPU computes c = a b (a is m x k, b k x n) and the convolutions that are such products: the
+// kind of kernel, the piece of c that a block computes, and into how many runs k is cut. The one
+// place that chooses by architecture and shape; gemm.cu and conv2d.cu do as it says.
+//
+// A plan depends on its arguments alone, so that sums have an order fixed by the shape. With more
+// than one run each writes a matrix of its own into the workspace, and a second kernel adds them
+// in the order of k: no atomics.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/conv2d.h"
+#include "kernels/view.h"
+
+namespace ktrain {
+
+// Kernels by what they compute with. kSimt: float, one multiply-add per lane, any GPU since 7.5
+// (device/product_simt.cuh).
+enum class ProductTier : std::uint8_t { kSimt };
+
+// The piece of c that a block computes: rows x columns.
+enum class ProductTile : std::uint8_t {
+  kLarge,   // 128 x 128
+  kSmall,   // 64 x 64: more blocks, fewer idle threads at the edge
+  kNarrow,  // 128 x 16: few columns, as in the heads of the proposal network
+};
+
+struct ProductShape {
+  std::int64_t m = 0, n = 0, k = 0;
+  bool may_split = true;  // may k be cut?
+};
+
+struct ProductPlan {
+  ProductTier tier = ProductTier::kSimt;
+  ProductTile tile = ProductTile::kSmall;
+  int splits = 1;          // runs of k
+  std::int64_t depth = 0;  // elements of k in a run, the last one may have fewer
+};
+
+// Columns of a and rows of b that a block takes at a time. A run is a multiple of it.
+constexpr int kProductSlice = 16;
+
+[[nodiscard]] std::int64_t tile_rows(ProductTile tile);
+[[nodiscard]] std::int64_t tile_cols(ProductTile tile);
+
+// `architecture` is the compute capability times ten, 0 for the emulation. Throws Error below 75
+// and on sides that a 32-bit index does not reach.
+[[nodiscard]] ProductPlan plan_product(int architecture, const ProductShape& shape);
+
+// Floats that the runs of a plan need; none when k is not cut.
+[[nodiscard]] std::int64_t product_workspace(const ProductPlan& plan, const ProductShape& shape);
+
+// The architecture of the GPU that find_gpu() shows, 0 without one or for the emulation.
+[[nodiscard]] int gpu_architecture();
+
+// Convolutions as products. Forward: m pixels of y, k taps. Weights: m filters, n taps, k pixels.
+template <class A, class B>
+[[nodiscard]] ProductShape forward_product(Krsc<A> w, Nhwc<B> y) {
+  return {y.pixels(), w.filters, w.rows * w.cols * w.channels};
+}
+template <class A, class B>
+[[nodiscard]] ProductShape weights_product(Nhwc<A> g, Krsc<B> dw) {
+  return {dw.filters, dw.rows * dw.cols * dw.channels, g.pixels()};
+}
+// Data: m pixels of dx, k taps and filters. With a stride pixels differ in the taps that reach
+// them, and fall into stride^2 products (conv2d.cu), which are not cut.
+template <class A, class B>
+[[nodiscard]] ProductShape data_product(Krsc<A> w, Nhwc<B> dx, const Conv2dOptions& options) {
+  return {dx.pixels(), w.channels, w.rows * w.cols * w.filters, options.stride == 1};
+}
+
+}  // namespace ktrain

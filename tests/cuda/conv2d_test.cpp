@@ -1,0 +1,306 @@
+// The CUDA convolutions against the CPU's, in double and in float.
+#include "kernels/conv2d.h"
+
+#include <cmath>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kernels/product_plan.h"
+#include "tests/support/close.h"
+#include "tests/support/cuda.h"
+#include "tests/support/message.h"
+
+namespace ktrain {
+namespace {
+
+using test::DeviceView;
+using Floats = std::vector<float>;
+
+struct Case {
+  std::int64_t batch, height, width, channels, filters, taps, stride, pad;
+};
+
+enum Part : unsigned { kScale = 1, kShift = 2, kResidual = 4, kRelu = 8 };
+
+// Arrays of one convolution, and views of them wherever they are.
+struct Problem {
+  Case c;
+  Conv2dOptions options;
+  std::int64_t out_height, out_width;
+  Floats x, w, scale, shift, residual, g;
+
+  Problem(const Case& of, unsigned parts)
+      : c(of),
+        options{of.stride, of.pad, (parts & kRelu) != 0, ConvEngine::kAuto},
+        out_height(conv2d_out_size(of.height, of.taps, options)),
+        out_width(conv2d_out_size(of.width, of.taps, options)),
+        x(test::random_floats(of.batch * of.height * of.width * of.channels, 1)),
+        w(test::random_floats(of.filters * of.taps * of.taps * of.channels, 2)),
+        scale(test::random_floats(parts & kScale ? of.filters : 0, 3)),
+        shift(test::random_floats(parts & kShift ? of.filters : 0, 4)),
+        residual(test::random_floats(parts & kResidual ? out_size() : 0, 5)),
+        g(test::random_floats(out_size(), 6)) {}
+
+  [[nodiscard]] std::int64_t out_size() const {
+    return c.batch * out_height * out_width * c.filters;
+  }
+  template <class P>
+  [[nodiscard]] Nhwc<P> in(P* data) const {
+    return {data, c.batch, c.height, c.width, c.channels};
+  }
+  template <class P>
+  [[nodiscard]] Nhwc<P> out(P* data) const {
+    return {data, c.batch, out_height, out_width, c.filters};
+  }
+  template <class P>
+  [[nodiscard]] Krsc<P> krsc(P* data) const {
+    return {data, c.filters, c.taps, c.taps, c.channels};
+  }
+  template <class T>
+  [[nodiscard]] Conv2dEpilogue<T> epilogue(Span<const T> scales, Span<const T> shifts,
+                                           Span<const T> residuals) const {
+    return {scales, shifts, residuals.empty() ? Nhwc<const T>{} : out<const T>(residuals.data)};
+  }
+};
+
+struct Gradients {
+  Floats dx, dw, dscale;
+};
+
+Floats forward_on_device(const Problem& p, std::int64_t offset = 0) {
+  const Stream stream;
+  const CudaStream s = stream.get();
+  const DeviceView<float> x(s, p.x, offset), w(s, p.w, offset), scale(s, p.scale, offset),
+      shift(s, p.shift, offset), residual(s, p.residual, offset), y(p.out_size(), offset);
+  const auto in = p.in<const float>(x.data());
+  const auto filters = p.krsc<const float>(w.data());
+  const auto epilogue = p.epilogue(scale.in(), shift.in(), residual.in());
+  const DeviceView<float> workspace(
+      cuda::conv2d_forward_workspace(in, filters, epilogue, p.out<const float>(y.data()),
+                                     p.options),
+      offset);
+  cuda::conv2d_forward(s, in, filters, epilogue, workspace.span(), p.out(y.data()), p.options);
+  return y.to_host(s);
+}
+
+Floats data_gradient_on_device(const Problem& p, std::int64_t offset = 0) {
+  const Stream stream;
+  const CudaStream s = stream.get();
+  const DeviceView<float> w(s, p.w, offset), scale(s, p.scale, offset), g(s, p.g, offset),
+      dx(static_cast<std::int64_t>(p.x.size()), offset);
+  const auto filters = p.krsc<const float>(w.data());
+  const auto out = p.out<const float>(g.data());
+  const DeviceView<float> workspace(
+      cuda::conv2d_backward_data_workspace(out, filters, scale.in(), p.in<const float>(dx.data()),
+                                           p.options),
+      offset);
+  cuda::conv2d_backward_data(s, out, filters, scale.in(), workspace.span(), p.in(dx.data()),
+                             p.options);
+  return dx.to_host(s);
+}
+
+Gradients backward_on_device(const Problem& p, std::int64_t offset = 0) {
+  const Stream stream;
+  const CudaStream s = stream.get();
+  const DeviceView<float> x(s, p.x, offset), w(s, p.w, offset), scale(s, p.scale, offset),
+      g(s, p.g, offset);
+  const DeviceView<float> dw(static_cast<std::int64_t>(p.w.size()), offset),
+      dscale(static_cast<std::int64_t>(p.scale.size()), offset);
+  const auto in = p.in<const float>(x.data());
+  const auto filters = p.krsc<const float>(w.data());
+  const auto out = p.out<const float>(g.data());
+  const DeviceView<float> workspace(
+      cuda::conv2d_backward_weights_workspace(in, out, p.krsc<const float>(dw.data()), p.options),
+      offset);
+  cuda::conv2d_backward_weights(s, in, out, {filters, scale.in()}, workspace.span(),
+                                p.krsc(dw.data()), dscale.span(), p.options);
+  return {data_gradient_on_device(p, offset), dw.to_host(s), dscale.to_host(s)};
+}
+
+template <class T>
+Span<const T> span(const std::vector<T>& v) {
+  return {v.data(), static_cast<std::int64_t>(v.size())};
+}
+template <class T>
+Span<T> mutable_span(std::vector<T>& v) {
+  return {v.data(), static_cast<std::int64_t>(v.size())};
+}
+
+template <class T>
+std::vector<T> forward_on_cpu(const Problem& p) {
+  const auto x = test::cast<T>(p.x), w = test::cast<T>(p.w), scale = test::cast<T>(p.scale),
+             shift = test::cast<T>(p.shift), residual = test::cast<T>(p.residual);
+  std::vector<T> y(static_cast<std::size_t>(p.out_size()));
+  Conv2dOptions options = p.options;
+  options.engine = ConvEngine::kReference;
+  cpu::conv2d_forward<T>(p.in<const T>(x.data()), p.krsc<const T>(w.data()),
+                         p.epilogue(span(scale), span(shift), span(residual)), {}, p.out(y.data()),
+                         options);
+  return y;
+}
+
+template <class T>
+struct CpuGradients {
+  std::vector<T> dx, dw, dscale;
+};
+
+template <class T>
+CpuGradients<T> backward_on_cpu(const Problem& p) {
+  const auto x = test::cast<T>(p.x), w = test::cast<T>(p.w), scale = test::cast<T>(p.scale),
+             g = test::cast<T>(p.g);
+  CpuGradients<T> out{std::vector<T>(x.size()), std::vector<T>(w.size()),
+                      std::vector<T>(scale.size())};
+  Conv2dOptions options = p.options;
+  options.engine = ConvEngine::kReference;
+  cpu::conv2d_backward_data<T>(p.out<const T>(g.data()), p.krsc<const T>(w.data()), span(scale), {},
+                               p.in(out.dx.data()), options);
+  cpu::conv2d_backward_weights<T>(p.in<const T>(x.data()), p.out<const T>(g.data()),
+                                  {p.krsc<const T>(w.data()), span(scale)}, {},
+                                  p.krsc(out.dw.data()), mutable_span(out.dscale), options);
+  return out;
+}
+
+// Rounding of a sum of `terms` products of numbers in [-1, 1] in any order, with a safety of 4 on
+// the random-walk bound. Twice that between two such sums.
+double sum_tolerance(std::int64_t terms) { return 4 * 1.2e-7 * static_cast<double>(terms + 4); }
+
+void expect_forward(const Problem& p) {
+  const Floats got = forward_on_device(p);
+  const double tolerance = sum_tolerance(p.c.taps * p.c.taps * p.c.channels);
+  EXPECT_TRUE(test::all_close(got, forward_on_cpu<double>(p), tolerance, 1e-6));
+  EXPECT_TRUE(test::all_close(got, forward_on_cpu<float>(p), 2 * tolerance, 2e-6));
+}
+
+template <class T>
+void expect_gradients(const Problem& p, const Gradients& got, double factor) {
+  const CpuGradients<T> want = backward_on_cpu<T>(p);
+  const std::int64_t pixels = p.c.batch * p.out_height * p.out_width;
+  const double for_pixels = factor * sum_tolerance(pixels), relative = factor * 1e-6;
+  EXPECT_TRUE(test::all_close(got.dx, want.dx,
+                              factor * sum_tolerance(p.c.taps * p.c.taps * p.c.filters), relative));
+  EXPECT_TRUE(test::all_close(got.dw, want.dw, for_pixels, relative));
+  // A sum over taps of sums over pixels, the errors of which add up like a random walk.
+  const double walk = std::sqrt(static_cast<double>(p.c.taps * p.c.taps * p.c.channels));
+  EXPECT_TRUE(test::all_close(got.dscale, want.dscale, 4 * walk * for_pixels, relative));
+}
+
+void expect_data_gradient(const Problem& p) {
+  const Floats got = data_gradient_on_device(p);
+  const double tolerance = sum_tolerance(p.c.taps * p.c.taps * p.c.filters);
+  EXPECT_TRUE(test::all_close(got, backward_on_cpu<double>(p).dx, tolerance, 1e-6));
+  EXPECT_TRUE(test::all_close(got, backward_on_cpu<float>(p).dx, 2 * tolerance, 2e-6));
+}
+
+void expect_backward(const Problem& p) {
+  const Gradients got = backward_on_device(p);
+  expect_gradients<double>(p, got, 1);
+  expect_gradients<float>(p, got, 2);
+}
+
+// One pixel; channels that are and are not quads, one, and those of the stem; maps smaller than
+// the filter; strides that leave pixels over, of 3 too; padding past the filter; filters without
+// padding; narrow outputs; sums that are cut.
+class Conv2dCuda : public testing::TestWithParam<Case> {};
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, Conv2dCuda,
+    testing::Values(Case{1, 1, 1, 1, 1, 1, 1, 0}, Case{2, 5, 4, 3, 5, 3, 1, 1},
+                    Case{1, 7, 6, 16, 17, 3, 2, 1}, Case{2, 9, 11, 3, 8, 7, 2, 3},
+                    Case{1, 4, 6, 33, 31, 1, 1, 0}, Case{2, 5, 7, 32, 48, 1, 2, 0},
+                    Case{1, 2, 3, 16, 16, 3, 1, 1}, Case{1, 6, 5, 4, 2, 3, 1, 0},
+                    Case{3, 8, 10, 64, 3, 1, 1, 0}, Case{1, 13, 18, 24, 40, 3, 1, 1},
+                    Case{1, 3, 3, 2, 2, 5, 3, 2}, Case{1, 1, 1, 32, 32, 3, 1, 1},
+                    Case{2, 7, 5, 20, 68, 3, 1, 0}, Case{1, 6, 9, 8, 20, 3, 1, 2},
+                    Case{1, 17, 16, 1, 3, 1, 2, 0}, Case{1, 7, 9, 6, 5, 1, 3, 0},
+                    Case{1, 4, 4, 4, 4, 2, 3, 1}, Case{2, 24, 23, 4, 6, 3, 1, 1},
+                    Case{1, 5, 6, 72, 20, 3, 1, 1}, Case{2, 23, 25, 8, 20, 1, 1, 0},
+                    Case{1, 6, 6, 20, 600, 1, 1, 0}));
+
+TEST_P(Conv2dCuda, ForwardAgreesWithTheCpuForEveryEpilogue) {
+  KT_NEEDS_GPU();
+  for (unsigned parts = 0; parts < 16; ++parts) {
+    SCOPED_TRACE(parts);
+    expect_forward(Problem(GetParam(), parts));
+  }
+}
+
+TEST_P(Conv2dCuda, GradientsAgreeWithTheCpu) {
+  KT_NEEDS_GPU();
+  expect_backward(Problem(GetParam(), 0));
+  expect_backward(Problem(GetParam(), kScale));
+}
+
+TEST_P(Conv2dCuda, IsTheSameToTheBitAgainAndAtAnotherAddress) {
+  KT_NEEDS_GPU();
+  const Problem p(GetParam(), kScale | kShift | kResidual | kRelu);
+  const Floats y = forward_on_device(p);
+  const Gradients first = backward_on_device(p);
+  for (const std::int64_t offset : {0, 1}) {
+    EXPECT_TRUE(test::same_bits(forward_on_device(p, offset), y));
+    const Gradients again = backward_on_device(p, offset);
+    EXPECT_TRUE(test::same_bits(again.dx, first.dx));
+    EXPECT_TRUE(test::same_bits(again.dw, first.dw));
+    EXPECT_TRUE(test::same_bits(again.dscale, first.dscale));
+  }
+}
+
+// Each has as many tiles as the plan wants before it takes large ones, and some slices of k.
+TEST(Conv2dCudaLarge, ForwardWithLargeTiles) {
+  KT_NEEDS_GPU();
+  const Problem p({1, 131, 129, 4, 68, 3, 1, 1}, kScale | kShift | kResidual | kRelu);
+  ASSERT_EQ(plan_product(0, {131 * 129, 68, 36}).tile, ProductTile::kLarge);
+  expect_forward(p);
+}
+
+TEST(Conv2dCudaLarge, DataGradientWithLargeTiles) {
+  KT_NEEDS_GPU();
+  ASSERT_EQ(plan_product(0, {131 * 129, 68, 36}).tile, ProductTile::kLarge);
+  expect_data_gradient(Problem({1, 131, 129, 68, 4, 3, 1, 1}, kScale));
+  expect_data_gradient(Problem({1, 130, 131, 68, 3, 3, 2, 1}, 0));
+}
+
+TEST(Conv2dCudaLarge, WeightGradientWithLargeTiles) {
+  KT_NEEDS_GPU();
+  ASSERT_EQ(plan_product(0, {66, 9 * 1880, 20}).tile, ProductTile::kLarge);
+  expect_backward(Problem({1, 4, 5, 1880, 66, 3, 1, 1}, kScale));
+}
+
+TEST(Conv2dCuda, NothingGivesZeroGradientsAndTheEpilogue) {
+  KT_NEEDS_GPU();
+  const Gradients no_images = backward_on_device(Problem({0, 4, 4, 3, 2, 3, 1, 1}, kScale));
+  EXPECT_THAT(no_images.dw, testing::Each(0.0f));
+  EXPECT_THAT(no_images.dscale, testing::Each(0.0f));
+  const Problem no_channels({2, 4, 4, 0, 3, 3, 1, 1}, kShift | kRelu);
+  expect_forward(no_channels);
+  EXPECT_THAT(backward_on_device(Problem({2, 4, 4, 0, 3, 3, 1, 1}, kScale)).dscale,
+              testing::Each(0.0f));
+  EXPECT_THAT(backward_on_device(Problem({2, 2, 2, 3, 4, 5, 1, 0}, 0)).dx, testing::Each(0.0f));
+}
+
+TEST(Conv2dCudaErrors, AreNamed) {
+  KT_NEEDS_GPU();
+  const Stream stream;
+  const DeviceView<float> m(2000);
+  const Nhwc<const float> x{m.data(), 1, 4, 4, 3};
+  const Krsc<const float> w{m.data(), 2, 3, 3, 3};
+  const auto forward = [&](Nhwc<float> y, Span<const float> scale, const Conv2dOptions& options) {
+    return test::message_of([&] {
+      cuda::conv2d_forward(stream.get(), x, w, {scale, {}, {}}, {}, y, options);
+    });
+  };
+  EXPECT_THAT(forward({m.data(), 1, 4, 4, 2}, {}, {}),
+              testing::HasSubstr("conv2d_forward: y is 1x4x4x2, wanted 1x2x2x2"));
+  EXPECT_THAT(forward({m.data(), 1, 4, 4, 2}, {m.data(), 3}, {.pad = 1}),
+              testing::HasSubstr("scale has 3 elements, wanted 2 or none"));
+  EXPECT_THAT(forward({m.data(), 1, 4, 4, 2}, {}, {.pad = 1, .engine = ConvEngine::kWinograd}),
+              testing::HasSubstr("on CUDA there is the engine auto alone"));
+  EXPECT_THAT(test::message_of([&] {
+                cuda::conv2d_backward_weights(stream.get(), x, {m.data(), 1, 4, 4, 2}, {}, {},
+                                              {m.data(), 2, 3, 3, 3}, {m.data(), 2}, {.pad = 1});
+              }),
+              testing::HasSubstr("dscale is asked for without a scale"));
+}
+
+}  // namespace
+}  // namespace ktrain

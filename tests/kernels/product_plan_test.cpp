@@ -1,0 +1,73 @@
+#include "kernels/product_plan.h"
+
+#include <algorithm>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/message.h"
+
+namespace ktrain {
+namespace {
+
+constexpr int kHopper = 90;
+
+TEST(ProductPlan, RunsCoverKOnceAndFitTheWorkspace) {
+  for (const std::int64_t m : {1, 15, 64, 65, 1000, 163840})
+    for (const std::int64_t n : {1, 16, 17, 65, 256, 2048})
+      for (const std::int64_t k : {0, 1, 16, 511, 512, 2304, 163840}) {
+        const ProductShape shape{m, n, k};
+        const ProductPlan plan = plan_product(kHopper, shape);
+        ASSERT_GE(plan.splits, 1);
+        EXPECT_EQ(plan.depth % kProductSlice, 0);
+        EXPECT_GE(plan.splits * plan.depth, k) << m << ' ' << n << ' ' << k;
+        // The last run has something to add, too.
+        EXPECT_LT((plan.splits - 1) * plan.depth, std::max<std::int64_t>(k, 1))
+            << m << ' ' << n << ' ' << k;
+        EXPECT_EQ(product_workspace(plan, shape), plan.splits > 1 ? plan.splits * m * n : 0);
+      }
+}
+
+TEST(ProductPlan, ChoosesTilesByShape) {
+  const auto tile = [](std::int64_t m, std::int64_t n, std::int64_t k) {
+    return plan_product(kHopper, {m, n, k}).tile;
+  };
+  // The 3x3 convolution of 256 channels on the largest map, and the heads on it.
+  EXPECT_EQ(tile(163840, 256, 2304), ProductTile::kLarge);
+  EXPECT_EQ(tile(163840, 12, 256), ProductTile::kNarrow);
+  EXPECT_EQ(tile(163840, 64, 576), ProductTile::kSmall);
+  // The last level of the pyramid has too few pixels for large tiles.
+  EXPECT_EQ(tile(640, 256, 2304), ProductTile::kSmall);
+  // A weight gradient has few tiles, but its long sum is cut.
+  EXPECT_EQ(tile(256, 2304, 163840), ProductTile::kLarge);
+}
+
+TEST(ProductPlan, CutsTheLongSumsOfWeightGradientsOnly) {
+  EXPECT_EQ(plan_product(kHopper, {163840, 256, 2304}).splits, 1);
+  EXPECT_GT(plan_product(kHopper, {256, 2304, 163840}).splits, 4);
+  EXPECT_EQ(plan_product(kHopper, {64, 64, 163840}).splits, 64);
+  EXPECT_EQ(plan_product(kHopper, {64, 64, 163840, false}).splits, 1);
+  // A run is worth its two passes over c.
+  EXPECT_EQ(plan_product(kHopper, {64, 64, 511}).splits, 1);
+}
+
+TEST(ProductPlan, AConvolutionWithAStrideIsNotCut) {
+  const Krsc<const float> w{nullptr, 512, 3, 3, 512};
+  const Nhwc<const float> dx{nullptr, 1, 20, 16, 512};
+  EXPECT_GT(plan_product(kHopper, data_product(w, dx, {.stride = 1, .pad = 1})).splits, 1);
+  EXPECT_EQ(plan_product(kHopper, data_product(w, dx, {.stride = 2, .pad = 1})).splits, 1);
+}
+
+TEST(ProductPlan, RefusesOldGpusAndSidesPastAnIndex) {
+  EXPECT_THAT(test::message_of([] {
+                (void)plan_product(70, {1, 1, 1});
+              }),
+              testing::HasSubstr("compute capability 7.0, wanted 7.5 or later"));
+  EXPECT_THAT(test::message_of([] {
+                (void)plan_product(0, {std::int64_t{1} << 31, 1, 1});
+              }),
+              testing::HasSubstr("2147483648x1 by 1x1, sides up to"));
+}
+
+}  // namespace
+}  // namespace ktrain
