@@ -7,6 +7,7 @@
 #include "kernels/adamw.h"
 #include "kernels/clip.h"
 #include "kernels/sgd.h"
+#include "runtime/box_views.h"
 #include "runtime/fault.h"
 #include "train/objective.h"
 #include "train/tensor_arrays.h"
@@ -136,12 +137,10 @@ void Optimizer::measure(std::span<const Tensor> gradients) {
     spans_.push_back(gradient.span<float>());
   }
   const Span<const Span<const float>> all{spans_.data(), std::ssize(spans_)};
-  scratch_.resize(static_cast<std::size_t>(cpu::clip_scratch_bytes(all)));
+  Tensor scratch = scratch_bytes(norm_, clip_scratch_bytes(all));
   const double largest = plan_.clip > 0 ? plan_.clip : std::numeric_limits<double>::infinity();
-  run_on_cpu(norm_.queue(), "clip_factor", [&] {
-    cpu::clip_factor<float>(all, norm_.mutable_span<float>(), clip_factor_.mutable_span<float>(),
-                            {scratch_.data(), std::ssize(scratch_)}, largest);
-  });
+  KT_RUN(norm_.queue(), clip_factor, all, norm_.mutable_span<float>(),
+         clip_factor_.mutable_span<float>(), bytes_of(scratch), largest);
 }
 
 void Optimizer::write_numbers(double lr) {
@@ -169,10 +168,8 @@ void Optimizer::update(const Slot& slot, const Tensor& gradient) {
     KT_RUN(weight.queue(), adamw, gradient.span<float>(), numbers, clip_factor_.span<float>(),
            weight.mutable_span<float>(), first.mutable_span<float>(), second.mutable_span<float>());
   } else {
-    run_on_cpu(weight.queue(), "sgd", [&] {
-      cpu::sgd<float>(gradient.span<float>(), numbers, clip_factor_.span<float>(),
-                      weight.mutable_span<float>(), first.mutable_span<float>());
-    });
+    KT_RUN(weight.queue(), sgd, gradient.span<float>(), numbers, clip_factor_.span<float>(),
+           weight.mutable_span<float>(), first.mutable_span<float>());
   }
 }
 
