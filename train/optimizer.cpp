@@ -7,7 +7,6 @@
 #include "kernels/adamw.h"
 #include "kernels/clip.h"
 #include "kernels/sgd.h"
-#include "runtime/box_views.h"
 #include "runtime/fault.h"
 #include "train/objective.h"
 #include "train/tensor_arrays.h"
@@ -137,10 +136,12 @@ void Optimizer::measure(std::span<const Tensor> gradients) {
     spans_.push_back(gradient.span<float>());
   }
   const Span<const Span<const float>> all{spans_.data(), std::ssize(spans_)};
-  Tensor scratch = scratch_bytes(norm_, clip_scratch_bytes(all));
+  scratch_.resize(static_cast<std::size_t>(clip_scratch_bytes(all)));
   const double largest = plan_.clip > 0 ? plan_.clip : std::numeric_limits<double>::infinity();
-  KT_RUN(norm_.queue(), clip_factor, all, norm_.mutable_span<float>(),
-         clip_factor_.mutable_span<float>(), bytes_of(scratch), largest);
+  run_on_cpu(norm_.queue(), "clip_factor", [&] {
+    cpu::clip_factor<float>(all, norm_.mutable_span<float>(), clip_factor_.mutable_span<float>(),
+                            {scratch_.data(), std::ssize(scratch_)}, largest);
+  });
 }
 
 void Optimizer::write_numbers(double lr) {

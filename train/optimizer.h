@@ -108,6 +108,7 @@ class Optimizer {
   // Kept from step to step, so that a step allocates nothing.
   std::vector<Span<const float>> spans_;
   std::vector<float> host_numbers_;
+  std::vector<std::byte> scratch_;
 };
 
 }  // namespace ktrain
