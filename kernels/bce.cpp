@@ -24,7 +24,7 @@ void check(const char* kernel, Span<const T> x, Span<const std::int32_t> labels,
 
 template <class T>
 void bce_forward(Span<const T> x, Span<const std::int32_t> labels, Span<const T> avg_factor,
-                 Span<T> loss) {
+                 Span<T> loss, Span<std::byte> /*scratch*/) {
   check("bce_forward", x, labels, avg_factor, loss);
   double total = 0;
   for (std::int64_t i = 0; i < x.size; ++i) {
@@ -51,9 +51,9 @@ void bce_backward(Span<const T> x, Span<const std::int32_t> labels, Span<const T
 }
 
 template void bce_forward(Span<const float>, Span<const std::int32_t>, Span<const float>,
-                          Span<float>);
+                          Span<float>, Span<std::byte>);
 template void bce_forward(Span<const double>, Span<const std::int32_t>, Span<const double>,
-                          Span<double>);
+                          Span<double>, Span<std::byte>);
 template void bce_backward(Span<const float>, Span<const std::int32_t>, Span<const float>,
                            Span<const float>, Span<float>);
 template void bce_backward(Span<const double>, Span<const std::int32_t>, Span<const double>,

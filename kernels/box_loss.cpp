@@ -34,7 +34,8 @@ T slope(T d, T beta) {
 
 template <class T>
 void box_loss_forward(Rows<const T> x, Rows<const T> target, Span<const std::int32_t> slots,
-                      Span<const T> avg_factor, Span<T> loss, double beta) {
+                      Span<const T> avg_factor, Span<T> loss, Span<std::byte> /*scratch*/,
+                      double beta) {
   check("box_loss_forward", x, target, slots, avg_factor, loss, beta);
   double total = 0;
   for (std::int64_t r = 0; r < x.rows; ++r) {
@@ -68,9 +69,9 @@ void box_loss_backward(Rows<const T> x, Rows<const T> target, Span<const std::in
 }
 
 template void box_loss_forward(Rows<const float>, Rows<const float>, Span<const std::int32_t>,
-                               Span<const float>, Span<float>, double);
+                               Span<const float>, Span<float>, Span<std::byte>, double);
 template void box_loss_forward(Rows<const double>, Rows<const double>, Span<const std::int32_t>,
-                               Span<const double>, Span<double>, double);
+                               Span<const double>, Span<double>, Span<std::byte>, double);
 template void box_loss_backward(Rows<const float>, Rows<const float>, Span<const std::int32_t>,
                                 Span<const float>, Span<const float>, Rows<float>, double);
 template void box_loss_backward(Rows<const double>, Rows<const double>, Span<const std::int32_t>,

@@ -11,6 +11,7 @@ namespace ktrain::cpu {
 namespace {
 
 constexpr std::int64_t kGrain = 1 << 16;
+static_assert(kGrain >= kClipChunk, "no more chunks than the scratch has room for");
 // Independent sums, so that the loop runs in vector registers in an order that the source decides.
 constexpr int kLanes = 32;
 
@@ -38,13 +39,6 @@ std::int64_t count_chunks(Span<const Span<const T>> gradients) {
 }  // namespace
 
 template <class T>
-std::int64_t clip_scratch_bytes(Span<const Span<const T>> gradients) {
-  Scratch scratch;
-  (void)scratch.take<double>(count_chunks(gradients));
-  return scratch.bytes();
-}
-
-template <class T>
 void clip_factor(Span<const Span<const T>> gradients, Span<T> norm, Span<T> factor,
                  Span<std::byte> scratch, double max_norm) {
   KT_CHECK(norm.size == 1 && factor.size == 1,
@@ -68,8 +62,6 @@ void clip_factor(Span<const Span<const T>> gradients, Span<T> norm, Span<T> fact
   factor[0] = static_cast<T>(std::min(max_norm / (root + 1e-6), 1.0));
 }
 
-template std::int64_t clip_scratch_bytes(Span<const Span<const float>>);
-template std::int64_t clip_scratch_bytes(Span<const Span<const double>>);
 template void clip_factor(Span<const Span<const float>>, Span<float>, Span<float>, Span<std::byte>,
                           double);
 template void clip_factor(Span<const Span<const double>>, Span<double>, Span<double>,

@@ -5,9 +5,11 @@
 //
 // bucket and sign are functions of (seed, e). With as many buckets as places, or more, bucket(e) =
 // e and sign = 1: the vector itself. The order of sums is that of the elements, whatever the
-// threads.
+// threads; on CUDA sums are taken in whole numbers of 2^-32 of the largest among 32768 elements,
+// and depend on the sizes alone. There a bucket that gets an infinite element becomes NaN.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "kernels/gram.h"
@@ -30,4 +32,16 @@ void count_sketch(Span<const Span<const T>> vectors, const Remainder& remainder,
                   const SketchHash& hash, std::int64_t offset, Rows<T> out);
 
 }  // namespace cpu
+
+namespace cuda {
+
+// The list of vectors and the remainder's mix lie on the host.
+void count_sketch(CudaStream stream, Span<const Span<const float>> vectors,
+                  const Remainder& remainder, const SketchHash& hash, std::int64_t offset,
+                  Rows<float> out, Span<std::byte> scratch);
+[[nodiscard]] std::int64_t count_sketch_scratch_bytes(Span<const Span<const float>> vectors,
+                                                      const Remainder& remainder,
+                                                      const SketchHash& hash, std::int64_t buckets);
+
+}  // namespace cuda
 }  // namespace ktrain

@@ -7,13 +7,15 @@
 // so that the gradient of one loss is had from the total's without ever being stored. An empty x_k
 // stands for zeros.
 //
-// Products and the sums of 16 of them are taken in T, everything above in double, in an order that
-// the size alone decides. No vector: nothing is written. Size 0: zeros.
+// Products and the sums of 16 of them are taken in T (on CUDA fused), everything above in double,
+// in an order that the size alone decides. No vector: nothing is written. Size 0: zeros. The list
+// of vectors and `mix` lie on the host, what the vectors point to and all else on the device.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -57,4 +59,16 @@ void mixed_elements(Span<const Span<const T>> vectors, const Remainder& remainde
                     std::int64_t begin, Span<T> out);
 
 }  // namespace cpu
+
+namespace cuda {
+
+void gram(CudaStream stream, Span<const Span<const float>> vectors, const Remainder& remainder,
+          const SecondMoment<float>& moment, Span<double> raw, Span<double> preconditioned,
+          Span<std::byte> scratch);
+[[nodiscard]] std::int64_t gram_scratch_bytes(Span<const Span<const float>> vectors);
+void mixed_elements(CudaStream stream, Span<const Span<const float>> vectors,
+                    const Remainder& remainder, std::int64_t k, std::int64_t begin,
+                    Span<float> out);
+
+}  // namespace cuda
 }  // namespace ktrain

@@ -127,7 +127,8 @@ double share_first(const Pairs<T>& pairs, Rows<T> logits, std::int64_t anchors,
 
 template <class T>
 void info_nce_forward(const InfoNceInputs<T>& in, const InfoNceSaved<T>& saved, Span<T> stats,
-                      Span<std::int32_t> anchors, Span<T> loss, const InfoNceOptions& options) {
+                      Span<std::int32_t> anchors, Span<T> loss, Span<std::byte> /*scratch*/,
+                      const InfoNceOptions& options) {
   const std::int64_t n = in.u.rows, d = in.u.cols;
   check_inputs("info_nce_forward", in);
   check_saved("info_nce_forward", saved, n, loss);
@@ -171,7 +172,7 @@ void info_nce_forward(const InfoNceInputs<T>& in, const InfoNceSaved<T>& saved, 
 template <class T>
 void info_nce_backward(const InfoNceInputs<T>& in, const InfoNceSaved<const T>& saved,
                        Span<const T> dloss, const InfoNceGradients<T>& out,
-                       const InfoNceOptions& options) {
+                       Span<std::byte> /*scratch*/, const InfoNceOptions& options) {
   const std::int64_t n = in.u.rows, d = in.u.cols;
   check_inputs("info_nce_backward", in);
   check_saved("info_nce_backward", saved, n, dloss);
@@ -217,11 +218,12 @@ void info_nce_backward(const InfoNceInputs<T>& in, const InfoNceSaved<const T>& 
       static_cast<T>(options.raw_temperature ? -along / static_cast<double>(in.scale[0]) : along);
 }
 
-#define INSTANTIATE(T)                                                                     \
-  template void info_nce_forward(const InfoNceInputs<T>&, const InfoNceSaved<T>&, Span<T>, \
-                                 Span<std::int32_t>, Span<T>, const InfoNceOptions&);      \
-  template void info_nce_backward(const InfoNceInputs<T>&, const InfoNceSaved<const T>&,   \
-                                  Span<const T>, const InfoNceGradients<T>&,               \
+#define INSTANTIATE(T)                                                                        \
+  template void info_nce_forward(const InfoNceInputs<T>&, const InfoNceSaved<T>&, Span<T>,    \
+                                 Span<std::int32_t>, Span<T>, Span<std::byte>,                \
+                                 const InfoNceOptions&);                                      \
+  template void info_nce_backward(const InfoNceInputs<T>&, const InfoNceSaved<const T>&,      \
+                                  Span<const T>, const InfoNceGradients<T>&, Span<std::byte>, \
                                   const InfoNceOptions&);
 INSTANTIATE(float)
 INSTANTIATE(double)

@@ -13,11 +13,15 @@
 // Without an anchor the loss, the chance and all gradients are 0. Weights are constants; a row of
 // weight 0 is still a negative of the others. `exclude` must be symmetric, or the two directions
 // have different negatives. An embedding that is NaN gives a NaN loss when its row is valid.
-// Rows need not be of unit length. Outputs alias nothing. Throws Error on other shapes.
+// Rows need not be of unit length. Sums are taken in double, on CUDA in an order that depends on
+// the sizes alone. Outputs alias nothing. Throws Error on other shapes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
+#include "kernels/queue.h"
+#include "kernels/scratch.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -56,22 +60,53 @@ struct InfoNceSaved {
   Span<T> factor;    // N: weight[i] / M for an anchor, else 0
 };
 
-namespace cpu {
-
-// stats: kNumInfoNceStats. anchors: one element, M.
-template <class T>
-void info_nce_forward(const InfoNceInputs<T>& in, const InfoNceSaved<T>& saved, Span<T> stats,
-                      Span<std::int32_t> anchors, Span<T> loss, const InfoNceOptions& options);
-
 template <class T>
 struct InfoNceGradients {
   Rows<T> du, dv;  // N x d
   Span<T> dscale;  // one element
 };
+
+// What CUDA keeps of each row in scratch, forward or backward; the CPU takes an empty span.
+struct InfoNcePieces {
+  Span<std::int32_t> negatives, first;
+  Span<double> along;
+
+  InfoNcePieces(Scratch& scratch, std::int64_t n)
+      : negatives(scratch.take<std::int32_t>(n)),
+        first(scratch.take<std::int32_t>(n)),
+        along(scratch.take<double>(n)) {}
+};
+[[nodiscard]] inline std::int64_t info_nce_scratch_bytes(std::int64_t n) {
+  Scratch scratch;
+  (void)InfoNcePieces(scratch, n);
+  return scratch.bytes();
+}
+
+namespace cpu {
+
+// stats: kNumInfoNceStats. anchors: one element, M.
+template <class T>
+void info_nce_forward(const InfoNceInputs<T>& in, const InfoNceSaved<T>& saved, Span<T> stats,
+                      Span<std::int32_t> anchors, Span<T> loss, Span<std::byte> scratch,
+                      const InfoNceOptions& options);
+
 template <class T>
 void info_nce_backward(const InfoNceInputs<T>& in, const InfoNceSaved<const T>& saved,
-                       Span<const T> dloss, const InfoNceGradients<T>& out,
+                       Span<const T> dloss, const InfoNceGradients<T>& out, Span<std::byte> scratch,
                        const InfoNceOptions& options);
 
 }  // namespace cpu
+
+namespace cuda {
+
+void info_nce_forward(CudaStream stream, const InfoNceInputs<float>& in,
+                      const InfoNceSaved<float>& saved, Span<float> stats,
+                      Span<std::int32_t> anchors, Span<float> loss, Span<std::byte> scratch,
+                      const InfoNceOptions& options);
+void info_nce_backward(CudaStream stream, const InfoNceInputs<float>& in,
+                       const InfoNceSaved<const float>& saved, Span<const float> dloss,
+                       const InfoNceGradients<float>& out, Span<std::byte> scratch,
+                       const InfoNceOptions& options);
+
+}  // namespace cuda
 }  // namespace ktrain

@@ -11,11 +11,13 @@
 //                      of two images of one group whose frames are at most `neighbours` apart
 //                    out[i,i] = 1; symmetric
 //   of_images        out[i] = per_image[image[i]]; 0 where there is no row
-// Wrong shapes throw Error.
+// Wrong shapes throw Error, and so does an image index that there is not, on the CPU; on CUDA that
+// row of of_images is NaN.
 #pragma once
 
 #include <cstdint>
 
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -63,4 +65,18 @@ template <class T>
 void of_images(Span<const T> per_image, Span<const std::int32_t> image, Span<T> out);
 
 }  // namespace cpu
+
+namespace cuda {
+
+void positive_rows(CudaStream stream, const SampledRegions<float>& regions,
+                   Rows<const std::int32_t> identity, const PairRowViews<float>& out,
+                   std::int32_t num_classes);
+void whole_image_rows(CudaStream stream, Rows<const std::int32_t> sizes,
+                      Rows<const std::int32_t> identity, const PairRowViews<float>& out);
+void exclusions(CudaStream stream, Rows<const float> rois, Span<const std::int32_t> image,
+                Rows<const std::int32_t> marks, Rows<std::uint8_t> out, const ExclusionRule& rule);
+void of_images(CudaStream stream, Span<const float> per_image, Span<const std::int32_t> image,
+               Span<float> out);
+
+}  // namespace cuda
 }  // namespace ktrain

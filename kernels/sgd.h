@@ -10,6 +10,7 @@
 
 #include <array>
 
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -35,6 +36,11 @@ namespace cpu {
 template <class T>
 void sgd(Span<const T> gradient, Span<const T> numbers, Span<const T> gradient_scale,
          Span<T> weight, Span<T> velocity);
-}
+}  // namespace cpu
+
+namespace cuda {
+void sgd(CudaStream stream, Span<const float> gradient, Span<const float> numbers,
+         Span<const float> gradient_scale, Span<float> weight, Span<float> velocity);
+}  // namespace cuda
 
 }  // namespace ktrain

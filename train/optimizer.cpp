@@ -136,7 +136,7 @@ void Optimizer::measure(std::span<const Tensor> gradients) {
     spans_.push_back(gradient.span<float>());
   }
   const Span<const Span<const float>> all{spans_.data(), std::ssize(spans_)};
-  scratch_.resize(static_cast<std::size_t>(cpu::clip_scratch_bytes(all)));
+  scratch_.resize(static_cast<std::size_t>(clip_scratch_bytes(all)));
   const double largest = plan_.clip > 0 ? plan_.clip : std::numeric_limits<double>::infinity();
   run_on_cpu(norm_.queue(), "clip_factor", [&] {
     cpu::clip_factor<float>(all, norm_.mutable_span<float>(), clip_factor_.mutable_span<float>(),
@@ -169,10 +169,8 @@ void Optimizer::update(const Slot& slot, const Tensor& gradient) {
     KT_RUN(weight.queue(), adamw, gradient.span<float>(), numbers, clip_factor_.span<float>(),
            weight.mutable_span<float>(), first.mutable_span<float>(), second.mutable_span<float>());
   } else {
-    run_on_cpu(weight.queue(), "sgd", [&] {
-      cpu::sgd<float>(gradient.span<float>(), numbers, clip_factor_.span<float>(),
-                      weight.mutable_span<float>(), first.mutable_span<float>());
-    });
+    KT_RUN(weight.queue(), sgd, gradient.span<float>(), numbers, clip_factor_.span<float>(),
+           weight.mutable_span<float>(), first.mutable_span<float>());
   }
 }
 

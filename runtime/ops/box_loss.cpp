@@ -1,5 +1,6 @@
 #include "kernels/box_loss.h"
 
+#include "runtime/box_views.h"
 #include "runtime/ops.h"
 
 namespace ktrain {
@@ -13,21 +14,23 @@ Tensor box_loss(const Tensor& x, const Tensor& target, const Tensor& slots,
     return Rows<const float>{flat.data, count, count == 0 ? 0 : flat.size / count};
   };
   Tensor loss = Tensor::empty(x.context(), {1});
-  run_on_cpu(x.queue(), "box_loss_forward", [&] {
-    cpu::box_loss_forward(rows(x.span<float>(), slots.size()), target.rows<float>(),
-                          slots.span<std::int32_t>(), avg_factor.span<float>(),
-                          loss.mutable_span<float>(), beta);
-  });
+  {
+    Tensor scratch = scratch_bytes(x, box_loss_scratch_bytes(slots.size()));
+    KT_RUN(x.queue(), box_loss_forward, rows(x.span<float>(), slots.size()), target.rows<float>(),
+           slots.span<std::int32_t>(), avg_factor.span<float>(), loss.mutable_span<float>(),
+           bytes_of(scratch), beta);
+  }
   return record("box_loss", {x}, loss,
                 [rows, beta, x = x.detached(), target = target.detached(), slots = slots.detached(),
                  avg = avg_factor.detached()](const Tensor& dloss, const Wanted&) {
                   Tensor dx = Tensor::empty_like(x);
-                  run_on_cpu(dloss.queue(), "box_loss_backward", [&] {
+                  const auto to = [&] {
                     const Rows<const float> from = rows(x.span<float>(), slots.size());
-                    const Rows<float> to{dx.mutable_span<float>().data, from.rows, from.cols};
-                    cpu::box_loss_backward(from, target.rows<float>(), slots.span<std::int32_t>(),
-                                           avg.span<float>(), dloss.span<float>(), to, beta);
-                  });
+                    return Rows<float>{dx.mutable_span<float>().data, from.rows, from.cols};
+                  };
+                  KT_RUN(dloss.queue(), box_loss_backward, rows(x.span<float>(), slots.size()),
+                         target.rows<float>(), slots.span<std::int32_t>(), avg.span<float>(),
+                         dloss.span<float>(), to(), beta);
                   return std::vector{dx};
                 });
 }

@@ -1,6 +1,7 @@
 #include "kernels/info_nce.h"
 
 #include "runtime/autograd.h"
+#include "runtime/box_views.h"
 #include "runtime/ops_contrast.h"
 
 namespace ktrain {
@@ -33,15 +34,17 @@ std::vector<Tensor> gradients_of(const InfoNceTensors& in, const Saved& saved,
                                  const InfoNceOptions& options, const Tensor& dloss) {
   std::vector<Tensor> out = {Tensor::empty_like(in.u), Tensor::empty_like(in.v),
                              Tensor::empty_like(in.scale)};
-  run_on_cpu(dloss.queue(), "info_nce_backward", [&] {
-    cpu::info_nce_backward(
-        views(in),
-        {saved.logits.rows<float>(), saved.row.span<float>(), saved.col.span<float>(),
-         saved.factor.span<float>()},
-        dloss.span<float>(),
-        {out[0].mutable_rows<float>(), out[1].mutable_rows<float>(), out[2].mutable_span<float>()},
-        options);
-  });
+  Tensor scratch = scratch_bytes(in.u, info_nce_scratch_bytes(in.u.size(0)));
+  const auto kept = [&] {
+    return InfoNceSaved<const float>{saved.logits.rows<float>(), saved.row.span<float>(),
+                                     saved.col.span<float>(), saved.factor.span<float>()};
+  };
+  const auto gradients = [&] {
+    return InfoNceGradients<float>{out[0].mutable_rows<float>(), out[1].mutable_rows<float>(),
+                                   out[2].mutable_span<float>()};
+  };
+  KT_RUN(dloss.queue(), info_nce_backward, views(in), kept(), dloss.span<float>(), gradients(),
+         bytes_of(scratch), options);
   return out;
 }
 
@@ -54,14 +57,17 @@ InfoNceResult info_nce(const InfoNceTensors& in, const InfoNceOptions& options) 
               Tensor::empty(context, {n}), Tensor::empty(context, {n})};
   InfoNceResult result{Tensor::empty(context, {1}), Tensor::empty(context, {kNumInfoNceStats}),
                        Tensor::empty(context, {1}, DType::kI32)};
-  run_on_cpu(in.u.queue(), "info_nce_forward", [&] {
-    cpu::info_nce_forward<float>(
-        views(in),
-        {saved.logits.mutable_rows<float>(), saved.row.mutable_span<float>(),
-         saved.col.mutable_span<float>(), saved.factor.mutable_span<float>()},
-        result.stats.mutable_span<float>(), result.anchors.mutable_span<std::int32_t>(),
-        result.loss.mutable_span<float>(), options);
-  });
+  {
+    Tensor scratch = scratch_bytes(in.u, info_nce_scratch_bytes(n));
+    const auto kept = [&] {
+      return InfoNceSaved<float>{saved.logits.mutable_rows<float>(),
+                                 saved.row.mutable_span<float>(), saved.col.mutable_span<float>(),
+                                 saved.factor.mutable_span<float>()};
+    };
+    KT_RUN(in.u.queue(), info_nce_forward, views(in), kept(), result.stats.mutable_span<float>(),
+           result.anchors.mutable_span<std::int32_t>(), result.loss.mutable_span<float>(),
+           bytes_of(scratch), options);
+  }
   result.loss = record("info_nce", {in.u, in.v, in.scale}, result.loss,
                        [in = detached(in), saved, options](const Tensor& dloss, const Wanted&) {
                          return gradients_of(in, saved, options, dloss);

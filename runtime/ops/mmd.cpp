@@ -13,7 +13,10 @@ MmdSets<float> sets_of(const MmdInputs& in) {
 }
 
 Tensor scratch_of(const MmdInputs& in) {
-  return scratch_bytes(in.x, cpu::mmd_scratch_bytes<float>(in.x.size(0) + in.y.size(0)));
+  const std::int64_t rows = in.x.size(0) + in.y.size(0);
+  const bool on_cpu = in.x.queue().device == Device::kCpu;
+  return scratch_bytes(
+      in.x, on_cpu ? cpu::mmd_scratch_bytes<float>(rows) : cuda::mmd_scratch_bytes(rows));
 }
 
 }  // namespace
@@ -25,23 +28,20 @@ Tensor mmd(const MmdInputs& inputs, const std::vector<float>& fixed) {
   Tensor sigma = Tensor::empty(context, {count}), loss = Tensor::empty(context, {1});
   {
     Tensor scratch = scratch_of(in);
-    run_on_cpu(loss.queue(), "mmd_forward", [&] {
-      if (fixed.empty())
-        cpu::mmd_bandwidths<float>(sets_of(in), sigma.mutable_span<float>(), bytes_of(scratch));
-      else
-        sigma.copy_from<float>(fixed);
-      cpu::mmd_forward<float>(sets_of(in), sigma.span<float>(), loss.mutable_span<float>(),
-                              bytes_of(scratch));
-    });
+    if (fixed.empty()) {
+      KT_RUN(loss.queue(), mmd_bandwidths, sets_of(in), sigma.mutable_span<float>(),
+             bytes_of(scratch));
+    } else {
+      sigma.copy_from<float>(fixed);
+    }
+    KT_RUN(loss.queue(), mmd_forward, sets_of(in), sigma.span<float>(), loss.mutable_span<float>(),
+           bytes_of(scratch));
   }
   return record("mmd", {inputs.x, inputs.y}, loss, [in, sigma](const Tensor& dloss, const Wanted&) {
     Tensor dx = Tensor::empty_like(in.x), dy = Tensor::empty_like(in.y);
     Tensor scratch = scratch_of(in);
-    run_on_cpu(dloss.queue(), "mmd_backward", [&] {
-      cpu::mmd_backward<float>(sets_of(in), sigma.span<float>(), dloss.span<float>(),
-                               dx.mutable_rows<float>(), dy.mutable_rows<float>(),
-                               bytes_of(scratch));
-    });
+    KT_RUN(dloss.queue(), mmd_backward, sets_of(in), sigma.span<float>(), dloss.span<float>(),
+           dx.mutable_rows<float>(), dy.mutable_rows<float>(), bytes_of(scratch));
     return std::vector{dx, dy};
   });
 }

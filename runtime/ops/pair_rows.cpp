@@ -30,41 +30,36 @@ PairRows positive_rows(const RoiTrainingSet& set, const Tensor& identity, std::i
                        std::int32_t num_classes) {
   check_identity("positive_rows", identity);
   PairRows rows = empty_rows(identity, identity.size(0) * per_image);
-  run_on_cpu(identity.queue(), "positive_rows", [&] {
-    cpu::positive_rows<float>(
-        {set.rois.rows<float>(), set.labels.span<std::int32_t>(), set.targets.span<std::int32_t>()},
-        identity.rows<std::int32_t>(), views(rows), num_classes);
-  });
+  const auto regions = [&] {
+    return SampledRegions<float>{set.rois.rows<float>(), set.labels.span<std::int32_t>(),
+                                 set.targets.span<std::int32_t>()};
+  };
+  KT_RUN(identity.queue(), positive_rows, regions(), identity.rows<std::int32_t>(), views(rows),
+         num_classes);
   return rows;
 }
 
 PairRows whole_image_rows(const Tensor& sizes, const Tensor& identity) {
   check_identity("whole_image_rows", identity);
   PairRows rows = empty_rows(identity, identity.size(0));
-  run_on_cpu(identity.queue(), "whole_image_rows", [&] {
-    cpu::whole_image_rows<float>(sizes.rows<std::int32_t>(), identity.rows<std::int32_t>(),
-                                 views(rows));
-  });
+  KT_RUN(identity.queue(), whole_image_rows, sizes.rows<std::int32_t>(),
+         identity.rows<std::int32_t>(), views(rows));
   return rows;
 }
 
 Tensor exclusions(const PairRows& rows, const ExclusionRule& rule) {
   const std::int64_t n = rows.image.size();
   Tensor out = Tensor::empty(rows.image.context(), {n, n}, DType::kU8);
-  run_on_cpu(out.queue(), "exclusions", [&] {
-    cpu::exclusions(rows.rois.rows<float>(), rows.image.span<std::int32_t>(),
-                    rows.marks.rows<std::int32_t>(), out.mutable_rows<std::uint8_t>(), rule);
-  });
+  KT_RUN(out.queue(), exclusions, rows.rois.rows<float>(), rows.image.span<std::int32_t>(),
+         rows.marks.rows<std::int32_t>(), out.mutable_rows<std::uint8_t>(), rule);
   return out;
 }
 
 Tensor of_images(const Tensor& per_image, const PairRows& rows) {
   const std::int64_t n = rows.image.size();
   Tensor out = Tensor::empty(per_image.context(), {n});
-  run_on_cpu(out.queue(), "of_images", [&] {
-    cpu::of_images(per_image.span<float>(), rows.image.span<std::int32_t>(),
-                   out.mutable_span<float>());
-  });
+  KT_RUN(out.queue(), of_images, per_image.span<float>(), rows.image.span<std::int32_t>(),
+         out.mutable_span<float>());
   return out;
 }
 

@@ -30,7 +30,7 @@ struct Case {
   [[nodiscard]] T loss() const {
     const std::vector<T> factors = {factor};
     std::vector<T> out = {T{9}};
-    cpu::box_loss_forward(rows(x, cols), rows(target, 4), span(slots), span(factors), span(out),
+    cpu::box_loss_forward(rows(x, cols), rows(target, 4), span(slots), span(factors), span(out), {},
                           beta);
     return out[0];
   }

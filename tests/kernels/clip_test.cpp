@@ -28,8 +28,7 @@ struct Clip {
 template <class T>
 Clip<T> run(const std::vector<Span<const T>>& gradients, double most) {
   std::vector<T> norm(1), factor(1);
-  std::vector<std::byte> scratch(
-      static_cast<std::size_t>(cpu::clip_scratch_bytes(span(gradients))));
+  std::vector<std::byte> scratch(static_cast<std::size_t>(clip_scratch_bytes(span(gradients))));
   cpu::clip_factor(span(gradients), span(norm), span(factor), span(scratch), most);
   return {norm[0], factor[0]};
 }

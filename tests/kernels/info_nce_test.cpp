@@ -46,7 +46,7 @@ struct Case {
     stats.assign(kNumInfoNceStats, T(NAN)), anchors.assign(1, -1);
     std::vector<T> loss = {T(NAN)};
     cpu::info_nce_forward<T>(inputs(), {{logits.data(), n, n}, span(row), span(col), span(factor)},
-                             span(stats), span(anchors), span(loss), options);
+                             span(stats), span(anchors), span(loss), {}, options);
     return loss[0];
   }
   struct Gradients {
@@ -59,7 +59,7 @@ struct Case {
     const Case& here = *this;
     cpu::info_nce_backward<T>(
         inputs(), {{here.logits.data(), n, n}, span(here.row), span(here.col), span(here.factor)},
-        span(slope), {{g.du.data(), n, d}, {g.dv.data(), n, d}, span(g.dscale)}, options);
+        span(slope), {{g.du.data(), n, d}, {g.dv.data(), n, d}, span(g.dscale)}, {}, options);
     return g;
   }
 };
