@@ -134,6 +134,8 @@ bool assign_without_barriers() {
   std::vector<std::int32_t> want(512, kNegative);
   for (std::int32_t i = 0; i < 42; ++i) want[static_cast<std::size_t>(i)] = i < 40 ? i : kUnused;
   return match.to_host(b.stream.get()) == want;
+}
+
 bool product_without_barriers() {
   DefectBench b;
   cuda::gemm(b.stream.get(), {b.dx.data(), 16, 32}, {b.dx.data(), 32, 20}, {}, {},

@@ -37,7 +37,8 @@ Said run(TinyRun& tiny, const std::vector<std::string>& overrides) {
 
 TEST(PlantedRun, AConflictRaisesTheHighestAlarm) {
   TinyRun tiny;
-  const Said said = run(tiny, with(kPlan, {"loss.planted.kind=negative_det", "loss.planted.weight=1"}));
+  const Said said =
+      run(tiny, with(kPlan, {"loss.planted.kind=negative_det", "loss.planted.weight=1"}));
   ASSERT_EQ(said.probes, kProbes);
   std::set<std::string> spoken, highest;
   for (const Alarm& alarm : said.alarms) {
