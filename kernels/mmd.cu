@@ -13,7 +13,6 @@ namespace ktrain::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kSumThreads = 128;  // of the forward sums: exp in double wants registers
 constexpr int kTile = 16, kSlice = 32;
 constexpr int kChannels = 128;
 constexpr int kBins = 256;
@@ -180,7 +179,7 @@ __device__ double exponent(float sigma) {
   return -0.5 / (s * s);
 }
 
-__global__ void __launch_bounds__(kSumThreads)
+__global__ void __launch_bounds__(kRowThreads)
     forward_kernel(Known known, const float* sigma, std::int64_t bandwidths) {
   const RowPlace<kWarpSize> at(known.estimable() ? known.all() : 0);
   const std::int64_t i = at.row, end = at.exists ? known.all() : 0;
@@ -287,8 +286,8 @@ void mmd_forward(CudaStream stream, const MmdSets<float>& sets, Span<const float
   const Pool pool = pool_of(sets);
   const Known known = measure("mmd_forward", stream, pool, scratch);
   if (pool.size > 0)
-    launch("mmd_forward", forward_kernel, num_blocks(pool.size * kWarpSize, kSumThreads),
-           kSumThreads, stream, known, sigma.data, sigma.size);
+    launch("mmd_forward", forward_kernel, num_blocks(pool.size * kWarpSize, kRowThreads),
+           kRowThreads, stream, known, sigma.data, sigma.size);
   launch("mmd_forward", loss_kernel, 1, kThreads, stream, known, sigma.size, loss.data);
 }
 
