@@ -22,7 +22,10 @@ bool changed_by(double factor, double from, double to) {
 }  // namespace
 
 bool AlarmRule::new_segment(const Cell& cell, const ProbeRecord& summed, std::size_t j) const {
-  if (cell.cosines.n() == 0 || cell.epoch != summed.epoch) return true;
+  return cell.cosines.n() == 0 || cell.epoch != summed.epoch || new_dose(cell, summed, j);
+}
+
+bool AlarmRule::new_dose(const Cell& cell, const ProbeRecord& summed, std::size_t j) const {
   const double weight = summed.weights[j], rate = summed.learning_rate;
   return (weight != cell.weight && changed_by(options_.factor, cell.weight, weight)) ||
          (rate != cell.learning_rate && changed_by(options_.factor, cell.learning_rate, rate));
@@ -124,7 +127,7 @@ std::vector<Alarm> AlarmRule::add(const ProbeRecord& record) {
       Cell& cell = cells_[key];
       if (new_segment(cell, summed, j)) {
         // What was measured under another weight or rate is no evidence on this one.
-        if (cell.epoch == summed.epoch && cell.cosines.n() > 0) {
+        if (cell.cosines.n() > 0 && new_dose(cell, summed, j)) {
           leave_one_out_.erase(key.second);
           cross_batch_.erase(key);
         }

@@ -130,6 +130,7 @@ class AlarmRule {
   };
 
   [[nodiscard]] bool new_segment(const Cell& cell, const ProbeRecord& summed, std::size_t j) const;
+  [[nodiscard]] bool new_dose(const Cell& cell, const ProbeRecord& summed, std::size_t j) const;
   void collect(Cell& cell, const ProbeRecord& summed, double cosine, double tax) const;
   [[nodiscard]] Judgement judge(const Key& key, const Cell& cell) const;
   [[nodiscard]] Alarm message(const Key& key, const Cell& cell, const Judgement& judgement,

@@ -24,10 +24,6 @@ std::vector<Dropped> drop_non_finite(ProbeRecord& record) {
       dropped.push_back({"products of preconditioned gradients", group.group});
       group.preconditioned = {};
     }
-    if (group.rv && !std::isfinite(*group.rv)) {
-      dropped.push_back({"ratio of second moments", group.group});
-      group.rv.reset();
-    }
   }
   std::erase_if(record.features, [&](const FeatureGram& feature) {
     if (finite(feature.raw.values())) return false;

@@ -18,7 +18,7 @@ struct Dropped {
 
 inline constexpr const char* kDroppedGradients = "products of gradients";
 
-// Takes out of the record what is not finite: a group, its preconditioned products, its rv, a
+// Takes out of the record what is not finite: a group, its preconditioned products, a
 // feature, the predicted or the measured changes of all losses. Says what.
 [[nodiscard]] std::vector<Dropped> drop_non_finite(ProbeRecord& record);
 

@@ -62,16 +62,18 @@ bool Monitor::begin_step(std::int64_t step, const Timeline& timeline) {
   }
   recorded_ = context_->queue.planning || schedule_->due(step);
   probing_ = recorded_ || (remedy_ && remedy_->live());
-  if (!recorded_ || context_->queue.planning || !sketches_) return probing_;
+  epoch_ = timeline.epoch_of(step);
+  return probing_;
+}
+
+void Monitor::begin_sketches() {
   // A full window ends with its epoch, so that an error of the hashes does not stay.
-  const std::int64_t epoch = timeline.epoch_of(step);
-  if (segment_epoch_ < 0 || (epoch != segment_epoch_ && sketches_->window_full())) {
-    segment_epoch_ = epoch;
+  if (segment_epoch_ < 0 || (epoch_ != segment_epoch_ && sketches_->window_full())) {
+    segment_epoch_ = epoch_;
     sketches_->begin_segment();
     squares_.clear();
   }
   sketches_->begin_probe();
-  return probing_;
 }
 
 std::vector<Tensor> Monitor::walk(const std::vector<LossTerm>& terms, const Tensor& total,
@@ -83,6 +85,7 @@ std::vector<Tensor> Monitor::walk(const std::vector<LossTerm>& terms, const Tens
     if (recorded_) schedule_->skip(step_);
     return backward(total, parameters_, Tape::kConsume);
   }
+  if (recorded_ && sketches_ && !context_->queue.planning) begin_sketches();
   probe_ = std::make_unique<Probe>(parameters_, groups_, optimizer_, std::move(axis));
   ProbeInput input{terms, total, std::move(features)};
   if (recorded_ && sketches_) input.sketches = &*sketches_;
@@ -260,7 +263,7 @@ void Monitor::add_leave_one_out(const ProbeRecord& record, MonitorOutput& out) {
     }
     out.lines.push_back(line.dump());
   }
-  if (!changes_.empty()) leave_out_next_ = false;
+  leave_out_next_ = false;  // it was asked in this probe, whatever came of it
   changes_.clear();
 }
 
@@ -316,8 +319,9 @@ void Monitor::add_alarms(const ProbeRecord& record, MonitorOutput& out) {
     ++said_[std::string(level_name(alarm.level))];
     if (alarm.level == AlarmLevel::kClear) continue;
     last_alarm_ = alarm.text;
+    if (alarm.level == AlarmLevel::kInfo) continue;
     leave_out_next_ = true;
-    if (alarm.level != AlarmLevel::kInfo) channels_.emplace(alarm.group, alarm.loss);
+    channels_.emplace(alarm.group, alarm.loss);
   }
 }
 

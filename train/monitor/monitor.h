@@ -88,6 +88,7 @@ class Monitor {
     double detection = 0, total = 0;  // decaying means of squared norms
   };
 
+  void begin_sketches();  // of a probe that is walked
   void add_second_moments(ProbeRecord& record);
   void add_null();
   void add_leave_one_out(const ProbeRecord& record, MonitorOutput& out);
@@ -128,7 +129,7 @@ class Monitor {
   bool leave_out_next_ = false;               // an alarm asks for it
   std::map<std::string, std::int64_t> said_;  // alarms by level
   std::string last_alarm_;
-  std::int64_t segment_epoch_ = -1;
+  std::int64_t segment_epoch_ = -1, epoch_ = 0;  // of the windows; of this step
   std::int64_t counted_epoch_ = 0, epoch_probes_ = 0, most_probes_ = 0;
   std::string reversed_;  // the term whose gradient the trunk gets reversed
   // Group and loss of alarms, whose channels the next probe tells.

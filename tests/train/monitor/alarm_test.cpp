@@ -188,6 +188,23 @@ TEST(AlarmRule, ClimbsByItsKeys) {
   EXPECT_EQ(said[0].level, AlarmLevel::kAlarm);
 }
 
+TEST(AlarmRule, EvidenceOfAnotherDoseConfirmsNothingAlsoWhereAnEpochBegins) {
+  for (const bool dose : {false, true}) {
+    AlarmRule rule;
+    for (int i = 0; i < 20; ++i) rule.add_null(kGroup, 0.3);
+    std::vector<Alarm> said;
+    for (std::uint32_t i = 0; i < 60; ++i) {
+      ProbeRecord record = probe(i + 1, noisy(-0.3, 1, i), 1);
+      if (i == 10) rule.set_leave_one_out("macl", 1e-4, 2e-4);
+      if (i >= 15) record.epoch = 2;
+      if (i >= 15 && dose) record.weights[1] *= 2;
+      for (const Alarm& alarm : rule.add(record)) said.push_back(alarm);
+    }
+    ASSERT_EQ(said.size(), 1u);
+    EXPECT_EQ(said[0].level, dose ? AlarmLevel::kWarn : AlarmLevel::kAlarm);
+  }
+}
+
 TEST(AlarmRule, CountsAStepThatHurtsDetectionAsMaterial) {
   AlarmRule rule;
   std::vector<Alarm> said;
