@@ -98,6 +98,38 @@ TEST(Conflict, IsRefutedWhereEveryGroupExcludesIt) {
   EXPECT_EQ(verdict_of(Log().windows(3, kClear).windows(1, kAgainst)).status, "inconclusive");
 }
 
+TEST(Conflict, IsNotRefutedWhileARunTellsNothing) {
+  const TemporaryFolder folder;
+  const RecoveryHypothesis h = [] {
+    RecoveryHypothesis made;
+    made.name = made.measure = "conflict";
+    made.runs = {"baseline", "b"};
+    made.loss = "macl";
+    made.delta = 0.02;
+    made.share = 0.5;
+    made.windows = 3;
+    return made;
+  }();
+  const auto status = [&](const Log& b, bool baseline, const std::string& failure) {
+    std::map<std::string, Subject> subjects;
+    for (const std::string& name : h.runs) {
+      if (name == "baseline" && !baseline) continue;
+      const std::string at = folder / name;
+      std::filesystem::create_directories(at);
+      write_text(at + "/scalars.jsonl", "{\"kind\":\"train\",\"step\":1,\"weight_macl\":0.05}\n");
+      write_text(at + "/monitor.jsonl", name == "b" ? b.text() : Log().windows(3, kClear).text());
+      subjects[name] = {.name = name, .folder = at, .state = "done"};
+    }
+    if (baseline) subjects["baseline"].failure = failure;
+    return test_hypothesis({}, h, {}, subjects)["status"].get<std::string>();
+  };
+  const Log clear = Log().windows(3, kClear), against = Log().windows(3, kAgainst).alarm();
+  EXPECT_EQ(status(clear, true, ""), "refuted");
+  EXPECT_EQ(status(clear, true, "KT-NUM-001: step 3: macl is nan"), "inconclusive");
+  EXPECT_EQ(status(clear, false, ""), "inconclusive");
+  EXPECT_EQ(status(against, false, ""), "supported");
+}
+
 TEST(Conflict, BelowTheNoiseNothingIsSaid) {
   EXPECT_EQ(verdict_of(Log().windows(9, kNoise)).status, "inconclusive");
   EXPECT_EQ(verdict_of(Log().windows(9, kNoise).windows(1, kClear)).status, "inconclusive");

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "train/divergence.h"
 #include "train/experiment/hypotheses.h"
 #include "train/experiment/run_table.h"
 
@@ -269,7 +270,7 @@ std::vector<MeasuredRun> measure_cells(const Design& design, const std::vector<C
     MeasuredRun run;
     run.cell = cell;
     run.state = state_of(cell);
-    if (run.state == CellState::kFailed) run.failure = failure_of(cell.folder);
+    if (run.state == CellState::kFailed) run.failure = divergence_of(cell.folder);
     if (run.state == CellState::kDone)
       run.measure =
           measure_run(cell.folder, cell.warm() ? "" : design.arm_named(cell.arm).loss, design);

@@ -152,13 +152,6 @@ void add_other_lines(const MonitorLog& log, const std::string& loss, const Desig
 
 }  // namespace
 
-std::string failure_of(const std::string& folder) {
-  const Json status = Json::parse(read_text(folder + "/STATUS"), nullptr, false);
-  if (!status.is_object() || status.value("state", "") != "failed") return "";
-  const std::string message = status.value("message", "");
-  return message.find("KT-NUM-") == 0 ? message : "";
-}
-
 RunMeasure measure_validation(const std::string& folder) {
   RunMeasure out;
   std::istringstream lines(read_text(folder + "/scalars.jsonl"));

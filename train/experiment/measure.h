@@ -35,9 +35,6 @@ struct RunMeasure {
   std::optional<double> drift;            // last p95 KL, largest over visible stem to layer2
 };
 
-// "" unless STATUS says that the run failed by its own numbers (KT-NUM-*): the message.
-[[nodiscard]] std::string failure_of(const std::string& folder);
-
 // The last validation alone; nothing in it when there is none.
 [[nodiscard]] RunMeasure measure_validation(const std::string& folder);
 

@@ -14,6 +14,7 @@
 #include "runtime/fault.h"
 #include "runtime/sha256.h"
 #include "train/checkpoint.h"
+#include "train/divergence.h"
 #include "train/experiment/measure.h"
 #include "train/initial_weights.h"
 #include "train/plan_text.h"
@@ -154,7 +155,7 @@ void tell(const Session& session, std::size_t i, CellState state, double seconds
       measure.map ? fmt::format("mAP {:.4f}", *measure.map) : std::string("no validation");
   session.console.text(
       fmt::format("run {:>3}/{}  {}: {}  {}{}", i + 1, session.cells.size(), cell.label(),
-                  state == CellState::kFailed ? "failed, " + failure_of(cell.folder) : map,
+                  state == CellState::kFailed ? "failed, " + divergence_of(cell.folder) : map,
                   duration_text(seconds), left_text(session, i + 1)));
   Json json = {{"kind", "run"},
                {"number", i + 1},
@@ -173,7 +174,7 @@ void tell(const Session& session, std::size_t i, CellState state, double seconds
 
 CellState state_of(const Cell& cell) {
   if (has_ended(newest_checkpoint(cell.folder))) return CellState::kDone;
-  return failure_of(cell.folder).empty() ? CellState::kMissing : CellState::kFailed;
+  return divergence_of(cell.folder).empty() ? CellState::kMissing : CellState::kFailed;
 }
 
 void check_plans(const std::vector<Cell>& cells) {
@@ -228,7 +229,7 @@ int run_cells(const Design& design, const std::vector<Cell>& cells, const std::s
     CellState state = state_of(cell);
     if (state == CellState::kFailed && cell.warm())
       throw_fault("KT-EXP-002", "{}: the warm start failed ({}), and its arms have none",
-                  cell.folder, failure_of(cell.folder));
+                  cell.folder, divergence_of(cell.folder));
     if (state == CellState::kFailed) continue;
     const ResolvedPlan resolved = plan_to_run(session, cell);
     if (state == CellState::kDone) {
@@ -245,7 +246,7 @@ int run_cells(const Design& design, const std::vector<Cell>& cells, const std::s
       session.journal.write(cell, monotonic_seconds() - begin);
     } catch (const Fault& fault) {
       // What the numbers of an arm do is a result of the experiment; anything else is not.
-      if (fault.exit() != Exit::kNonFinite || cell.warm()) throw;
+      if (!is_divergence(fault.id()) || cell.warm()) throw;
       state = CellState::kFailed;
     }
     tell(session, i, state, monotonic_seconds() - begin);

@@ -60,6 +60,8 @@ Finding test_conflict(const RecoveryHypothesis& h, const Subjects& subjects) {
     const auto run = subjects.find(name);
     std::string why =
         run == subjects.end() ? not_carried_out(name) : why_inactive(name, run->second, h.loss);
+    if (why.empty() && !run->second.failure.empty())
+      why = fmt::format("{} failed: {}", name, run->second.failure);
     if (why.empty()) {
       ConflictEvidence evidence = conflict_evidence(name, run->second.folder, h.loss, h.delta);
       if (evidence.groups.empty())
@@ -83,6 +85,12 @@ Finding test_conflict(const RecoveryHypothesis& h, const Subjects& subjects) {
   const ConflictVerdict verdict = weigh(measured, h.windows, h.share);
   out.status = verdict.status;
   out.why = verdict.why;
+  // That no run shows a conflict cannot be said while one of them says nothing.
+  if (verdict.status == "refuted" && !reasons.empty()) {
+    out.status = "inconclusive";
+    out.why =
+        fmt::format("what was measured excludes a conflict, but {}", fmt::join(reasons, "; "));
+  }
   return out;
 }
 

@@ -1,30 +1,15 @@
 #include "train/recovery/plan_run.h"
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 
 #include "runtime/fault.h"
 #include "train/checkpoint.h"
-#include "train/read_text.h"
+#include "train/divergence.h"
 #include "train/run_state.h"
 
 namespace ktrain {
 namespace {
-
-// "" unless STATUS says that the run has diverged: the message.
-std::string failure_in(const std::string& folder) {
-  const auto status =
-      nlohmann::json::parse(read_text(folder + "/STATUS"), nullptr, /*allow_exceptions=*/false);
-  const auto word = [&](const char* key) {
-    const auto found = status.is_object() ? status.find(key) : status.end();
-    return found != status.end() && found->is_string() ? found->get<std::string>() : "";
-  };
-  const std::string message = word("message");
-  const bool diverged =
-      word("state") == "failed" && is_divergence(message.substr(0, message.find(':')));
-  return diverged ? message : "";
-}
 
 Subject failed_subject(const LoadedPlan& plan, const std::string& metric,
                        const std::string& failure) {
@@ -41,12 +26,6 @@ Subject failed_subject(const LoadedPlan& plan, const std::string& metric,
 
 }  // namespace
 
-bool is_divergence(std::string_view id) {
-  constexpr std::array<std::string_view, 4> kIds = {"KT-NUM-001", "KT-NUM-003", "KT-NUM-020",
-                                                    "KT-NUM-021"};
-  return std::find(kIds.begin(), kIds.end(), id) != kIds.end();
-}
-
 FoundRun find_run(const LoadedPlan& plan, const Notice& notice) {
   FoundRun found;
   const auto last = take_checkpoint(real_file_system(), plan.folder + "/weights", "last", notice);
@@ -55,7 +34,7 @@ FoundRun find_run(const LoadedPlan& plan, const Notice& notice) {
   check_identity(last->path(), last->metadata(),
                  {{"data.train", plan.train_hash}, {"data.val", plan.val_hash}});
   found.complete = !last->metadata("ended").empty();
-  if (!found.complete) found.failure = failure_in(plan.folder);
+  if (!found.complete) found.failure = divergence_of(plan.folder);
   found.init = last->metadata("init");
   return found;
 }

@@ -24,10 +24,6 @@ struct FoundRun {
 void check_start(const LoadedPlan& plan, const std::string& init, const std::string& from,
                  const std::string& hash);
 
-// A loss, a gradient or a weight that is not finite (KT-NUM-001, -003, -020, -021): training has
-// diverged. The other KT-NUM-* say that a plan does not do what it says, and are no result.
-[[nodiscard]] bool is_divergence(std::string_view id);
-
 // A run that is complete, or has failed. KT-REC-002 when the checkpoint of the best validation is
 // not there.
 [[nodiscard]] Subject subject_of(const LoadedPlan& plan, const std::string& metric,

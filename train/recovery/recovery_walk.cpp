@@ -7,6 +7,7 @@
 
 #include "runtime/fault.h"
 #include "train/compare_command.h"
+#include "train/divergence.h"
 #include "train/recovery/hypothesis.h"
 #include "train/recovery/mark.h"
 #include "train/recovery/plan_run.h"

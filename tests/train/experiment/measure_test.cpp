@@ -8,6 +8,7 @@
 #include "tests/support/experiment.h"
 #include "tests/support/probe.h"
 #include "tests/support/temporary_folder.h"
+#include "train/divergence.h"
 #include "train/monitor/probe_json.h"
 
 namespace ktrain::experiment {
@@ -136,11 +137,14 @@ TEST(Measure, TheLastValidationAndOnlyFailuresOfItsOwnNumbers) {
   EXPECT_EQ(m.map, 0.5);
   EXPECT_FALSE(m.recall);
   EXPECT_EQ(m.probes, 0);  // no monitor.jsonl
-  EXPECT_EQ(failure_of(temp.path()), "");
+  EXPECT_EQ(divergence_of(temp.path()), "");
   test::write_text(temp / "STATUS", R"({"state":"failed","message":"KT-IO-001: disk full"})");
-  EXPECT_EQ(failure_of(temp.path()), "");
+  EXPECT_EQ(divergence_of(temp.path()), "");
+  // A plan that does not do what it says is no result.
+  test::write_text(temp / "STATUS", R"({"state":"failed","message":"KT-NUM-007: not applied"})");
+  EXPECT_EQ(divergence_of(temp.path()), "");
   test::write_text(temp / "STATUS", R"({"state":"failed","message":"KT-NUM-001: loss is nan"})");
-  EXPECT_EQ(failure_of(temp.path()), "KT-NUM-001: loss is nan");
+  EXPECT_EQ(divergence_of(temp.path()), "KT-NUM-001: loss is nan");
 }
 
 }  // namespace
