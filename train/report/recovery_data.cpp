@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "runtime/fault.h"
 #include "train/json_lines.h"
+#include "train/read_text.h"
 #include "train/report/html.h"
 #include "train/watch/run_finder.h"
 
@@ -16,10 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 nlohmann::json read_state(const fs::path& folder) {
-  std::ostringstream text;
-  const std::ifstream in(folder / "state.json", std::ios::binary);
-  if (in) text << in.rdbuf();
-  auto json = nlohmann::json::parse(text.str(), nullptr, false);
+  auto json = nlohmann::json::parse(read_text(folder / "state.json"), nullptr, false);
   return json.is_object() ? json : nlohmann::json::object();
 }
 

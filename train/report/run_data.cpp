@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "runtime/fault.h"
 #include "train/checkpoint_file.h"
 #include "train/json_lines.h"
+#include "train/read_text.h"
 #include "train/report/html.h"
 #include "train/watch/run_finder.h"
 
@@ -15,13 +14,6 @@ namespace ktrain::report {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string read_file(const fs::path& path) {
-  std::ostringstream text;
-  std::ifstream in(path, std::ios::binary);
-  if (in) text << in.rdbuf();
-  return text.str();
-}
 
 std::vector<nlohmann::json> read_lines(RunData& run, const std::string& name, bool wanted) {
   JsonLines lines(run.path + "/" + name);
@@ -36,7 +28,7 @@ std::vector<nlohmann::json> read_lines(RunData& run, const std::string& name, bo
 }
 
 void read_plan(RunData& run) {
-  const std::string text = read_file(run.path + "/run.cfg");
+  const std::string text = read_text(run.path + "/run.cfg");
   try {
     if (text.empty())
       run.gaps.push_back("run.cfg is not there");
@@ -92,7 +84,7 @@ RunData read_run(const std::string& path) {
                 "{}: no run folder: found neither STATUS nor run.cfg with scalars.jsonl; wanted "
                 "the folder of a run, such as runs/plan_a",
                 printable(path, 300));
-  run.status = nlohmann::json::parse(read_file(path + "/STATUS"), nullptr, false);
+  run.status = nlohmann::json::parse(read_text(path + "/STATUS"), nullptr, false);
   if (!run.status.is_object()) {
     run.status = nlohmann::json::object();
     run.gaps.push_back("STATUS is not there or no JSON object");
@@ -108,8 +100,8 @@ RunData read_run(const std::string& path) {
   }
   for (auto& record : read_lines(run, "monitor.jsonl", false))
     if (number_at(record, "step")) run.monitor.push_back(std::move(record));
-  run.env = read_file(path + "/env.txt");
-  run.result = read_file(path + "/report.txt");
+  run.env = read_text(path + "/env.txt");
+  run.result = read_text(path + "/report.txt");
   if (const auto* const best = run.best())
     run.best_epoch = static_cast<std::int64_t>(number_at(*best, "epoch").value_or(0));
   const double steps = number_at(run.status, "steps").value_or(0),

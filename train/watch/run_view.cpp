@@ -5,7 +5,6 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,19 +14,13 @@
 #include "train/early_stop.h"
 #include "train/plan_check.h"
 #include "train/plan_keys.h"
+#include "train/read_text.h"
 
 namespace ktrain {
 namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
-
-std::string read_file(const std::string& path) {
-  std::ostringstream text;
-  std::ifstream in(path, std::ios::binary);
-  if (in) text << in.rdbuf();
-  return text.str();
-}
 
 std::int64_t integer(const Json& json, const char* key) {
   const auto at = json.find(key);
@@ -50,7 +43,7 @@ bool is_running(const std::string& state) { return state == "running" || state =
 
 // STATUS is replaced in one step; a file that is none is as good as missing.
 Json read_status(const std::string& path) {
-  Json json = Json::parse(read_file(path + "/STATUS"), nullptr, false);
+  Json json = Json::parse(read_text(path + "/STATUS"), nullptr, false);
   return json.is_object() ? json : Json::object();
 }
 
@@ -173,7 +166,7 @@ RunState RunView::refresh() {
 }
 
 void RunView::read_plan(RunState& state) {
-  const std::string text = read_file(path_ + "/run.cfg");
+  const std::string text = read_text(path_ + "/run.cfg");
   if (text != plan_text_) {
     plan_text_ = text;
     plan_.reset();

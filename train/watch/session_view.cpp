@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 
 #include "runtime/fault.h"
 #include "train/experiment/cells.h"
 #include "train/folder_lock.h"
+#include "train/read_text.h"
 #include "train/watch/run_finder.h"
 
 namespace ktrain {
@@ -16,16 +16,9 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-std::string read_file(const fs::path& path) {
-  std::ostringstream text;
-  const std::ifstream in(path, std::ios::binary);
-  if (in) text << in.rdbuf();
-  return text.str();
-}
-
 // What is no object is as good as missing.
 Json read_object(const fs::path& path) {
-  Json json = Json::parse(read_file(path), nullptr, false);
+  Json json = Json::parse(read_text(path), nullptr, false);
   return json.is_object() ? json : Json::object();
 }
 
@@ -93,7 +86,7 @@ struct Pace {
   std::int64_t runs = 0;
 };
 void read_journal(const fs::path& folder, Pace (&paces)[2]) {
-  std::istringstream lines(read_file(folder / "journal.jsonl"));
+  std::istringstream lines(read_text(folder / "journal.jsonl"));
   for (std::string line; std::getline(lines, line);) {
     const Json json = Json::parse(line, nullptr, false);
     if (!json.is_object() || !json.contains("seconds") || !json["seconds"].is_number()) continue;
