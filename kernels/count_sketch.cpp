@@ -10,23 +10,12 @@ namespace {
 
 constexpr std::int64_t kBlock = 512;
 
-// The finalizer of MurmurHash3 (Appleby, public domain) over element and seed, twice, so that seeds
-// that differ by little give unrelated hashes.
-std::uint32_t mix_bits(std::uint32_t x) {
-  x ^= x >> 16;
-  x *= 0x85EBCA6Bu;
-  x ^= x >> 13;
-  x *= 0xC2B2AE35u;
-  return x ^ (x >> 16);
-}
-
 template <class T>
 void add_hashed(const T* y, std::int64_t size, std::uint32_t first, std::uint32_t key,
                 std::uint32_t mask, T* out) {
   std::uint32_t hashes[kBlock];
   for (std::int64_t i = 0; i < size; ++i)
-    hashes[i] = mix_bits(mix_bits(first + static_cast<std::uint32_t>(i) + key) ^ key);
-  // The highest bit is the sign, the lowest are the bucket.
+    hashes[i] = sketch_bits(first + static_cast<std::uint32_t>(i) + key, key);
   for (std::int64_t i = 0; i < size; ++i)
     out[hashes[i] & mask] += (hashes[i] >> 31) != 0 ? -y[i] : y[i];
 }
@@ -46,7 +35,7 @@ void count_sketch(Span<const Span<const T>> vectors, const Remainder& remainder,
   else
     KT_CHECK(out.cols > 0 && out.cols <= 1 << 30 && (out.cols & (out.cols - 1)) == 0,
              "count_sketch: {} buckets, wanted a power of two", out.cols);
-  const std::uint32_t key = mix_bits(hash.seed + 0x9E3779B9u);
+  const std::uint32_t key = sketch_key(hash.seed);
   parallel_for(vectors.size, 1, [&](std::int64_t k) {
     if (vectors[k].empty() && k != remainder.index) return;
     T block[kBlock];

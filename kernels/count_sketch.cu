@@ -9,9 +9,8 @@
 //   3. sketch_kernel: a block per vector, range of 4096 buckets and split of the segments. It reads
 //      all elements of its split and keeps those whose bucket lies in its range
 //   4. with more than one split, finish_kernel adds them to `out`
-// A vector is read from memory about once (a parameter and its neighbours fit into the second
-// cache), 1 + ranges times altogether. An element whose bucket is another range's costs the hash,
-// some 14 integer operations, which bound the kernel, not memory.
+// A vector is read 1 + ranges times, and an element whose bucket is another range's costs its hash
+// each time: with many buckets integer work may bound the kernel rather than memory. Not timed yet.
 #include "kernels/count_sketch.h"
 
 #include <algorithm>
@@ -33,15 +32,6 @@ constexpr std::int64_t kRange = 4096;
 constexpr std::int64_t kBlocks = 1024;  // about as many; ranges and vectors first, then splits
 constexpr int kBits = 16;               // of hi and of lo: a segment of them fits into 32 bits
 constexpr float kUnit = 1 << kBits;
-
-// The finalizer of MurmurHash3, as count_sketch.cpp has it.
-KT_HOST_DEVICE inline std::uint32_t mix_bits(std::uint32_t x) {
-  x ^= x >> 16;
-  x *= 0x85EBCA6Bu;
-  x ^= x >> 13;
-  x *= 0xC2B2AE35u;
-  return x ^ (x >> 16);
-}
 
 // The vectors that are sketched, and their rows of `out`.
 struct Streams {
@@ -137,8 +127,7 @@ __device__ void add_segment(const Sums& sums, const Part& part, const Plan& plan
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       // The highest bit is the sign, the lowest are the bucket.
-      const std::uint32_t hash =
-          mix_bits(mix_bits(first + static_cast<std::uint32_t>(i + j)) ^ plan.key);
+      const std::uint32_t hash = sketch_bits(first + static_cast<std::uint32_t>(i + j), plan.key);
       const std::uint32_t bucket = (hash & mask) - part.base;
       if (bucket < static_cast<std::uint32_t>(plan.range) && i + j < count)
         sums.add(bucket, (hash >> 31) != 0 ? -y[j] : y[j], scale);
@@ -282,7 +271,7 @@ void count_sketch(CudaStream stream, Span<const Span<const float>> vectors,
   }
   Plan& plan = pieces.plan;
   plan.first = static_cast<std::uint32_t>(offset);
-  plan.key = mix_bits(hash.seed + 0x9E3779B9u);
+  plan.key = sketch_key(hash.seed);
   launch("count_sketch", largest_kernel, streams.count * plan.segments, kThreads, stream, streams,
          plan.segments, pieces.largest.data);
   const bool direct = plan.splits == 1;

@@ -2,9 +2,8 @@
 // makes the remainder and the preconditioner of each element; then every warp takes a tile of 4x4
 // products, so that a number loaded from shared memory enters four of them. Half a warp takes the
 // plain products, the other half the weighted ones of the same elements, whose loads they share. A
-// lane adds 16 products in float, fused (fma), then in double. Two or three blocks on an SM keep
-// memory busy while others multiply. With 8 vectors and their preconditioner an element is 36 bytes
-// and some 110 operations, a third of what an H100 does in the time of the bytes.
+// lane adds 16 products in float, fused (fma), then in double. Blocks are small enough for several
+// on an SM, so that some read while others multiply. Not timed yet.
 #include "kernels/gram.h"
 
 #include <algorithm>
@@ -269,6 +268,9 @@ void mixed_elements(CudaStream stream, Span<const Span<const float>> vectors,
                     Span<float> out) {
   const MixedVectors mixed = mixed_vectors("mixed_elements", vectors, remainder);
   KT_CHECK(k >= 0 && k < vectors.size, "mixed_elements: vector {} of {}", k, vectors.size);
+  const std::int64_t size = cpu::common_size<float>(vectors);
+  KT_CHECK(begin >= 0 && (size == 0 || begin + out.size <= size),
+           "mixed_elements: elements {} to {} of {}", begin, begin + out.size, size);
   if (out.empty()) return;
   launch("mixed_elements", mixed_kernel, num_blocks(out.size, kMixThreads), kMixThreads, stream,
          mixed, k, begin, out.size, out.data);

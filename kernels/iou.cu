@@ -1,4 +1,4 @@
-// The matrix is bound by its writes: a thread keeps four boxes of b in registers and walks down
+// Most bytes are those of the matrix: a thread keeps four boxes of b in registers and walks down
 // kRowsPerThread rows, so that a warp writes whole lines and reads a row's box once. A narrow
 // matrix, as that of anchors and targets, puts fewer lanes side by side and more rows into a block.
 #include "kernels/iou.h"

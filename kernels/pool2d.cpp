@@ -49,7 +49,7 @@ template <class T>
 void max_pool_forward(Nhwc<const T> x, Nhwc<T> y, Nhwc<std::uint8_t> taken,
                       const PoolOptions& options) {
   check_shapes("max_pool_forward", x, y, taken, options);
-  if (y.empty()) return;
+  if (x.empty() || y.empty()) return;
   parallel_for(y.batch * y.height, 1, [&](std::int64_t row) {
     const std::int64_t n = row / y.height, p = row % y.height;
     const std::int64_t top = p * options.stride - options.pad;

@@ -152,7 +152,7 @@ void max_pool_forward(CudaStream stream, Nhwc<const float> x, Nhwc<float> y,
                       Nhwc<std::uint8_t> taken, const PoolOptions& options) {
   constexpr auto kWho = "max_pool_forward";
   check_shapes(kWho, x, y, taken, options);
-  if (y.empty()) return;
+  if (x.empty() || y.empty()) return;
   (void)pixel_grid(kWho, x);  // its sides, too
   const PixelGrid grid = pixel_grid(kWho, y);
   const Window window = window_over(x, y, taken, options);

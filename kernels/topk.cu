@@ -1,5 +1,5 @@
 // A block per row. Passes over the row count the leading digits of the scores until at most
-// kSharedEntries of them can be among the k best (two or three passes for the scores of a network);
+// kSharedEntries of them can be among the k best;
 // these are gathered and sorted in shared memory, the only ones that ever are. See
 // kernels/device/select.cuh.
 #include "kernels/topk.h"

@@ -49,6 +49,7 @@ __global__ void __launch_bounds__(kFinishThreads)
 template <class Output>
 void finish_runs(const char* name, CudaStream stream, const ProductPlan& plan,
                  Span<float> workspace, int m, int n, const Output& output) {
+  if (m == 0 || n == 0) return;
   const bool aligned = n % 4 == 0 && aligned_for_quads(workspace.data);
   launch(name, finish_runs_kernel<Output>, num_blocks(m * num_blocks(n, 4), kFinishThreads),
          kFinishThreads, stream, workspace.data, plan.splits, m, n, aligned, output);

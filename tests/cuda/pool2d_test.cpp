@@ -120,6 +120,15 @@ TEST(PoolCudaValues, SubsamplingNeedsNoTaps) {
 TEST(PoolCudaValues, EmptyMapsAreNoWork) {
   KT_NEEDS_GPU();
   EXPECT_TRUE(on_device({}, {}, {0, 4, 4, 2, {}}).y.empty());
+  // All padding: one window that sees nothing. No map, no work; its output is not written.
+  const Case padding{1, 0, 2, 2, {2, 2, 1}};
+  ASSERT_GT(padding.out().size(), 0);
+  const Stream stream;
+  const Floats before(static_cast<std::size_t>(padding.out().size()), 7.0f);
+  const DeviceView<float> y(stream.get(), before);
+  cuda::max_pool_forward(stream.get(), padding.view<const float>(nullptr),
+                         padding.out().view(y.data()), {}, padding.options);
+  EXPECT_EQ(y.to_host(stream.get()), before);
   // Smaller than a window without padding: no output, and its gradient is zero.
   EXPECT_THAT(on_device({1, 2}, {}, {1, 1, 2, 1, {3, 1, 0}}).dx, testing::Each(0.0f));
 }
