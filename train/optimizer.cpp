@@ -8,6 +8,7 @@
 #include "kernels/clip.h"
 #include "kernels/sgd.h"
 #include "runtime/fault.h"
+#include "runtime/ops_alignment.h"
 #include "train/objective.h"
 #include "train/tensor_arrays.h"
 
@@ -180,10 +181,7 @@ bool Optimizer::look_ahead(std::span<const Tensor> gradients, double lr,
   measure(gradients);
   const bool planning = norm_.queue().planning;
   if (!planning && !std::isfinite(norm_.item())) return false;
-  const auto put_back = [planning](const Tensor& from, Tensor to) {
-    const Span<const float> before = from.span<float>();
-    if (!planning) std::copy(before.data, before.data + before.size, to.mutable_span<float>().data);
-  };
+  const auto put_back = [](const Tensor& from, Tensor to) { copy_into(to, from); };
   if (!planning) {
     ++steps_;
     write_numbers(lr);
