@@ -1,5 +1,6 @@
 #include "kernels/mmd.h"
 
+#include "kernels/elementwise.h"
 #include "runtime/autograd.h"
 #include "runtime/box_views.h"
 #include "runtime/ops_alignment.h"
@@ -32,7 +33,9 @@ Tensor mmd(const MmdInputs& inputs, const std::vector<float>& fixed) {
       KT_RUN(loss.queue(), mmd_bandwidths, sets_of(in), sigma.mutable_span<float>(),
              bytes_of(scratch));
     } else {
-      sigma.copy_from<float>(fixed);
+      for (std::int64_t i = 0; i < count; ++i)
+        KT_RUN(loss.queue(), fill, sigma.slice(i, i + 1).mutable_span<float>(),
+               double{fixed[static_cast<std::size_t>(i)]});
     }
     KT_RUN(loss.queue(), mmd_forward, sets_of(in), sigma.span<float>(), loss.mutable_span<float>(),
            bytes_of(scratch));
