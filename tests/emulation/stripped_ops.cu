@@ -10,6 +10,7 @@
 #include "kernels/gemm.h"
 #include "kernels/gram.h"
 #include "kernels/key_queue.h"
+#include "kernels/mixed_sum.h"
 #include "kernels/nms.h"
 #include "kernels/queue_contrast.h"
 #include "kernels/reduce.h"
@@ -198,6 +199,19 @@ bool sketch_without_barriers() {
   return b.gives(want);
 }
 
+bool changes_without_barriers() {
+  DefectBench b;
+  const std::vector<Span<const float>> spans = {b.dx.in()};
+  const DeviceView<float> zero(b.stream.get(), std::vector<float>(640, 0.0f));
+  const DeviceView<double> products(1);
+  const DeviceView<std::byte> scratch(change_products_scratch_bytes(1, 640));
+  cuda::change_products(b.stream.get(), {spans.data(), 1}, {}, zero.in(), b.dx.in(),
+                        products.span(), scratch.span());
+  double want = 0;
+  for (const float x : b.x) want += static_cast<double>(x) * static_cast<double>(x);
+  return std::abs(products.to_host(b.stream.get())[0] - want) < 1e-3 * want;
+}
+
 // Similarities that rise, of which the best tenth is passed over: 60 of 600.
 bool mining_without_barriers() {
   DefectBench b;
@@ -296,6 +310,10 @@ std::vector<Defect> stripped_ops() {
        {'W', 'E', 'S', 'E'},
        "race|what nobody wrote",
        contrast_without_barriers},
+      {"products with changes without barriers",
+       {'W', 'W', 'W', 'E'},
+       "race|what nobody wrote",
+       changes_without_barriers},
   };
 }
 
