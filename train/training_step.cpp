@@ -26,7 +26,7 @@ void watch_heads(const DetectorLosses& losses, std::vector<WatchedFeature>& feat
   const std::int64_t images = losses.fused[0].size(0);
   for (const Tensor& level : losses.fused) features.push_back({"", level.node()});
   for (const Tensor& output : losses.head_outputs)
-    features.push_back({"", output.node(), output.size(0) / images});
+    features.push_back({"", output.node(), output.size(0) / images, true});
 }
 
 // Puts buffers back at its end: batch normalisation moves running statistics in every forward pass.
