@@ -110,6 +110,7 @@ Job clip(const Lab& lab) {
           .flops = 2.0 * static_cast<double>(values.size()),
           .run =
               [=, &lab] {
+                (void)values;  // what the list points to
                 KT_RUN(lab.queue(), clip_factor, list(gradients), norm.out(), factor.out(),
                        scratch.out(), 3.0);
               },

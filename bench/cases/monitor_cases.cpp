@@ -62,6 +62,7 @@ Job count_sketch(const Lab& lab) {
   return {.bytes = static_cast<double>(g.values.bytes()),
           .run =
               [=, &lab] {
+                (void)g;  // what the list points to
                 if constexpr (kCudaBuild)
                   if (lab.cuda()) {
                     cuda::count_sketch(lab.stream(), span_of(list), Remainder{}, hash, 0,

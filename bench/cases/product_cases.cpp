@@ -197,7 +197,7 @@ Job product(const Lab& lab, std::int64_t rows, std::int64_t cols, std::int64_t d
           .flops = 2.0 * static_cast<double>(m * n) * static_cast<double>(k),
           .run =
               [=, &lab] {
-                (void)a, (void)b, (void)c;  // keeps their memory
+                (void)a, (void)b, (void)c;  // what the views point to
                 KT_RUN(lab.queue(), gemm, left, right, bias, workspace.out(), out, options);
               },
           .rivals = {}};
