@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/check.h"
+#include "kernels/device/sketch_pieces.h"
 #include "kernels/parallel.h"
 
 namespace ktrain::cpu {
@@ -24,7 +25,7 @@ void add_hashed(const T* y, std::int64_t size, std::uint32_t first, std::uint32_
 
 template <class T>
 void count_sketch(Span<const Span<const T>> vectors, const Remainder& remainder,
-                  const SketchHash& hash, std::int64_t offset, Rows<T> out) {
+                  const SketchHash& hash, std::int64_t offset, Rows<T> out, Span<std::byte>) {
   const std::int64_t size = common_size(vectors);
   KT_CHECK(out.rows == vectors.size, "count_sketch: {} vectors, {} rows", vectors.size, out.rows);
   KT_CHECK(offset >= 0 && offset + size <= std::int64_t{1} << 32,
@@ -53,8 +54,17 @@ void count_sketch(Span<const Span<const T>> vectors, const Remainder& remainder,
 }
 
 template void count_sketch(Span<const Span<const float>>, const Remainder&, const SketchHash&,
-                           std::int64_t, Rows<float>);
+                           std::int64_t, Rows<float>, Span<std::byte>);
 template void count_sketch(Span<const Span<const double>>, const Remainder&, const SketchHash&,
-                           std::int64_t, Rows<double>);
+                           std::int64_t, Rows<double>, Span<std::byte>);
 
 }  // namespace ktrain::cpu
+
+std::int64_t ktrain::cuda::count_sketch_scratch_bytes(Span<const Span<const float>> vectors,
+                                                      const Remainder& remainder,
+                                                      const SketchHash& hash,
+                                                      std::int64_t buckets) {
+  Scratch scratch;
+  (void)SketchPieces(scratch, vectors, remainder, hash, buckets);
+  return scratch.bytes();
+}

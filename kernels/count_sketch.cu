@@ -19,6 +19,7 @@
 #include "kernels/device/launch.cuh"
 #include "kernels/device/mixed.cuh"
 #include "kernels/device/reduce.cuh"
+#include "kernels/device/sketch_pieces.h"
 #include "kernels/device/vector_io.cuh"
 #include "kernels/host_device.h"
 #include "kernels/scratch.h"
@@ -27,10 +28,7 @@ namespace ktrain::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr std::int64_t kSegment = 1 << 15;
-constexpr std::int64_t kRange = 4096;
-constexpr std::int64_t kBlocks = 1024;  // about as many; ranges and vectors first, then splits
-constexpr int kBits = 16;               // of hi and of lo: a segment of them fits into 32 bits
+constexpr int kBits = 16;  // of hi and of lo: a segment of them fits into 32 bits
 constexpr float kUnit = 1 << kBits;
 
 // The vectors that are sketched, and their rows of `out`.
@@ -40,16 +38,6 @@ struct Streams {
   bool aligned;  // all of them
   int count;
   std::int64_t size;
-};
-
-struct Plan {
-  std::int64_t segments, buckets, range, ranges, splits;
-  std::uint32_t first, key;
-
-  // Of the s-th split.
-  [[nodiscard]] __device__ std::int64_t begin(std::int64_t s) const {
-    return s * segments / splits;
-  }
 };
 
 __device__ unsigned finite_bits(float x) {
@@ -63,8 +51,9 @@ __global__ void __launch_bounds__(kThreads)
                    std::uint32_t* largest) {
   unsigned* const scratch = shared_array<unsigned, kThreads / kWarpSize, struct LargestScratch>();
   const auto k = static_cast<int>(blockIdx.x / segments);
-  const std::int64_t begin = blockIdx.x % segments * kSegment;
-  const std::int64_t left = streams.size - begin, count = left < kSegment ? left : kSegment;
+  const std::int64_t begin = blockIdx.x % segments * kSketchSegment;
+  const std::int64_t left = streams.size - begin,
+                     count = left < kSketchSegment ? left : kSketchSegment;
   const float* const x = streams.data[k] + begin;
   unsigned most = 0;
 #pragma unroll 4
@@ -114,9 +103,10 @@ struct Part {
   bool aligned;
 };
 
-__device__ void add_segment(const Sums& sums, const Part& part, const Plan& plan,
+__device__ void add_segment(const Sums& sums, const Part& part, const SketchPlan& plan,
                             std::int64_t begin, float scale) {
-  const std::int64_t left = part.size - begin, count = left < kSegment ? left : kSegment;
+  const std::int64_t left = part.size - begin,
+                     count = left < kSketchSegment ? left : kSketchSegment;
   const float* const x = part.x + begin;
   const auto mask = static_cast<std::uint32_t>(plan.buckets - 1);
   const std::uint32_t first = plan.first + static_cast<std::uint32_t>(begin) + plan.key;
@@ -137,11 +127,11 @@ __device__ void add_segment(const Sums& sums, const Part& part, const Plan& plan
 
 // Block (k, range, split). `to` is out itself, to be added to, or partials x vectors x buckets.
 __global__ void __launch_bounds__(kThreads)
-    sketch_kernel(const __grid_constant__ Streams streams, const __grid_constant__ Plan plan,
+    sketch_kernel(const __grid_constant__ Streams streams, const __grid_constant__ SketchPlan plan,
                   const std::uint32_t* largest, float* to) {
-  const Sums sums{shared_array<int, kRange, struct High>(),
-                  shared_array<unsigned, kRange, struct Low>(),
-                  shared_array<unsigned, kRange / 2, struct Broken>()};
+  const Sums sums{shared_array<int, kSketchRange, struct High>(),
+                  shared_array<unsigned, kSketchRange, struct Low>(),
+                  shared_array<unsigned, kSketchRange / 2, struct Broken>()};
   const std::int64_t split = blockIdx.x % plan.splits, rest = blockIdx.x / plan.splits;
   const std::int64_t base = rest % plan.ranges * plan.range;
   const auto k = static_cast<int>(rest / plan.ranges);
@@ -149,14 +139,14 @@ __global__ void __launch_bounds__(kThreads)
   const bool direct = plan.splits == 1;
   const std::int64_t row = direct ? streams.row[k] : split * streams.count + k;
   float* const out = to + row * plan.buckets + base;
-  for (std::int64_t w = threadIdx.x; w < kRange / 2; w += kThreads) sums.clear(w);
+  for (std::int64_t w = threadIdx.x; w < kSketchRange / 2; w += kThreads) sums.clear(w);
   const std::int64_t begin = plan.begin(split), end = plan.begin(split + 1);
   for (std::int64_t segment = begin; segment < end; ++segment) {
     __syncthreads();
     // |y| < 2^e
     const int e =
         max(static_cast<int>(largest[k * plan.segments + segment] >> 23) - 126, kBits - 126);
-    add_segment(sums, part, plan, segment * kSegment, ldexpf(1.0f, kBits - e));
+    add_segment(sums, part, plan, segment * kSketchSegment, ldexpf(1.0f, kBits - e));
     __syncthreads();
     const double unit = ldexp(1.0, e - 2 * kBits);
     for (std::int64_t w = threadIdx.x; 2 * w < plan.range; w += kThreads) {
@@ -190,30 +180,6 @@ __global__ void __launch_bounds__(kThreads)
   out[streams.row[k] * cols + offset + e] += streams.data[k][e];
 }
 
-// What lies in scratch: the remainder, the segments' largest elements, the splits' sketches.
-struct Pieces {
-  std::int64_t active = 0;
-  Plan plan{};
-  Span<float> rest, partials;
-  Span<std::uint32_t> largest;
-
-  Pieces(Scratch& scratch, Span<const Span<const float>> vectors, const Remainder& remainder,
-         const SketchHash& hash, std::int64_t buckets) {
-    const std::int64_t size = cpu::common_size(vectors);
-    for (std::int64_t k = 0; k < vectors.size; ++k)
-      active += !vectors[k].empty() || k == remainder.index ? 1 : 0;
-    rest = scratch.take<float>(remainder.index >= 0 ? size : 0);
-    if (hash.identity || size == 0) return;
-    plan.segments = num_blocks(size, kSegment);
-    plan.buckets = buckets;
-    plan.range = std::min(buckets, kRange);
-    plan.ranges = buckets / plan.range;
-    plan.splits = std::clamp<std::int64_t>(kBlocks / (active * plan.ranges), 1, plan.segments);
-    largest = scratch.take<std::uint32_t>(active * plan.segments);
-    partials = scratch.take<float>(plan.splits > 1 ? plan.splits * active * buckets : 0);
-  }
-};
-
 void check_sizes(std::int64_t vectors, std::int64_t size, const SketchHash& hash,
                  std::int64_t offset, Rows<float> out) {
   KT_CHECK(out.rows == vectors, "count_sketch: {} vectors, {} rows", vectors, out.rows);
@@ -244,14 +210,6 @@ Streams make_streams(Span<const Span<const float>> vectors, const Remainder& rem
 
 }  // namespace
 
-std::int64_t count_sketch_scratch_bytes(Span<const Span<const float>> vectors,
-                                        const Remainder& remainder, const SketchHash& hash,
-                                        std::int64_t buckets) {
-  Scratch scratch;
-  (void)Pieces(scratch, vectors, remainder, hash, buckets);
-  return scratch.bytes();
-}
-
 void count_sketch(CudaStream stream, Span<const Span<const float>> vectors,
                   const Remainder& remainder, const SketchHash& hash, std::int64_t offset,
                   Rows<float> out, Span<std::byte> scratch) {
@@ -260,7 +218,7 @@ void count_sketch(CudaStream stream, Span<const Span<const float>> vectors,
   check_sizes(vectors.size, size, hash, offset, out);
   if (size == 0) return;
   Scratch carver(scratch);
-  Pieces pieces(carver, vectors, remainder, hash, out.cols);
+  SketchPieces pieces(carver, vectors, remainder, hash, out.cols);
   if (remainder.index >= 0)
     mixed_elements(stream, vectors, remainder, remainder.index, 0, pieces.rest);
   const Streams streams = make_streams(vectors, remainder, pieces.rest);
@@ -269,7 +227,7 @@ void count_sketch(CudaStream stream, Span<const Span<const float>> vectors,
            stream, streams, offset, out.cols, out.data);
     return;
   }
-  Plan& plan = pieces.plan;
+  SketchPlan& plan = pieces.plan;
   plan.first = static_cast<std::uint32_t>(offset);
   plan.key = sketch_key(hash.seed);
   launch("count_sketch", largest_kernel, streams.count * plan.segments, kThreads, stream, streams,

@@ -46,10 +46,11 @@ namespace cpu {
 
 // Adds the sketch of y_k to row k of `out`; vectors and remainder as in kernels/gram.h. Unless the
 // hash is the identity, the columns are a power of two of 2^30 or less. Throws Error for sizes that
-// do not fit.
+// do not fit. It needs no scratch and has the argument for the sake of one call for both devices.
 template <class T>
 void count_sketch(Span<const Span<const T>> vectors, const Remainder& remainder,
-                  const SketchHash& hash, std::int64_t offset, Rows<T> out);
+                  const SketchHash& hash, std::int64_t offset, Rows<T> out,
+                  Span<std::byte> scratch = {});
 
 }  // namespace cpu
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "kernels/check.h"
+#include "kernels/checks/detections.h"
 #include "kernels/cpu/best_lists.h"
 #include "kernels/device/list_pieces.h"
 
@@ -18,30 +18,6 @@ std::int64_t cuda::detect_scratch_bytes(std::int64_t images, std::int64_t classe
 
 namespace cpu {
 namespace {
-
-template <class T>
-void check(const RoiHeadOutput<T>& output, const Detections<T>& out, const DetectionRule& rule) {
-  const std::int64_t images = output.rois.batch, rows = images * output.rois.capacity;
-  const std::int64_t classes = output.deltas.cols / 4;
-  KT_CHECK(output.deltas.cols % 4 == 0 && output.probabilities.rows == rows &&
-               output.probabilities.cols == classes + 1 && output.deltas.rows == rows,
-           "detect: {} lists of {} RoIs, probabilities {}x{}, deltas {}x{}", images,
-           output.rois.capacity, output.probabilities.rows, output.probabilities.cols,
-           output.deltas.rows, output.deltas.cols);
-  KT_CHECK(output.sizes.rows == images && output.sizes.cols == 2 && output.scales.rows == images &&
-               output.scales.cols == 2,
-           "detect: sizes is {}x{}, scales {}x{}, {}x2 wanted", output.sizes.rows,
-           output.sizes.cols, output.scales.rows, output.scales.cols, images);
-  KT_CHECK(rule.per_image > 0 && out.boxes.rows == images * rule.per_image && out.boxes.cols == 4 &&
-               out.scores.rows == images && out.scores.cols == rule.per_image &&
-               same_shape(out.scores, out.labels) && out.counts.size == images,
-           "detect: {} images, {} of an image; boxes {}x{}, scores {}x{}, labels {}x{}, {} counts",
-           images, rule.per_image, out.boxes.rows, out.boxes.cols, out.scores.rows, out.scores.cols,
-           out.labels.rows, out.labels.cols, out.counts.size);
-  // Places in the lists are 32 bit.
-  KT_CHECK(rows * classes <= std::numeric_limits<std::int32_t>::max(),
-           "detect: {} RoIs with {} classes are too many", rows, classes);
-}
 
 // The boxes of one class of one image.
 template <class T>
@@ -79,7 +55,7 @@ std::int64_t detect_scratch_bytes(std::int64_t images, std::int64_t classes, std
 template <class T>
 void detect(const RoiHeadOutput<T>& output, const Detections<T>& detections,
             Span<std::byte> scratch, const DetectionRule& rule) {
-  check(output, detections, rule);
+  check_detect(output, detections, rule);
   const std::int64_t images = output.rois.batch, classes = output.deltas.cols / 4;
   Scratch carver(scratch);
   const BestLists<T> lists(carver, {images, classes, output.rois.capacity, rule.per_image});

@@ -100,6 +100,15 @@ void blend(Span<const T> x, Span<T> y, double keep) {
 }
 
 template <class T>
+void move_toward(Span<const T> x, Span<T> y, double keep) {
+  check_sizes("move_toward", x, y);
+  const T k = static_cast<T>(keep);
+  over(y.size, [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) y.data[i] = x.data[i] + k * (y.data[i] - x.data[i]);
+  });
+}
+
+template <class T>
 void weighted_sum(const Terms<T>& terms, Span<const T> weights, Span<T> y) {
   KT_CHECK(terms.count >= 0 && terms.count <= Terms<T>::kCapacity,
            "weighted_sum: {} terms, at most {} allowed", terms.count, Terms<T>::kCapacity);
@@ -148,6 +157,7 @@ void relu_backward(Span<const T> y, Span<const T> dy, Span<T> dx) {
   template void accumulate(Span<const T>, Span<T>);                    \
   template void accumulate_scaled(Span<const T>, Span<T>, double);     \
   template void blend(Span<const T>, Span<T>, double);                 \
+  template void move_toward(Span<const T>, Span<T>, double);           \
   template void weighted_sum(const Terms<T>&, Span<const T>, Span<T>); \
   template void relu_forward(Span<const T>, Span<T>);                  \
   template void relu_backward(Span<const T>, Span<const T>, Span<T>);

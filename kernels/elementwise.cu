@@ -47,6 +47,11 @@ struct Blend {
   __device__ void prepare() {}
   __device__ float operator()(float x, float y) const { return keep * y + rest * x; }
 };
+struct MoveToward {
+  float keep;
+  __device__ void prepare() {}
+  __device__ float operator()(float x, float y) const { return x + keep * (y - x); }
+};
 struct Relu {
   __device__ void prepare() {}
   // A NaN, for which no comparison holds, is kept.
@@ -107,6 +112,9 @@ void accumulate_scaled(CudaStream stream, Span<const float> x, Span<float> y, do
 }
 void blend(CudaStream stream, Span<const float> x, Span<float> y, double keep) {
   map("blend", stream, Blend{static_cast<float>(keep), static_cast<float>(1.0 - keep)}, y, x, y);
+}
+void move_toward(CudaStream stream, Span<const float> x, Span<float> y, double keep) {
+  map("move_toward", stream, MoveToward{static_cast<float>(keep)}, y, x, y);
 }
 void relu_forward(CudaStream stream, Span<const float> x, Span<float> y) {
   map("relu_forward", stream, Relu{}, y, x);

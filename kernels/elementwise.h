@@ -8,6 +8,7 @@
 //   accumulate           y[i] += x[i]
 //   accumulate_scaled    y[i] += factor * x[i]
 //   blend                y[i] = keep * y[i] + (1 - keep) * x[i]   (moving averages)
+//   move_toward          y[i] = x[i] + keep * (y[i] - x[i])   (nothing of y is left at keep 0)
 //   weighted_sum         y[i] = sum_k weights[k] * terms[k][i], in the order of k
 //   relu_forward         y[i] = x[i] > 0 ? x[i] : 0; NaN stays NaN
 //   relu_backward        dx[i] = y[i] > 0 ? dy[i] : 0, y being the output of the forward
@@ -51,6 +52,8 @@ void accumulate_scaled(Span<const T> x, Span<T> y, double factor);
 template <class T>
 void blend(Span<const T> x, Span<T> y, double keep);
 template <class T>
+void move_toward(Span<const T> x, Span<T> y, double keep);
+template <class T>
 void weighted_sum(const Terms<T>& terms, Span<const T> weights, Span<T> y);
 template <class T>
 void relu_forward(Span<const T> x, Span<T> y);
@@ -70,6 +73,7 @@ void scale_by(CudaStream stream, Span<const float> x, Span<const float> factor, 
 void accumulate(CudaStream stream, Span<const float> x, Span<float> y);
 void accumulate_scaled(CudaStream stream, Span<const float> x, Span<float> y, double factor);
 void blend(CudaStream stream, Span<const float> x, Span<float> y, double keep);
+void move_toward(CudaStream stream, Span<const float> x, Span<float> y, double keep);
 void weighted_sum(CudaStream stream, const Terms<float>& terms, Span<const float> weights,
                   Span<float> y);
 void relu_forward(CudaStream stream, Span<const float> x, Span<float> y);

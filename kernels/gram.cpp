@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/check.h"
+#include "kernels/device/gram_runs.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
 
@@ -148,3 +149,10 @@ KT_INSTANTIATE(double)
 #undef KT_INSTANTIATE
 
 }  // namespace ktrain::cpu
+
+std::int64_t ktrain::cuda::gram_scratch_bytes(Span<const Span<const float>> vectors) {
+  Scratch scratch;
+  (void)scratch.take<double>(GramRuns(vectors.size, cpu::common_size(vectors)).partials() *
+                             vectors.size * (vectors.size + 1));
+  return scratch.bytes();
+}

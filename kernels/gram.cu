@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "kernels/check.h"
+#include "kernels/device/gram_runs.h"
 #include "kernels/device/launch.cuh"
 #include "kernels/device/mixed.cuh"
 #include "kernels/device/reduce.cuh"
@@ -17,7 +18,7 @@
 namespace ktrain::cuda {
 namespace {
 
-constexpr int kSide = 4;     // vectors by tile and axis
+constexpr int kSide = kGramSide;
 constexpr int kInFloat = 4;  // quads whose products a lane adds in float
 constexpr int kMixThreads = 256;
 
@@ -26,13 +27,12 @@ template <int kGroups, bool kWeighted>
 struct Shape {
   static constexpr int kVectors = kSide * kGroups;
   static constexpr int kTiles = kGroups * (kGroups + 1) / 2;
-  static constexpr int kSlices = kGroups == 1 ? 4 : kGroups == 2 ? 2 : 1;  // warps by tile
+  static constexpr int kSlices = gram_slices(kGroups);
   static constexpr int kThreads = kTiles * kSlices * kWarpSize;
-  static constexpr int kElements = 512 * kSlices;     // staged at once
+  static constexpr int kElements = gram_staged(kGroups);
   static constexpr int kLanes = kWeighted ? 16 : 32;  // that share a tile's elements
   static constexpr int kQuads = 512 / (kLanes * 4);   // of a lane
 };
-constexpr int slices_of(int groups) { return groups == 1 ? 4 : groups == 2 ? 2 : 1; }
 
 struct Preconditioner {
   const float* v;
@@ -197,29 +197,16 @@ __global__ void __launch_bounds__(kMixThreads)
   out[i] = k == vectors.remainder ? vectors.left_over(begin + i) : x ? x[begin + i] : 0.0f;
 }
 
-// Groups of four vectors, elements of a run and runs, from the sizes alone: 1280 runs at most.
-struct Runs {
-  std::int64_t groups, run, count;
-  Runs(std::int64_t vectors, std::int64_t size) : groups(num_blocks(vectors, kSide)) {
-    const std::int64_t staged = 512 * slices_of(static_cast<int>(groups));
-    run = std::max<std::int64_t>(1, num_blocks(num_blocks(size, staged), 1280)) * staged;
-    count = num_blocks(size, run);
-  }
-  [[nodiscard]] std::int64_t partials() const {
-    return count * slices_of(static_cast<int>(groups));
-  }
-};
-
 template <int kGroups, bool kWeighted>
 void launch_gram(CudaStream stream, const MixedVectors& vectors, const Preconditioner& moment,
-                 std::int64_t size, const Runs& runs, double* partials) {
+                 std::int64_t size, const GramRuns& runs, double* partials) {
   launch("gram", gram_kernel<kGroups, kWeighted>, runs.count, Shape<kGroups, kWeighted>::kThreads,
          stream, vectors, moment, size, runs.run, partials);
 }
 
 template <bool kWeighted>
 void launch_groups(CudaStream stream, const MixedVectors& vectors, const Preconditioner& moment,
-                   std::int64_t size, const Runs& runs, double* partials) {
+                   std::int64_t size, const GramRuns& runs, double* partials) {
   const auto start = runs.groups == 1   ? launch_gram<1, kWeighted>
                      : runs.groups == 2 ? launch_gram<2, kWeighted>
                      : runs.groups == 3 ? launch_gram<3, kWeighted>
@@ -230,13 +217,6 @@ void launch_groups(CudaStream stream, const MixedVectors& vectors, const Precond
 std::int64_t triangle(std::int64_t k) { return k * (k + 1) / 2; }
 
 }  // namespace
-
-std::int64_t gram_scratch_bytes(Span<const Span<const float>> vectors) {
-  Scratch scratch;
-  (void)scratch.take<double>(Runs(vectors.size, cpu::common_size(vectors)).partials() * 2 *
-                             triangle(vectors.size));
-  return scratch.bytes();
-}
 
 void gram(CudaStream stream, Span<const Span<const float>> vectors, const Remainder& remainder,
           const SecondMoment<float>& moment, Span<double> raw, Span<double> preconditioned,
@@ -250,7 +230,7 @@ void gram(CudaStream stream, Span<const Span<const float>> vectors, const Remain
   KT_CHECK(!weighted || size == 0 || moment.v.size == size, "gram: {} elements, {} second moments",
            size, moment.v.size);
   if (products == 0) return;
-  const Runs runs(vectors.size, size);
+  const GramRuns runs(vectors.size, size);
   Scratch carver(scratch);
   const Span<double> partials = carver.take<double>(runs.partials() * 2 * products);
   const Preconditioner p{moment.v.data, static_cast<float>(moment.root_scale),

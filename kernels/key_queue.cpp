@@ -1,9 +1,8 @@
 #include "kernels/key_queue.h"
 
 #include <algorithm>
-#include <cstdlib>
 
-#include "kernels/check.h"
+#include "kernels/checks/key_queue.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
 #include "kernels/topk.h"
@@ -17,37 +16,11 @@ std::int64_t rows_per_chunk(std::int64_t rows) {
   return std::max<std::int64_t>(1, num_chunks(rows, kChunks));
 }
 
-using Place = const std::int32_t*;
-
-bool neighbours(Place a, Place b, std::int64_t frame_gap) {
-  return frame_gap >= 0 && a[kKeyGroup] >= 0 && a[kKeyGroup] == b[kKeyGroup] &&
-         std::abs(std::int64_t{a[kKeyFrame]} - b[kKeyFrame]) <= frame_gap;
-}
-
-bool excluded(Place row, Place entry, const MiningRule& rule) {
-  if (entry[kKeyStep] < 0) return rule.unfilled;  // its other columns mean nothing
-  const bool same_image = row[kKeyImage] == entry[kKeyImage];
-  if (rule.same_image && same_image) return true;
-  if (rule.own && same_image && row[kKeyTarget] == entry[kKeyTarget]) return true;
-  if (neighbours(row, entry, rule.frame_gap)) return true;
-  return rule.max_age > 0 && std::int64_t{row[kKeyStep]} - entry[kKeyStep] > rule.max_age;
-}
-
-void check_places(const char* who, Rows<const std::int32_t> places,
-                  Rows<const std::int32_t> entries) {
-  KT_CHECK(places.cols == kKeyColumns && entries.cols == kKeyColumns,
-           "{}: places have {} columns, entries {}, wanted {}", who, places.cols, entries.cols,
-           int{kKeyColumns});
-}
-
 }  // namespace
 
 void key_places(Rows<const std::int32_t> marks, Span<const std::int32_t> now,
                 Rows<std::int32_t> places) {
-  KT_CHECK(marks.cols == kKeyStep && places.cols == kKeyColumns && places.rows == marks.rows &&
-               now.size >= 1,
-           "key_places: marks are {}x{}, places {}x{}, now has {} elements", marks.rows, marks.cols,
-           places.rows, places.cols, now.size);
+  check_key_places(marks, now, places);
   for (std::int64_t r = 0; r < marks.rows; ++r) {
     for (std::int64_t c = 0; c < marks.cols; ++c) places(r, c) = marks(r, c);
     places(r, kKeyStep) = now[0];
@@ -64,12 +37,7 @@ template <class T>
 void mine_negatives(Rows<const T> similarity, Rows<const std::int32_t> places,
                     Rows<const std::int32_t> entries, Rows<std::int32_t> indices,
                     Span<std::byte> memory, const MiningRule& rule) {
-  check_places("mine_negatives", places, entries);
-  KT_CHECK(similarity.rows == places.rows && similarity.cols == entries.rows &&
-               indices.rows == places.rows,
-           "mine_negatives: similarity is {}x{}, {} rows, {} entries, indices {}x{}",
-           similarity.rows, similarity.cols, places.rows, entries.rows, indices.rows, indices.cols);
-  KT_CHECK(rule.guard >= 0 && rule.guard < 1, "mine_negatives: guard is {}", rule.guard);
+  check_mine(similarity, places, entries, indices, rule);
   Scratch scratch(memory);
   const std::int64_t grain = rows_per_chunk(places.rows);
   const auto room = scratch.take<std::int32_t>(num_chunks(places.rows, grain) * entries.rows);
@@ -79,11 +47,11 @@ void mine_negatives(Rows<const T> similarity, Rows<const std::int32_t> places,
         for (std::int64_t r = begin; r < end; ++r) {
           std::int32_t* const out = indices.data + r * indices.cols;
           std::fill_n(out, indices.cols, -1);
-          const Place row = places.data + r * kKeyColumns;
+          const std::int32_t* const row = places.data + r * kKeyColumns;
           if (row[kKeyImage] < 0) continue;
           std::int64_t count = 0;
           for (std::int64_t k = 0; k < entries.rows; ++k)
-            if (!excluded(row, entries.data + k * kKeyColumns, rule))
+            if (!excluded_key(row, entries.data + k * kKeyColumns, rule))
               found[count++] = static_cast<std::int32_t>(k);
           const auto passed = static_cast<std::int64_t>(rule.guard * static_cast<double>(count));
           const std::int64_t taken = std::min(indices.cols, count - passed);
@@ -102,20 +70,18 @@ template <class T>
 void mining_statistics(Rows<const std::int32_t> places, Rows<const std::int32_t> entries,
                        Rows<const std::int32_t> indices, Span<const std::int32_t> now,
                        Span<T> numbers, std::int64_t frame_gap) {
-  check_places("mining_statistics", places, entries);
-  KT_CHECK(numbers.size == kMiningNumbers && now.size >= 1 && indices.rows == places.rows,
-           "mining_statistics: {} numbers, now has {} elements, {} rows, indices {}x{}",
-           numbers.size, now.size, places.rows, indices.rows, indices.cols);
+  check_mining_statistics(places, entries, indices, now, numbers);
   std::int64_t mined = 0, wrong = 0, filled = 0, age = 0;
   for (std::int64_t r = 0; r < indices.rows; ++r) {
-    const Place row = places.data + r * kKeyColumns;
+    const std::int32_t* const row = places.data + r * kKeyColumns;
     for (std::int64_t c = 0; c < indices.cols; ++c) {
       const std::int32_t k = indices(r, c);
       if (k < 0) break;
-      const Place entry = entries.data + k * kKeyColumns;
+      const std::int32_t* const entry = entries.data + k * kKeyColumns;
       ++mined;
       if (entry[kKeyStep] < 0) continue;
-      wrong += row[kKeyImage] == entry[kKeyImage] || neighbours(row, entry, frame_gap) ? 1 : 0;
+      wrong +=
+          row[kKeyImage] == entry[kKeyImage] || neighbours_in_time(row, entry, frame_gap) ? 1 : 0;
     }
   }
   for (std::int64_t k = 0; k < entries.rows; ++k) {
@@ -133,13 +99,7 @@ void mining_statistics(Rows<const std::int32_t> places, Rows<const std::int32_t>
 template <class T>
 void enqueue_keys(Rows<const T> keys, Rows<const std::int32_t> places, Rows<T> queue,
                   Rows<std::int32_t> entries, Span<std::int32_t> cursor) {
-  check_places("enqueue_keys", places, entries);
-  KT_CHECK(
-      keys.rows == places.rows && queue.rows == entries.rows && keys.cols == queue.cols &&
-          queue.rows > 0 && cursor.size == 1,
-      "enqueue_keys: keys are {}x{}, places {}, the queue is {}x{} with {} entries, cursor has "
-      "{} elements",
-      keys.rows, keys.cols, places.rows, queue.rows, queue.cols, entries.rows, cursor.size);
+  check_enqueue(keys, places, queue, entries, cursor);
   std::int64_t at = cursor[0];
   KT_CHECK(at >= 0 && at < queue.rows, "enqueue_keys: cursor is {} in a queue of {}", at,
            queue.rows);

@@ -11,12 +11,17 @@
 // key_places: the places of the rows of a step: the marks of pair rows (place in the list, group,
 // frame, target), and the step.
 // enqueue_keys: the rows that count, in their order, overwrite the oldest entries from cursor[0]
-// on.
+// on. A cursor outside the queue throws Error on the CPU; on CUDA, which cannot, every key of the
+// queue becomes NaN and the cursor stays.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/device/entry_room.h"
+#include "kernels/host_device.h"
+#include "kernels/queue.h"
+#include "kernels/scratch.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -43,6 +48,27 @@ enum MiningNumber : int {
   kMiningNumbers
 };
 
+// `row` and `entry` are places: of one group, at most `frame_gap` frames apart.
+[[nodiscard]] KT_HOST_DEVICE inline bool neighbours_in_time(const std::int32_t* row,
+                                                            const std::int32_t* entry,
+                                                            std::int64_t frame_gap) {
+  const std::int64_t apart = std::int64_t{row[kKeyFrame]} - entry[kKeyFrame];
+  return frame_gap >= 0 && row[kKeyGroup] >= 0 && row[kKeyGroup] == entry[kKeyGroup] &&
+         (apart < 0 ? -apart : apart) <= frame_gap;
+}
+
+// The entry may not be a negative of the row.
+[[nodiscard]] KT_HOST_DEVICE inline bool excluded_key(const std::int32_t* row,
+                                                      const std::int32_t* entry,
+                                                      const MiningRule& rule) {
+  if (entry[kKeyStep] < 0) return rule.unfilled;  // its other columns mean nothing
+  const bool same_image = row[kKeyImage] == entry[kKeyImage];
+  if (rule.same_image && same_image) return true;
+  if (rule.own && same_image && row[kKeyTarget] == entry[kKeyTarget]) return true;
+  if (neighbours_in_time(row, entry, rule.frame_gap)) return true;
+  return rule.max_age > 0 && std::int64_t{row[kKeyStep]} - entry[kKeyStep] > rule.max_age;
+}
+
 namespace cpu {
 
 // marks: rows x 4; now: the step stands first; places: rows x kKeyColumns.
@@ -67,4 +93,40 @@ void enqueue_keys(Rows<const T> keys, Rows<const std::int32_t> places, Rows<T> q
                   Rows<std::int32_t> entries, Span<std::int32_t> cursor);
 
 }  // namespace cpu
+
+// Everything is the CPU's, to the last bit.
+namespace cuda {
+
+// Scratch of mine_negatives: per row a bit for each entry that may be chosen, and room to sort more
+// than kSharedEntries of them.
+struct MinePieces {
+  std::int64_t words;           // of a row's bits
+  Span<std::uint32_t> allowed;  // rows x words
+  Span<std::uint64_t> lists;
+
+  MinePieces(Scratch& scratch, std::int64_t rows, std::int64_t entries, std::int64_t count)
+      : words((entries + 31) / 32),
+        allowed(scratch.take<std::uint32_t>(rows * words)),
+        lists(scratch.take<std::uint64_t>(entry_scratch(rows, count))) {}
+};
+// For `count` negatives of each row.
+[[nodiscard]] inline std::int64_t mine_scratch_bytes(std::int64_t rows, std::int64_t entries,
+                                                     std::int64_t count) {
+  Scratch scratch;
+  (void)MinePieces(scratch, rows, entries, count);
+  return scratch.bytes();
+}
+
+void key_places(CudaStream stream, Rows<const std::int32_t> marks, Span<const std::int32_t> now,
+                Rows<std::int32_t> places);
+void mine_negatives(CudaStream stream, Rows<const float> similarity,
+                    Rows<const std::int32_t> places, Rows<const std::int32_t> entries,
+                    Rows<std::int32_t> indices, Span<std::byte> scratch, const MiningRule& rule);
+void mining_statistics(CudaStream stream, Rows<const std::int32_t> places,
+                       Rows<const std::int32_t> entries, Rows<const std::int32_t> indices,
+                       Span<const std::int32_t> now, Span<float> numbers, std::int64_t frame_gap);
+void enqueue_keys(CudaStream stream, Rows<const float> keys, Rows<const std::int32_t> places,
+                  Rows<float> queue, Rows<std::int32_t> entries, Span<std::int32_t> cursor);
+
+}  // namespace cuda
 }  // namespace ktrain

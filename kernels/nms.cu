@@ -6,7 +6,7 @@
 // lines.
 #include "kernels/nms.h"
 
-#include "kernels/check.h"
+#include "kernels/checks/nms.h"
 #include "kernels/device/box_io.cuh"
 #include "kernels/device/launch.cuh"
 #include "kernels/device/reduce.cuh"
@@ -180,26 +180,10 @@ __global__ void __launch_bounds__(kScanThreads)
   for (std::int64_t k = total + thread; k < kept.most; k += kScanThreads) indices[k] = -1;
 }
 
-// What nms keeps in scratch besides the mask.
-struct SortPieces {
-  Span<float> boxes;
-  Span<std::int32_t> order;
-  Span<std::uint64_t> entries;
-
-  SortPieces(Scratch& scratch, std::int64_t batch, std::int64_t capacity)
-      : boxes(scratch.take<float>(batch * capacity * 4)),
-        order(scratch.take<std::int32_t>(batch * capacity)),
-        entries(scratch.take<std::uint64_t>(entry_scratch(batch, capacity))) {}
-};
-
-std::int64_t mask_words(std::int64_t batch, std::int64_t capacity) {
-  return batch * capacity * num_blocks(capacity, kWordBits);
-}
-
 void suppress(CudaStream stream, BoxList<const float> boxes, const std::int32_t* order,
               Rows<std::int32_t> kept, Span<std::int32_t> kept_counts, Scratch& scratch,
               float iou_threshold) {
-  const auto mask = scratch.take<Word>(mask_words(boxes.batch, boxes.capacity));
+  const auto mask = scratch.take<Word>(nms_mask_words(boxes.batch, boxes.capacity));
   const Lists lists{boxes.counts, boxes.batch, boxes.capacity,
                     num_blocks(boxes.capacity, kWordBits)};
   if (boxes.capacity > 0)
@@ -214,18 +198,10 @@ void check_kept(BoxList<const float> boxes, Rows<std::int32_t> kept,
   KT_CHECK(kept.rows == boxes.batch && kept_counts.size == boxes.batch,
            "nms: {} lists of {} boxes, kept {}x{}, {} counts", boxes.batch, boxes.capacity,
            kept.rows, kept.cols, kept_counts.size);
-  KT_CHECK(boxes.capacity <= kNmsMaxWords * kWordBits, "nms: lists of {} boxes, at most {} on CUDA",
-           boxes.capacity, kNmsMaxWords * kWordBits);
+  check_nms_capacity("nms", boxes.capacity);
 }
 
 }  // namespace
-
-std::int64_t nms_scratch_bytes(std::int64_t batch, std::int64_t capacity) {
-  Scratch scratch;
-  (void)SortPieces(scratch, batch, capacity);
-  (void)scratch.take<Word>(mask_words(batch, capacity));
-  return scratch.bytes();
-}
 
 void nms_sorted(CudaStream stream, BoxList<const float> boxes, Rows<std::int32_t> kept,
                 Span<std::int32_t> kept_counts, Span<std::byte> scratch, float iou_threshold) {
@@ -244,7 +220,7 @@ void nms(CudaStream stream, BoxList<const float> boxes, Rows<const float> scores
            scores.cols);
   if (boxes.batch == 0) return;
   Scratch carver(scratch);
-  const SortPieces pieces(carver, boxes.batch, boxes.capacity);
+  const NmsPieces pieces(carver, boxes.batch, boxes.capacity);
   const std::int64_t room = entry_room(boxes.capacity);
   const Lists lists{boxes.counts, boxes.batch, boxes.capacity, 0};
   launch("nms", boxes.capacity <= kSharedEntries ? sort_kernel<true> : sort_kernel<false>,

@@ -8,7 +8,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/device/entry_room.h"
 #include "kernels/queue.h"
+#include "kernels/scratch.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -35,16 +37,35 @@ void nms(CudaStream stream, BoxList<const float> boxes, Rows<const float> scores
          Rows<std::int32_t> kept, Span<std::int32_t> kept_counts, Span<std::byte> scratch,
          float iou_threshold);
 
-[[nodiscard]] std::int64_t nms_scratch_bytes(std::int64_t batch, std::int64_t capacity);
+// A bit for each pair of boxes of a list, in words of 64.
+[[nodiscard]] constexpr std::int64_t nms_mask_words(std::int64_t batch, std::int64_t capacity) {
+  return batch * capacity * ((capacity + 63) / 64);
+}
+// What nms keeps in scratch before the mask.
+struct NmsPieces {
+  Span<float> boxes;
+  Span<std::int32_t> order;
+  Span<std::uint64_t> entries;
+
+  NmsPieces(Scratch& scratch, std::int64_t batch, std::int64_t capacity)
+      : boxes(scratch.take<float>(batch * capacity * 4)),
+        order(scratch.take<std::int32_t>(batch * capacity)),
+        entries(scratch.take<std::uint64_t>(entry_scratch(batch, capacity))) {}
+};
+[[nodiscard]] inline std::int64_t nms_scratch_bytes(std::int64_t batch, std::int64_t capacity) {
+  Scratch scratch;
+  (void)NmsPieces(scratch, batch, capacity);
+  (void)scratch.take<std::uint64_t>(nms_mask_words(batch, capacity));
+  return scratch.bytes();
+}
 
 // The same for lists that are sorted by score already, best first.
 void nms_sorted(CudaStream stream, BoxList<const float> boxes, Rows<std::int32_t> kept,
                 Span<std::int32_t> kept_counts, Span<std::byte> scratch, float iou_threshold);
 
-// A bit for each pair of boxes of a list.
 [[nodiscard]] constexpr std::int64_t nms_sorted_scratch_bytes(std::int64_t batch,
                                                               std::int64_t capacity) {
-  return (batch * capacity * ((capacity + 63) / 64) * 8 + 63) / 64 * 64;
+  return (nms_mask_words(batch, capacity) * 8 + 63) / 64 * 64;
 }
 
 }  // namespace cuda

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/check.h"
+#include "kernels/checks/norm.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
 
@@ -25,12 +25,6 @@ std::int64_t norm_train_scratch_bytes(std::int64_t rows, std::int64_t cols) {
 
 namespace cpu {
 namespace {
-
-template <class T>
-void check_size(const char* who, const char* what, Span<T> vector, std::int64_t wanted) {
-  KT_CHECK(vector.size == wanted, "{}: {} has {} elements, wanted {}", who, what, vector.size,
-           wanted);
-}
 
 // totals[c] = sum over rows of term(row, c), from partial sums of each chunk kept in `partial`.
 template <class T, class Term>
@@ -60,16 +54,16 @@ T inverse_deviation(T var, double eps) {
 
 template <class T>
 void norm_scale_forward(Span<const T> gamma, Span<const T> var, Span<T> scale, double eps) {
-  check_size("norm_scale_forward", "var", var, gamma.size);
-  check_size("norm_scale_forward", "scale", scale, gamma.size);
+  check_norm_size("norm_scale_forward", "var", var, gamma.size);
+  check_norm_size("norm_scale_forward", "scale", scale, gamma.size);
   for (std::int64_t c = 0; c < scale.size; ++c)
     scale[c] = gamma[c] * inverse_deviation(var[c], eps);
 }
 
 template <class T>
 void norm_scale_backward(Span<const T> dscale, Span<const T> var, Span<T> dgamma, double eps) {
-  check_size("norm_scale_backward", "var", var, dscale.size);
-  check_size("norm_scale_backward", "dgamma", dgamma, dscale.size);
+  check_norm_size("norm_scale_backward", "var", var, dscale.size);
+  check_norm_size("norm_scale_backward", "dgamma", dgamma, dscale.size);
   for (std::int64_t c = 0; c < dgamma.size; ++c)
     dgamma[c] = dscale[c] * inverse_deviation(var[c], eps);
 }
@@ -77,30 +71,23 @@ void norm_scale_backward(Span<const T> dscale, Span<const T> var, Span<T> dgamma
 template <class T>
 void norm_shift_forward(Span<const T> beta, Span<const T> mean, Span<const T> scale,
                         Span<T> shift) {
-  check_size("norm_shift_forward", "mean", mean, beta.size);
-  check_size("norm_shift_forward", "scale", scale, beta.size);
-  check_size("norm_shift_forward", "shift", shift, beta.size);
+  check_norm_size("norm_shift_forward", "mean", mean, beta.size);
+  check_norm_size("norm_shift_forward", "scale", scale, beta.size);
+  check_norm_size("norm_shift_forward", "shift", shift, beta.size);
   for (std::int64_t c = 0; c < shift.size; ++c) shift[c] = beta[c] - mean[c] * scale[c];
 }
 
 template <class T>
 void norm_shift_backward(Span<const T> dshift, Span<const T> mean, Span<T> dscale) {
-  check_size("norm_shift_backward", "mean", mean, dshift.size);
-  check_size("norm_shift_backward", "dscale", dscale, dshift.size);
+  check_norm_size("norm_shift_backward", "mean", mean, dshift.size);
+  check_norm_size("norm_shift_backward", "dscale", dscale, dshift.size);
   for (std::int64_t c = 0; c < dscale.size; ++c) dscale[c] = -mean[c] * dshift[c];
 }
 
 template <class T>
 void norm_train_forward(Rows<const T> x, NormAffine<T> affine, Span<std::byte> scratch,
                         NormStatistics<T> statistics, Rows<T> y, double eps, double momentum) {
-  constexpr auto kWho = "norm_train_forward";
-  KT_CHECK(same_shape(x, y), "{}: x is {}x{}, y is {}x{}", kWho, x.rows, x.cols, y.rows, y.cols);
-  check_size(kWho, "gamma", affine.gamma, x.cols);
-  check_size(kWho, "beta", affine.beta, x.cols);
-  check_size(kWho, "mean", statistics.mean, x.cols);
-  check_size(kWho, "inv", statistics.inv, x.cols);
-  check_size(kWho, "running_mean", statistics.running_mean, x.cols);
-  check_size(kWho, "running_var", statistics.running_var, x.cols);
+  check_norm_train_forward(x, affine, statistics, y);
   T* const partial = Scratch(scratch).take<T>(num_chunks(x.rows, kGrain) * x.cols).data;
   if (x.empty()) return;
 
@@ -140,17 +127,9 @@ void norm_train_forward(Rows<const T> x, NormAffine<T> affine, Span<std::byte> s
 template <class T>
 void norm_train_backward(Rows<const T> dy, NormSaved<T> saved, Span<const T> gamma,
                          Span<std::byte> scratch, NormGradients<T> gradients) {
-  constexpr auto kWho = "norm_train_backward";
+  check_norm_train_backward(dy, saved, gamma, gradients);
   const Rows<const T> x = saved.x;
   const Rows<T> dx = gradients.dx;
-  KT_CHECK(same_shape(x, dy) && (dx.empty() || same_shape(dx, dy)),
-           "{}: x is {}x{}, dy {}x{}, dx {}x{}", kWho, x.rows, x.cols, dy.rows, dy.cols, dx.rows,
-           dx.cols);
-  check_size(kWho, "mean", saved.mean, x.cols);
-  check_size(kWho, "inv", saved.inv, x.cols);
-  check_size(kWho, "gamma", gamma, x.cols);
-  check_size(kWho, "dgamma", gradients.dgamma, x.cols);
-  check_size(kWho, "dbeta", gradients.dbeta, x.cols);
   T* const partial = Scratch(scratch).take<T>(num_chunks(x.rows, kGrain) * x.cols).data;
 
   const auto normal = [&](std::int64_t r, std::int64_t c) {

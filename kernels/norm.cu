@@ -5,7 +5,7 @@
 // forward, 20 backward.
 #include "kernels/norm.h"
 
-#include "kernels/check.h"
+#include "kernels/checks/norm.h"
 #include "kernels/device/bands.cuh"
 #include "kernels/scratch.h"
 
@@ -201,11 +201,6 @@ struct InputGradient {
   }
 };
 
-void check_size(const char* who, const char* what, Span<const float> vector, std::int64_t wanted) {
-  KT_CHECK(vector.size == wanted, "{}: {} has {} elements, wanted {}", who, what, vector.size,
-           wanted);
-}
-
 ColumnPlan plan_sums(std::int64_t rows, std::int64_t cols) {
   return plan_columns(1, rows, cols, kBandRows, most_bands(cols));
 }
@@ -214,8 +209,8 @@ ColumnPlan plan_sums(std::int64_t rows, std::int64_t cols) {
 
 void norm_scale_forward(CudaStream stream, Span<const float> gamma, Span<const float> var,
                         Span<float> scale, double eps) {
-  check_size("norm_scale_forward", "var", var, gamma.size);
-  check_size("norm_scale_forward", "scale", scale, gamma.size);
+  check_norm_size("norm_scale_forward", "var", var, gamma.size);
+  check_norm_size("norm_scale_forward", "scale", scale, gamma.size);
   if (scale.empty()) return;
   launch("norm_scale_forward", scale_kernel, num_blocks(scale.size, kThreads), kThreads, stream,
          gamma.data, var.data, scale.size, eps, scale.data);
@@ -223,8 +218,8 @@ void norm_scale_forward(CudaStream stream, Span<const float> gamma, Span<const f
 
 void norm_scale_backward(CudaStream stream, Span<const float> dscale, Span<const float> var,
                          Span<float> dgamma, double eps) {
-  check_size("norm_scale_backward", "var", var, dscale.size);
-  check_size("norm_scale_backward", "dgamma", dgamma, dscale.size);
+  check_norm_size("norm_scale_backward", "var", var, dscale.size);
+  check_norm_size("norm_scale_backward", "dgamma", dgamma, dscale.size);
   if (dgamma.empty()) return;
   launch("norm_scale_backward", scale_kernel, num_blocks(dgamma.size, kThreads), kThreads, stream,
          dscale.data, var.data, dgamma.size, eps, dgamma.data);
@@ -232,9 +227,9 @@ void norm_scale_backward(CudaStream stream, Span<const float> dscale, Span<const
 
 void norm_shift_forward(CudaStream stream, Span<const float> beta, Span<const float> mean,
                         Span<const float> scale, Span<float> shift) {
-  check_size("norm_shift_forward", "mean", mean, beta.size);
-  check_size("norm_shift_forward", "scale", scale, beta.size);
-  check_size("norm_shift_forward", "shift", shift, beta.size);
+  check_norm_size("norm_shift_forward", "mean", mean, beta.size);
+  check_norm_size("norm_shift_forward", "scale", scale, beta.size);
+  check_norm_size("norm_shift_forward", "shift", shift, beta.size);
   if (shift.empty()) return;
   launch("norm_shift_forward", shift_kernel, num_blocks(shift.size, kThreads), kThreads, stream,
          beta.data, mean.data, scale.data, shift.size, shift.data);
@@ -242,8 +237,8 @@ void norm_shift_forward(CudaStream stream, Span<const float> beta, Span<const fl
 
 void norm_shift_backward(CudaStream stream, Span<const float> dshift, Span<const float> mean,
                          Span<float> dscale) {
-  check_size("norm_shift_backward", "mean", mean, dshift.size);
-  check_size("norm_shift_backward", "dscale", dscale, dshift.size);
+  check_norm_size("norm_shift_backward", "mean", mean, dshift.size);
+  check_norm_size("norm_shift_backward", "dscale", dscale, dshift.size);
   if (dscale.empty()) return;
   launch("norm_shift_backward", shift_backward_kernel, num_blocks(dscale.size, kThreads), kThreads,
          stream, dshift.data, mean.data, dscale.size, dscale.data);
@@ -253,13 +248,7 @@ void norm_train_forward(CudaStream stream, Rows<const float> x, NormAffine<float
                         Span<std::byte> scratch, NormStatistics<float> statistics, Rows<float> y,
                         double eps, double momentum) {
   constexpr auto kWho = "norm_train_forward";
-  KT_CHECK(same_shape(x, y), "{}: x is {}x{}, y is {}x{}", kWho, x.rows, x.cols, y.rows, y.cols);
-  check_size(kWho, "gamma", affine.gamma, x.cols);
-  check_size(kWho, "beta", affine.beta, x.cols);
-  check_size(kWho, "mean", statistics.mean, x.cols);
-  check_size(kWho, "inv", statistics.inv, x.cols);
-  check_size(kWho, "running_mean", statistics.running_mean, x.cols);
-  check_size(kWho, "running_var", statistics.running_var, x.cols);
+  check_norm_train_forward(x, affine, statistics, y);
   if (x.empty()) return;
   const Matrix matrix{x.cols,
                       x.cols % 4 == 0 && aligned_for_quads(x.data) && aligned_for_quads(y.data)};
@@ -280,16 +269,9 @@ void norm_train_backward(CudaStream stream, Rows<const float> dy, NormSaved<floa
                          Span<const float> gamma, Span<std::byte> scratch,
                          NormGradients<float> gradients) {
   constexpr auto kWho = "norm_train_backward";
+  check_norm_train_backward(dy, saved, gamma, gradients);
   const Rows<const float> x = saved.x;
   const Rows<float> dx = gradients.dx;
-  KT_CHECK(same_shape(x, dy) && (dx.empty() || same_shape(dx, dy)),
-           "{}: x is {}x{}, dy {}x{}, dx {}x{}", kWho, x.rows, x.cols, dy.rows, dy.cols, dx.rows,
-           dx.cols);
-  check_size(kWho, "mean", saved.mean, x.cols);
-  check_size(kWho, "inv", saved.inv, x.cols);
-  check_size(kWho, "gamma", gamma, x.cols);
-  check_size(kWho, "dgamma", gradients.dgamma, x.cols);
-  check_size(kWho, "dbeta", gradients.dbeta, x.cols);
   const bool aligned = x.cols % 4 == 0 && aligned_for_quads(x.data) && aligned_for_quads(dy.data) &&
                        (dx.empty() || aligned_for_quads(dx.data));
   const Normal normal{x.data, saved.mean.data, saved.inv.data, {x.cols, aligned}};

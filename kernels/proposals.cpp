@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "kernels/box_codec.h"
-#include "kernels/check.h"
+#include "kernels/checks/proposals.h"
 #include "kernels/cpu/best_lists.h"
 #include "kernels/device/list_pieces.h"
 
@@ -30,30 +30,6 @@ struct Pieces {
       : top(scratch.take<std::int32_t>(images * levels * rule.per_level)),
         lists(scratch, {images, levels, rule.per_level, rule.per_image}) {}
 };
-
-template <class T>
-void check(const RpnOutput<T>& output, const ScoredBoxes<T>& out, const ProposalRule& rule) {
-  const std::int64_t images = output.logits.rows, anchors = output.logits.cols;
-  KT_CHECK(output.deltas.rows == images * anchors && output.deltas.cols == 4 &&
-               output.anchors.rows == anchors && output.anchors.cols == 4 &&
-               num_anchors(output.levels) == anchors,
-           "propose: logits is {}x{}, deltas {}x{}, anchors {}x{}, the levels have {}", images,
-           anchors, output.deltas.rows, output.deltas.cols, output.anchors.rows,
-           output.anchors.cols, num_anchors(output.levels));
-  KT_CHECK(output.sizes.rows == images && output.sizes.cols == 2,
-           "propose: sizes is {}x{}, {}x2 wanted", output.sizes.rows, output.sizes.cols, images);
-  KT_CHECK(rule.per_level > 0 && rule.per_image > 0 && out.boxes.rows == images * rule.per_image &&
-               out.boxes.cols == 4 && out.scores.rows == images &&
-               out.scores.cols == rule.per_image && out.counts.size == images,
-           "propose: {} images, {} of a level, {} of an image; boxes {}x{}, scores {}x{}, {} "
-           "counts",
-           images, rule.per_level, rule.per_image, out.boxes.rows, out.boxes.cols, out.scores.rows,
-           out.scores.cols, out.counts.size);
-  // Places in the lists are 32 bit.
-  KT_CHECK(images * output.levels.size * rule.per_level <= std::numeric_limits<std::int32_t>::max(),
-           "propose: {} images with {} levels of {} boxes are too many", images, output.levels.size,
-           rule.per_level);
-}
 
 // The best anchors of one level of one image, decoded; `first` is the level's first anchor.
 template <class T>
@@ -90,7 +66,7 @@ std::int64_t propose_scratch_bytes(std::int64_t images, std::int64_t levels,
 template <class T>
 void propose(const RpnOutput<T>& output, const ScoredBoxes<T>& proposals, Span<std::byte> scratch,
              const ProposalRule& rule) {
-  check(output, proposals, rule);
+  check_propose(output, proposals, rule);
   const std::int64_t images = output.logits.rows, levels = output.levels.size;
   Scratch carver(scratch);
   const Pieces<T> pieces(carver, images, levels, rule);
@@ -116,9 +92,8 @@ void propose(const RpnOutput<T>& output, const ScoredBoxes<T>& proposals, Span<s
 }
 
 void image_of_rows(Span<const std::int32_t> counts, Span<std::int32_t> image) {
+  check_image_of_rows(counts, image);
   if (image.empty()) return;
-  KT_CHECK(counts.size > 0 && image.size % counts.size == 0, "image_of_rows: {} rows of {} images",
-           image.size, counts.size);
   const std::int64_t capacity = image.size / counts.size;
   for (std::int64_t i = 0; i < image.size; ++i) {
     const std::int64_t n = i / capacity;

@@ -5,7 +5,8 @@
 #include "kernels/proposals.h"
 
 #include "kernels/box_codec.h"
-#include "kernels/check.h"
+#include "kernels/checks/nms.h"
+#include "kernels/checks/proposals.h"
 #include "kernels/device/best_lists.cuh"
 #include "kernels/device/box_io.cuh"
 #include "kernels/device/launch.cuh"
@@ -15,7 +16,7 @@ namespace ktrain::cuda {
 namespace {
 
 constexpr int kThreads = 1024;
-constexpr int kRowThreads = 256;
+constexpr int kPlainThreads = 256;
 
 struct LevelSizes {
   std::int64_t levels;
@@ -103,49 +104,24 @@ struct StoreProposals {
   __device__ void count(std::int64_t n, int found) const { counts[n] = found; }
 };
 
-__global__ void __launch_bounds__(kRowThreads)
+__global__ void __launch_bounds__(kPlainThreads)
     image_kernel(const std::int32_t* counts, std::int64_t rows, std::int64_t capacity,
                  std::int32_t* image) {
-  const std::int64_t i = std::int64_t{blockIdx.x} * kRowThreads + threadIdx.x;
+  const std::int64_t i = std::int64_t{blockIdx.x} * kPlainThreads + threadIdx.x;
   if (i >= rows) return;
   const std::int64_t n = i / capacity;
   image[i] = i - n * capacity < counts[n] ? static_cast<std::int32_t>(n) : -1;
-}
-
-void check_shapes(const RpnOutput<float>& output, const ScoredBoxes<float>& out,
-                  const ProposalRule& rule) {
-  const std::int64_t images = output.logits.rows, anchors = output.logits.cols;
-  KT_CHECK(output.deltas.rows == images * anchors && output.deltas.cols == 4 &&
-               output.anchors.rows == anchors && output.anchors.cols == 4 &&
-               num_anchors(output.levels) == anchors,
-           "propose: logits is {}x{}, deltas {}x{}, anchors {}x{}, the levels have {}", images,
-           anchors, output.deltas.rows, output.deltas.cols, output.anchors.rows,
-           output.anchors.cols, num_anchors(output.levels));
-  KT_CHECK(output.sizes.rows == images && output.sizes.cols == 2,
-           "propose: sizes is {}x{}, {}x2 wanted", output.sizes.rows, output.sizes.cols, images);
-  KT_CHECK(rule.per_level > 0 && rule.per_image > 0 && out.boxes.rows == images * rule.per_image &&
-               out.boxes.cols == 4 && out.scores.rows == images &&
-               out.scores.cols == rule.per_image && out.counts.size == images,
-           "propose: {} images, {} of a level, {} of an image; boxes {}x{}, scores {}x{}, {} "
-           "counts",
-           images, rule.per_level, rule.per_image, out.boxes.rows, out.boxes.cols, out.scores.rows,
-           out.scores.cols, out.counts.size);
-  KT_CHECK(output.levels.size <= kMaxCudaLevels, "propose: {} levels, at most {} on CUDA",
-           output.levels.size, kMaxCudaLevels);
-  // Places in the lists are 32 bit.
-  KT_CHECK(
-      anchors <= std::numeric_limits<std::int32_t>::max() &&
-          images * output.levels.size * rule.per_level <= std::numeric_limits<std::int32_t>::max(),
-      "propose: {} images with {} levels of {} boxes are too many", images, output.levels.size,
-      rule.per_level);
 }
 
 }  // namespace
 
 void propose(CudaStream stream, const RpnOutput<float>& output, const ScoredBoxes<float>& proposals,
              Span<std::byte> scratch, const ProposalRule& rule) {
-  check_shapes(output, proposals, rule);
+  check_propose(output, proposals, rule);
   const std::int64_t images = output.logits.rows, levels = output.levels.size;
+  KT_CHECK(levels <= kMaxCudaLevels, "propose: {} levels, at most {} on CUDA", levels,
+           kMaxCudaLevels);
+  check_nms_capacity("propose", rule.per_level);
   if (images == 0) return;
   Scratch carver(scratch);
   const ListPieces pieces(carver, {images, levels, rule.per_level, rule.per_image});
@@ -170,11 +146,10 @@ void propose(CudaStream stream, const RpnOutput<float>& output, const ScoredBoxe
 }
 
 void image_of_rows(CudaStream stream, Span<const std::int32_t> counts, Span<std::int32_t> image) {
+  check_image_of_rows(counts, image);
   if (image.empty()) return;
-  KT_CHECK(counts.size > 0 && image.size % counts.size == 0, "image_of_rows: {} rows of {} images",
-           image.size, counts.size);
-  launch("image_of_rows", image_kernel, num_blocks(image.size, kRowThreads), kRowThreads, stream,
-         counts.data, image.size, image.size / counts.size, image.data);
+  launch("image_of_rows", image_kernel, num_blocks(image.size, kPlainThreads), kPlainThreads,
+         stream, counts.data, image.size, image.size / counts.size, image.data);
 }
 
 }  // namespace ktrain::cuda

@@ -3,28 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/check.h"
+#include "kernels/checks/queue_contrast.h"
 #include "kernels/parallel.h"
 
 namespace ktrain::cpu {
 namespace {
 
 constexpr std::int64_t kGrain = 8;
-
-template <class T>
-void check_inputs(const char* who, const ContrastInputs<T>& in, std::int64_t slope_rows,
-                  std::int64_t slope_cols, const ContrastOptions& options) {
-  const bool positive = options.form == ContrastForm::kInfoNce;
-  KT_CHECK(in.indices.rows == in.queries.rows && in.marks.size == in.queries.rows &&
-               in.queue.cols == in.queries.cols && slope_rows == in.queries.rows &&
-               slope_cols == in.indices.cols + 1 &&
-               (!positive || same_shape(in.queries, in.positive)),
-           "{}: queries are {}x{}, positive {}x{}, the queue {}x{}, indices {}x{}, {} marks, slope "
-           "{}x{}",
-           who, in.queries.rows, in.queries.cols, in.positive.rows, in.positive.cols, in.queue.rows,
-           in.queue.cols, in.indices.rows, in.indices.cols, in.marks.size, slope_rows, slope_cols);
-  KT_CHECK(options.temperature > 0, "{}: temperature is {}", who, options.temperature);
-}
 
 // Negatives of a row that counts, otherwise 0.
 template <class T>
@@ -94,10 +79,7 @@ double repel(T* z, std::int64_t negatives) {
 template <class T>
 void queue_contrast_forward(const ContrastInputs<T>& in, Rows<T> slope, Span<T> row_loss,
                             Span<T> count, Span<T> loss, const ContrastOptions& options) {
-  check_inputs("queue_contrast_forward", in, slope.rows, slope.cols, options);
-  KT_CHECK(row_loss.size == in.queries.rows && count.size == 1 && loss.size == 1,
-           "queue_contrast_forward: {} row losses for {} rows, count has {} elements, loss {}",
-           row_loss.size, in.queries.rows, count.size, loss.size);
+  check_contrast_forward<T>(in, slope, row_loss.size, count.size, loss.size, options);
   const bool pulls = options.form == ContrastForm::kInfoNce;
   parallel_for(in.queries.rows, kGrain, [&](std::int64_t r) {
     T* const z = slope.data + r * slope.cols;
@@ -122,11 +104,7 @@ void queue_contrast_forward(const ContrastInputs<T>& in, Rows<T> slope, Span<T> 
 template <class T>
 void queue_contrast_backward(const ContrastInputs<T>& in, Rows<const T> slope, Span<const T> count,
                              Span<const T> dloss, Rows<T> dq, const ContrastOptions& options) {
-  check_inputs("queue_contrast_backward", in, slope.rows, slope.cols, options);
-  KT_CHECK(same_shape(in.queries, dq) && count.size == 1 && dloss.size == 1,
-           "queue_contrast_backward: queries are {}x{}, dq is {}x{}, count has {} elements, dloss "
-           "{}",
-           in.queries.rows, in.queries.cols, dq.rows, dq.cols, count.size, dloss.size);
+  check_contrast_backward<T>(in, slope, count.size, dloss.size, dq, options);
   const double scale = options.factor * static_cast<double>(dloss[0]) /
                        (static_cast<double>(count[0]) * options.temperature);
   const bool pulls = options.form == ContrastForm::kInfoNce;

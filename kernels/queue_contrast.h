@@ -7,12 +7,14 @@
 // A row counts when its mark is not negative and it has a negative; indices stand before a row's
 // first -1. The others have loss 0 and derivative 0. slope[r,c] = d row_loss[r] / d z[r,c] and
 // count[0] = max(R, 1) are what the backward needs. Sums are taken in double in a fixed order.
-// `positive` may be empty for kRepel. Wrong sizes and an index outside the queue throw Error.
-// Outputs must not overlap inputs.
+// `positive` may be empty for kRepel. Wrong sizes throw Error; so does an index outside the queue
+// on the CPU, whereas on CUDA the row's loss and derivative become NaN. Outputs must not overlap
+// inputs.
 #pragma once
 
 #include <cstdint>
 
+#include "kernels/queue.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -46,4 +48,16 @@ void queue_contrast_backward(const ContrastInputs<T>& inputs, Rows<const T> slop
                              const ContrastOptions& options);
 
 }  // namespace cpu
+
+namespace cuda {
+
+void queue_contrast_forward(CudaStream stream, const ContrastInputs<float>& inputs,
+                            Rows<float> slope, Span<float> row_loss, Span<float> count,
+                            Span<float> loss, const ContrastOptions& options);
+void queue_contrast_backward(CudaStream stream, const ContrastInputs<float>& inputs,
+                             Rows<const float> slope, Span<const float> count,
+                             Span<const float> dloss, Rows<float> dq,
+                             const ContrastOptions& options);
+
+}  // namespace cuda
 }  // namespace ktrain

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "kernels/check.h"
+#include "kernels/checks/sample.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
 
@@ -110,56 +110,12 @@ Chosen choose_both(std::int64_t candidates, const Keys& keys, const SampleRule& 
   return found;
 }
 
-void check_draw(const char* kernel, const SampleDraw& draw, std::int64_t images,
-                std::int64_t candidates) {
-  if (draw.order.empty()) {
-    KT_CHECK(draw.counters.rows == images && draw.counters.cols == 2,
-             "{}: counters is {}x{}, {}x2 wanted", kernel, draw.counters.rows, draw.counters.cols,
-             images);
-  } else {
-    KT_CHECK(draw.order.rows == images && draw.order.cols == candidates,
-             "{}: order is {}x{}, {}x{} wanted", kernel, draw.order.rows, draw.order.cols, images,
-             candidates);
-  }
-}
-
-void check_counts(const char* kernel, Rows<const std::int32_t> counts, std::int64_t images) {
-  KT_CHECK(counts.rows == images && counts.cols == 2, "{}: counts is {}x{}, {}x2 wanted", kernel,
-           counts.rows, counts.cols, images);
-}
-
-template <class T>
-void check_rois(const RoiCandidates<T>& candidates, const SampleDraw& draw,
-                const RoiSamples<T>& samples, const SampleRule& rule) {
-  const std::int64_t images = candidates.proposals.batch, total = images * rule.size;
-  KT_CHECK(
-      candidates.match.rows == images && candidates.match.cols == candidates.proposals.capacity,
-      "sample_rois: {} lists of {} proposals, match is {}x{}", images,
-      candidates.proposals.capacity, candidates.match.rows, candidates.match.cols);
-  KT_CHECK(candidates.targets.batch == images && candidates.classes.rows == images &&
-               candidates.classes.cols == candidates.targets.capacity,
-           "sample_rois: {} images, {} lists of {} targets, classes {}x{}", images,
-           candidates.targets.batch, candidates.targets.capacity, candidates.classes.rows,
-           candidates.classes.cols);
-  KT_CHECK(samples.rois.rows == total && samples.rois.cols == 4 && samples.labels.size == total &&
-               samples.targets.size == total && samples.image.size == total,
-           "sample_rois: rois {}x{}, {} labels, {} targets, {} image indices, {} rows wanted",
-           samples.rois.rows, samples.rois.cols, samples.labels.size, samples.targets.size,
-           samples.image.size, total);
-  check_counts("sample_rois", samples.counts, images);
-  check_draw("sample_rois", draw, images,
-             candidates.targets.capacity + candidates.proposals.capacity);
-}
-
 }  // namespace
 
 void sample_anchors(Rows<const std::int32_t> match, const SampleDraw& draw,
                     Rows<std::int32_t> labels, Rows<std::int32_t> counts, Span<std::byte> scratch,
                     const SampleRule& rule) {
-  KT_CHECK(same_shape(match, labels), "sample_anchors: match is {}x{}, labels {}x{}", match.rows,
-           match.cols, labels.rows, labels.cols);
-  check_counts("sample_anchors", counts, match.rows);
-  check_draw("sample_anchors", draw, match.rows, match.cols);
+  check_sample_anchors(match, draw, labels, counts);
   Scratch carver(scratch);
   const auto heaps = SamplePieces(carver, match.rows, rule).chosen;
   parallel_for(match.rows, 1, [&](std::int64_t n) {
@@ -180,7 +136,7 @@ template <class T>
 void sample_rois(const RoiCandidates<T>& candidates, const SampleDraw& draw,
                  const RoiSamples<T>& samples, Span<std::byte> scratch, const SampleRule& rule,
                  std::int32_t num_classes) {
-  check_rois(candidates, draw, samples, rule);
+  check_sample_rois(candidates, draw, samples, rule);
   const BoxList<const T> targets = candidates.targets, proposals = candidates.proposals;
   Scratch carver(scratch);
   const auto heaps = SamplePieces(carver, proposals.batch, rule).chosen;
@@ -213,8 +169,7 @@ void sample_rois(const RoiCandidates<T>& candidates, const SampleDraw& draw,
 
 template <class T>
 void rpn_average_factor(Rows<const std::int32_t> counts, Span<T> factor) {
-  check_counts("rpn_average_factor", counts, counts.rows);
-  KT_CHECK(factor.size == 1, "rpn_average_factor: factor has {} elements, 1 wanted", factor.size);
+  check_average_factor("rpn_average_factor", counts, factor.size);
   std::int64_t total = 0;
   for (std::int64_t n = 0; n < counts.rows; ++n)
     total += std::max(counts(n, 0), 1) + std::max(counts(n, 1), 1);
@@ -223,8 +178,7 @@ void rpn_average_factor(Rows<const std::int32_t> counts, Span<T> factor) {
 
 template <class T>
 void roi_average_factor(Rows<const std::int32_t> counts, Span<T> factor) {
-  check_counts("roi_average_factor", counts, counts.rows);
-  KT_CHECK(factor.size == 1, "roi_average_factor: factor has {} elements, 1 wanted", factor.size);
+  check_average_factor("roi_average_factor", counts, factor.size);
   std::int64_t total = 0;
   for (std::int64_t n = 0; n < counts.rows; ++n) total += counts(n, 0) + counts(n, 1);
   factor[0] = static_cast<T>(std::max<std::int64_t>(total, 1));

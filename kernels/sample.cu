@@ -7,7 +7,7 @@
 // the rows.
 #include "kernels/sample.h"
 
-#include "kernels/check.h"
+#include "kernels/checks/sample.h"
 #include "kernels/device/launch.cuh"
 #include "kernels/device/reduce.cuh"
 #include "kernels/device/select.cuh"
@@ -186,52 +186,16 @@ __global__ void __launch_bounds__(kWarpSize)
   if (threadIdx.x == 0) factor[0] = static_cast<float>(total > least_sum ? total : least_sum);
 }
 
-void check_counts(const char* who, Rows<const std::int32_t> counts, std::int64_t images) {
-  KT_CHECK(counts.rows == images && counts.cols == 2, "{}: counts is {}x{}, {}x2 wanted", who,
-           counts.rows, counts.cols, images);
-}
-
-// Returns the draw with a null order when there is none.
-SampleDraw checked_draw(const char* who, const SampleDraw& draw, std::int64_t images,
-                        std::int64_t candidates) {
-  SampleDraw checked = draw;
-  if (draw.order.empty()) {
-    KT_CHECK(draw.counters.rows == images && draw.counters.cols == 2,
-             "{}: counters is {}x{}, {}x2 wanted", who, draw.counters.rows, draw.counters.cols,
-             images);
-    checked.order.data = nullptr;
-  } else {
-    KT_CHECK(draw.order.rows == images && draw.order.cols == candidates,
-             "{}: order is {}x{}, {}x{} wanted", who, draw.order.rows, draw.order.cols, images,
-             candidates);
-  }
-  return checked;
-}
-
-void check_rois(const RoiCandidates<float>& candidates, const RoiSamples<float>& samples,
-                const SampleRule& rule) {
-  const std::int64_t images = candidates.proposals.batch, total = images * rule.size;
-  KT_CHECK(
-      candidates.match.rows == images && candidates.match.cols == candidates.proposals.capacity,
-      "sample_rois: {} lists of {} proposals, match is {}x{}", images,
-      candidates.proposals.capacity, candidates.match.rows, candidates.match.cols);
-  KT_CHECK(candidates.targets.batch == images && candidates.classes.rows == images &&
-               candidates.classes.cols == candidates.targets.capacity,
-           "sample_rois: {} images, {} lists of {} targets, classes {}x{}", images,
-           candidates.targets.batch, candidates.targets.capacity, candidates.classes.rows,
-           candidates.classes.cols);
-  KT_CHECK(samples.rois.rows == total && samples.rois.cols == 4 && samples.labels.size == total &&
-               samples.targets.size == total && samples.image.size == total,
-           "sample_rois: rois {}x{}, {} labels, {} targets, {} image indices, {} rows wanted",
-           samples.rois.rows, samples.rois.cols, samples.labels.size, samples.targets.size,
-           samples.image.size, total);
-  check_counts("sample_rois", samples.counts, images);
+// The draw with a null order when there is none.
+SampleDraw with_null_order(const SampleDraw& draw) {
+  SampleDraw own = draw;
+  if (draw.order.empty()) own.order.data = nullptr;
+  return own;
 }
 
 void average_factor(const char* who, CudaStream stream, Rows<const std::int32_t> counts,
                     Span<float> factor, int least, int least_sum) {
-  check_counts(who, counts, counts.rows);
-  KT_CHECK(factor.size == 1, "{}: factor has {} elements, 1 wanted", who, factor.size);
+  check_average_factor(who, counts, factor.size);
   launch(who, factor_kernel, 1, kWarpSize, stream, counts.data, counts.rows, least, least_sum,
          factor.data);
 }
@@ -241,17 +205,15 @@ void average_factor(const char* who, CudaStream stream, Rows<const std::int32_t>
 void sample_anchors(CudaStream stream, Rows<const std::int32_t> match, const SampleDraw& draw,
                     Rows<std::int32_t> labels, Rows<std::int32_t> counts, Span<std::byte> scratch,
                     const SampleRule& rule) {
-  KT_CHECK(same_shape(match, labels), "sample_anchors: match is {}x{}, labels {}x{}", match.rows,
-           match.cols, labels.rows, labels.cols);
-  check_counts("sample_anchors", counts, match.rows);
-  const SampleDraw checked = checked_draw("sample_anchors", draw, match.rows, match.cols);
+  check_sample_anchors(match, draw, labels, counts);
+  const SampleDraw own = with_null_order(draw);
   if (match.rows == 0) return;
   Scratch carver(scratch);
   const SamplePieces pieces(carver, match.rows, rule);
   const Images sizes{match.rows, match.cols};
   const std::int64_t blocks = num_blocks(match.size(), kThreads);
   if (blocks > 0)
-    launch("sample_anchors", key_kernel, blocks, kThreads, stream, match.data, checked, sizes,
+    launch("sample_anchors", key_kernel, blocks, kThreads, stream, match.data, own, sizes,
            labels.data);
   launch("sample_anchors", limit_kernel, match.rows, kImageThreads, stream, match.data, labels.data,
          match.cols, rule, pieces.limits.data, counts.data);
@@ -263,13 +225,11 @@ void sample_anchors(CudaStream stream, Rows<const std::int32_t> match, const Sam
 void sample_rois(CudaStream stream, const RoiCandidates<float>& candidates, const SampleDraw& draw,
                  const RoiSamples<float>& samples, Span<std::byte> /*scratch*/,
                  const SampleRule& rule, std::int32_t num_classes) {
-  check_rois(candidates, samples, rule);
+  check_sample_rois(candidates, draw, samples, rule);
   const std::int64_t images = candidates.proposals.batch;
-  const SampleDraw checked = checked_draw(
-      "sample_rois", draw, images, candidates.targets.capacity + candidates.proposals.capacity);
   if (images == 0) return;
   launch("sample_rois", roi_kernel, images, kRoiThreads, stream,
-         RoiArguments{candidates, samples, checked, rule, num_classes});
+         RoiArguments{candidates, samples, with_null_order(draw), rule, num_classes});
 }
 
 void rpn_average_factor(CudaStream stream, Rows<const std::int32_t> counts, Span<float> factor) {

@@ -1,7 +1,6 @@
 // A block per row. Passes over the row count the leading digits of the scores until at most
-// kSharedEntries of them can be among the k best;
-// these are gathered and sorted in shared memory, the only ones that ever are. See
-// kernels/device/select.cuh.
+// kSharedEntries of them can be among the k best; these are gathered and sorted in shared memory,
+// the only ones that ever are. See kernels/device/select.cuh.
 #include "kernels/topk.h"
 
 #include "kernels/check.h"
@@ -27,12 +26,6 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 }  // namespace
-
-std::int64_t topk_scratch_bytes(std::int64_t rows, std::int64_t k) {
-  Scratch scratch;
-  (void)scratch.take<std::uint64_t>(entry_scratch(rows, k));
-  return scratch.bytes();
-}
 
 void topk(CudaStream stream, Rows<const float> scores, Rows<std::int32_t> indices,
           Span<std::byte> scratch) {

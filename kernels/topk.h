@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <limits>
 
+#include "kernels/device/entry_room.h"
 #include "kernels/host_device.h"
 #include "kernels/queue.h"
+#include "kernels/scratch.h"
 #include "kernels/view.h"
 
 namespace ktrain {
@@ -40,7 +42,11 @@ namespace cuda {
 void topk(CudaStream stream, Rows<const float> scores, Rows<std::int32_t> indices,
           Span<std::byte> scratch);
 
-[[nodiscard]] std::int64_t topk_scratch_bytes(std::int64_t rows, std::int64_t k);
+[[nodiscard]] inline std::int64_t topk_scratch_bytes(std::int64_t rows, std::int64_t k) {
+  Scratch scratch;
+  (void)scratch.take<std::uint64_t>(entry_scratch(rows, k));
+  return scratch.bytes();
+}
 
 }  // namespace cuda
 }  // namespace ktrain

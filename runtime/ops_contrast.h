@@ -25,6 +25,9 @@ struct PairRows {
                                      std::int64_t per_image, std::int32_t num_classes);
 // Each image as one region: N = images. sizes: int32, images x (height, width).
 [[nodiscard]] PairRows whole_image_rows(const Tensor& sizes, const Tensor& identity);
+// N x d: in the place of each valid row the one that follows, in that of the last the first; other
+// rows as they are. Differentiable (runtime/ops/next_rows.cpp, kernels/next_rows.h).
+[[nodiscard]] Tensor next_rows(const Tensor& x, const Tensor& valid);
 // uint8, N x N: 1 where two rows may not be called different.
 [[nodiscard]] Tensor exclusions(const PairRows& rows, const ExclusionRule& rule);
 // N: of each row its image's number, 0 where there is no row. per_image: images.

@@ -196,14 +196,20 @@ __device__ __forceinline__ std::uint64_t* entry_list(std::uint64_t* scratch, std
 // list has room for `room`, a power of two. Every thread of the block calls it.
 template <int kThreads, class Entry>
 __device__ int smallest_entries(std::int64_t size, std::int64_t wanted, std::int64_t room,
-                                Entry&& entry, std::uint64_t* list) {
-  SelectMemory* const memory = shared_array<SelectMemory, 1, struct SelectBins>();
+                                Entry&& entry, std::uint64_t* list, SelectMemory& memory) {
   int* const counter = shared_array<int, 1, struct GatherCounter>();
   Selection chosen{kNoEntry, size};
-  if (size > room) chosen = select_limit<kThreads>(size, wanted, room, entry, *memory);
+  if (size > room) chosen = select_limit<kThreads>(size, wanted, room, entry, memory);
   const int taken = gather_entries<kThreads>(size, chosen.limit, entry, counter, list);
   sort_entries<kThreads>(list, taken);
   return taken < wanted ? taken : static_cast<int>(wanted);
+}
+
+template <int kThreads, class Entry>
+__device__ int smallest_entries(std::int64_t size, std::int64_t wanted, std::int64_t room,
+                                Entry&& entry, std::uint64_t* list) {
+  SelectMemory* const memory = shared_array<SelectMemory, 1, struct SelectBins>();
+  return smallest_entries<kThreads>(size, wanted, room, entry, list, *memory);
 }
 
 // Puts things one after another in the order of the threads, over several rounds.

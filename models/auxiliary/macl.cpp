@@ -1,6 +1,5 @@
 #include "models/auxiliary/macl.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "runtime/ops_contrast.h"
@@ -39,39 +38,6 @@ Pyramid detached(const Pyramid& pyramid) {
   return copy;
 }
 
-// Of each valid row the one that follows, of the last the first; other rows are their own.
-std::vector<std::int64_t> next_rows(const Tensor& valid) {
-  const Span<const float> marks = valid.span<float>();
-  std::vector<std::int64_t> next(static_cast<std::size_t>(marks.size)), rows;
-  for (std::int64_t i = 0; i < marks.size; ++i) {
-    next[static_cast<std::size_t>(i)] = i;
-    if (marks[i] != 0) rows.push_back(i);
-  }
-  for (std::size_t k = 0; k < rows.size(); ++k)
-    next[static_cast<std::size_t>(rows[k])] = rows[(k + 1) % rows.size()];
-  return next;
-}
-
-// y[i] = x[next[i]]; a permutation, so that its gradient goes back the same way.
-Tensor shuffled(const Tensor& x, const Tensor& valid) {
-  const std::int64_t channels = x.size(1);
-  const auto move = [channels, valid = valid.detached()](const Tensor& from, bool back) {
-    Tensor to = Tensor::empty_like(from);
-    run_on_cpu(from.queue(), "shuffle_rows", [&] {
-      const std::vector<std::int64_t> next = next_rows(valid);
-      for (std::int64_t i = 0; i < std::ssize(next); ++i) {
-        const std::int64_t j = next[static_cast<std::size_t>(i)];
-        const float* const source = from.span<float>().data + (back ? i : j) * channels;
-        std::copy(source, source + channels,
-                  to.mutable_span<float>().data + (back ? j : i) * channels);
-      }
-    });
-    return to;
-  };
-  return record("shuffle_rows", {x}, move(x, false),
-                [move](const Tensor& dy, const Wanted&) { return std::vector{move(dy, true)}; });
-}
-
 }  // namespace
 
 MaclTerm::MaclTerm(const Maker& maker, const DetectorOptions& detector, const MaclOptions& options)
@@ -98,7 +64,7 @@ AuxiliaryResult MaclTerm::loss(const AuxiliaryInput& input) const {
   InfoNceTensors in{embedding_.visible(stop ? detached(visible) : visible, rows),
                     embedding_.thermal(stop ? detached(thermal) : thermal, rows), scale_,
                     rows.valid};
-  if (options_.control == MaclControl::kShuffled) in.v = shuffled(in.v, rows.valid);
+  if (options_.control == MaclControl::kShuffled) in.v = next_rows(in.v, rows.valid);
   in.exclude = exclusions(rows, options_.exclusion);
   Tensor quality;
   if (options_.quality_weighting || options_.stop_better) {

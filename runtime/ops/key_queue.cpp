@@ -1,6 +1,5 @@
 #include "kernels/key_queue.h"
 
-#include "kernels/elementwise.h"
 #include "runtime/autograd.h"
 #include "runtime/box_views.h"
 #include "runtime/ops.h"
@@ -32,10 +31,8 @@ KeyQueue clone(const KeyQueue& queue) {
 
 Tensor key_places(const Tensor& marks, const Tensor& now) {
   Tensor places = Tensor::empty(marks.context(), {marks.size(0), int{kKeyColumns}}, DType::kI32);
-  run_on_cpu(places.queue(), "key_places", [&] {
-    cpu::key_places(marks.rows<std::int32_t>(), now.span<std::int32_t>(),
-                    places.mutable_rows<std::int32_t>());
-  });
+  KT_RUN(places.queue(), key_places, marks.rows<std::int32_t>(), now.span<std::int32_t>(),
+         places.mutable_rows<std::int32_t>());
   return places;
 }
 
@@ -45,31 +42,27 @@ Tensor mine_negatives(const Tensor& queries, const Tensor& places, const KeyQueu
   const std::int64_t rows = queries.size(0), entries = queue.keys.size(0);
   const Tensor similarity = linear(queries, queue.keys, {});
   Tensor indices = Tensor::empty(queries.context(), {rows, count}, DType::kI32);
-  Tensor scratch = scratch_bytes(queries, cpu::mine_scratch_bytes(rows, entries));
-  run_on_cpu(indices.queue(), "mine_negatives", [&] {
-    cpu::mine_negatives<float>(similarity.rows<float>(), places.rows<std::int32_t>(),
-                               queue.places.rows<std::int32_t>(),
-                               indices.mutable_rows<std::int32_t>(), bytes_of(scratch), rule);
-  });
+  Tensor scratch =
+      scratch_bytes(queries, on_device(queries, cpu::mine_scratch_bytes(rows, entries),
+                                       cuda::mine_scratch_bytes(rows, entries, count)));
+  KT_RUN(indices.queue(), mine_negatives, similarity.rows<float>(), places.rows<std::int32_t>(),
+         queue.places.rows<std::int32_t>(), indices.mutable_rows<std::int32_t>(), bytes_of(scratch),
+         rule);
   return indices;
 }
 
 void enqueue_keys(const Tensor& keys, const Tensor& places, KeyQueue& queue) {
-  run_on_cpu(keys.queue(), "enqueue_keys", [&] {
-    cpu::enqueue_keys<float>(
-        keys.rows<float>(), places.rows<std::int32_t>(), queue.keys.mutable_rows<float>(),
-        queue.places.mutable_rows<std::int32_t>(), queue.cursor.mutable_span<std::int32_t>());
-  });
+  KT_RUN(keys.queue(), enqueue_keys, keys.rows<float>(), places.rows<std::int32_t>(),
+         queue.keys.mutable_rows<float>(), queue.places.mutable_rows<std::int32_t>(),
+         queue.cursor.mutable_span<std::int32_t>());
 }
 
 Tensor mining_statistics(const Tensor& places, const KeyQueue& queue, const Tensor& indices,
                          const Tensor& now, std::int64_t frame_gap) {
   Tensor numbers = Tensor::empty(places.context(), {kMiningNumbers});
-  run_on_cpu(numbers.queue(), "mining_statistics", [&] {
-    cpu::mining_statistics<float>(places.rows<std::int32_t>(), queue.places.rows<std::int32_t>(),
-                                  indices.rows<std::int32_t>(), now.span<std::int32_t>(),
-                                  numbers.mutable_span<float>(), frame_gap);
-  });
+  KT_RUN(numbers.queue(), mining_statistics, places.rows<std::int32_t>(),
+         queue.places.rows<std::int32_t>(), indices.rows<std::int32_t>(), now.span<std::int32_t>(),
+         numbers.mutable_span<float>(), frame_gap);
   return numbers;
 }
 
@@ -84,19 +77,15 @@ Tensor queue_contrast(const QueueContrast& inputs, const KeyQueue& queue,
   Tensor slope = Tensor::empty(context, {rows, in.indices.size(1) + 1});
   Tensor count = Tensor::empty(context, {1}), loss = Tensor::empty(context, {1});
   Tensor row_loss = Tensor::empty(context, {rows});
-  run_on_cpu(loss.queue(), "queue_contrast_forward", [&] {
-    cpu::queue_contrast_forward<float>(views_of(in, keys), slope.mutable_rows<float>(),
-                                       row_loss.mutable_span<float>(), count.mutable_span<float>(),
-                                       loss.mutable_span<float>(), options);
-  });
+  KT_RUN(loss.queue(), queue_contrast_forward, views_of(in, keys), slope.mutable_rows<float>(),
+         row_loss.mutable_span<float>(), count.mutable_span<float>(), loss.mutable_span<float>(),
+         options);
   return record("queue_contrast", {inputs.queries}, loss,
                 [in, keys, slope, count, options](const Tensor& dloss, const Wanted&) {
                   Tensor dq = Tensor::empty_like(in.queries);
-                  run_on_cpu(dloss.queue(), "queue_contrast_backward", [&] {
-                    cpu::queue_contrast_backward<float>(views_of(in, keys), slope.rows<float>(),
-                                                        count.span<float>(), dloss.span<float>(),
-                                                        dq.mutable_rows<float>(), options);
-                  });
+                  KT_RUN(dloss.queue(), queue_contrast_backward, views_of(in, keys),
+                         slope.rows<float>(), count.span<float>(), dloss.span<float>(),
+                         dq.mutable_rows<float>(), options);
                   return std::vector{dq};
                 });
 }

@@ -179,6 +179,19 @@ TEST(DetectionsCudaErrors, AreNamed) {
   EXPECT_THAT(message(3, 3), testing::StartsWith("detect: 1 lists of 4 RoIs, probabilities 3x2"));
   EXPECT_THAT(message(4, 2), testing::HasSubstr("labels 1x2"));
   EXPECT_THAT(message(4, 3), testing::StartsWith("scratch has 0 bytes"));
+  // Nothing is read before the sizes are known to fit.
+  const std::int64_t many = 65537;
+  EXPECT_THAT(test::message_of([&] {
+                cuda::detect(nullptr,
+                             {{x.data(), i.data(), 1, many},
+                              {x.data(), many, 2},
+                              {x.data(), many, 4},
+                              {i.data(), 1, 2},
+                              {x.data(), 1, 2}},
+                             {{x.data(), 3, 4}, {x.data(), 1, 3}, {i.data(), 1, 3}, {i.data(), 1}},
+                             Span<std::byte>{}, rule_of(3));
+              }),
+              testing::StartsWith("detect: lists of 65537 boxes, at most 65536 on CUDA"));
 }
 
 }  // namespace

@@ -75,6 +75,10 @@ TEST_P(ElementwiseCuda, UnaryAgreesToTheBit) {
   expect_same(
       c, "blend", [](CudaStream s, In a, In, Out y) { cuda::blend(s, a, y, 0.9); },
       [](In a, In, Out y) { cpu::blend(a, y, 0.9); });
+  for (const double keep : {0.0, 0.9})
+    expect_same(
+        c, "move_toward", [=](CudaStream s, In a, In, Out y) { cuda::move_toward(s, a, y, keep); },
+        [=](In a, In, Out y) { cpu::move_toward(a, y, keep); });
 }
 
 TEST_P(ElementwiseCuda, BinaryAgreesToTheBit) {

@@ -179,7 +179,8 @@ TEST(ProposalsCudaErrors, AreNamed) {
   const Problem p = problem({{2, 2, 4}}, {8, 8}, 0);
   const DeviceView<float> x(64);
   const DeviceView<std::int32_t> i(4);
-  const auto message = [&](std::int64_t anchors, std::int64_t per_image) {
+  const auto message = [&](std::int64_t anchors, std::int64_t per_image,
+                           std::int64_t per_level = 5) {
     return test::message_of([&] {
       cuda::propose(nullptr,
                     {{x.data(), 1, anchors},
@@ -188,12 +189,14 @@ TEST(ProposalsCudaErrors, AreNamed) {
                      test::span(p.levels),
                      {i.data(), 1, 2}},
                     {{x.data(), per_image, 4}, {x.data(), 1, per_image}, {i.data(), 1}},
-                    Span<std::byte>{}, {5, 3, 0.7});
+                    Span<std::byte>{}, {per_level, 3, 0.7});
     });
   };
   EXPECT_THAT(message(11, 3), testing::HasSubstr("the levels have 12"));
   EXPECT_THAT(message(12, 4), testing::HasSubstr("3 of an image; boxes 4x4"));
   EXPECT_THAT(message(12, 3), testing::StartsWith("scratch has 0 bytes"));
+  EXPECT_THAT(message(12, 3, 65537),
+              testing::StartsWith("propose: lists of 65537 boxes, at most 65536 on CUDA"));
 }
 
 }  // namespace

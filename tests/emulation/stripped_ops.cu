@@ -5,9 +5,13 @@
 #include "kernels/assign.h"
 #include "kernels/bias_relu.h"
 #include "kernels/conv2d.h"
+#include "kernels/count_sketch.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/gemm.h"
+#include "kernels/gram.h"
+#include "kernels/key_queue.h"
 #include "kernels/nms.h"
+#include "kernels/queue_contrast.h"
 #include "kernels/reduce.h"
 #include "kernels/roi_align.h"
 #include "kernels/topk.h"
@@ -167,6 +171,67 @@ bool bias_gradient_without_barriers() {
   return b.gives(want);
 }
 
+bool gram_without_barriers() {
+  DefectBench b;
+  const std::int64_t half = static_cast<std::int64_t>(b.x.size()) / 2;
+  const std::vector<Span<const float>> spans = {{b.dx.data(), half}, {b.dx.data() + half, half}};
+  const Span<const Span<const float>> all{spans.data(), 2};
+  const DeviceView<double> raw(3);
+  const DeviceView<std::byte> scratch(cuda::gram_scratch_bytes(all));
+  cuda::gram(b.stream.get(), all, {}, {}, raw.span(), {}, scratch.span());
+  double want = 0;
+  for (std::size_t i = 0; i < b.x.size() / 2; ++i)
+    want += static_cast<double>(b.x[i]) * static_cast<double>(b.x[i + b.x.size() / 2]);
+  return std::abs(raw.to_host(b.stream.get())[1] - want) < 1e-3 * std::abs(want);
+}
+
+bool sketch_without_barriers() {
+  DefectBench b;
+  const std::vector<Span<const float>> spans = {b.dx.in()};
+  const Span<const Span<const float>> all{spans.data(), 1};
+  const SketchHash hash{1, false};
+  std::vector<float> want(64, 0.0f);
+  const std::vector<Span<const float>> host = {{b.x.data(), std::ssize(b.x)}};
+  cpu::count_sketch<float>({host.data(), 1}, {}, hash, 0, {want.data(), 1, 64});
+  const DeviceView<std::byte> scratch(cuda::count_sketch_scratch_bytes(all, {}, hash, 64));
+  cuda::count_sketch(b.stream.get(), all, {}, hash, 0, {b.y.data(), 1, 64}, scratch.span());
+  return b.gives(want);
+}
+
+// Similarities that rise, of which the best tenth is passed over: 60 of 600.
+bool mining_without_barriers() {
+  DefectBench b;
+  std::vector<float> scores(600);
+  for (std::size_t i = 0; i < scores.size(); ++i) scores[i] = static_cast<float>(i);
+  const DeviceView<float> dscores(b.stream.get(), scores);
+  const DeviceView<std::int32_t> row(b.stream.get(), {1, -1, 0, 0, 9}),
+      entries(b.stream.get(), std::vector<std::int32_t>(600 * kKeyColumns, 0)), indices(3);
+  const DeviceView<std::byte> scratch(cuda::mine_scratch_bytes(1, 600, 3));
+  cuda::mine_negatives(b.stream.get(), {dscores.data(), 1, 600}, {row.data(), 1, kKeyColumns},
+                       {entries.data(), 600, kKeyColumns}, {indices.data(), 1, 3}, scratch.span(),
+                       {true, true, 0, 0, true, 0.1});
+  return indices.to_host(b.stream.get()) == std::vector<std::int32_t>{539, 538, 537};
+}
+
+// The positive and 15 negatives, all alike.
+bool contrast_without_barriers() {
+  DefectBench b;
+  std::vector<std::int32_t> fifteen;
+  for (std::int32_t i = 0; i < 15; ++i) fifteen.push_back(i);
+  const DeviceView<std::int32_t> indices(b.stream.get(), fifteen), mark(b.stream.get(), {1});
+  const DeviceView<float> keys(b.stream.get(), std::vector<float>(15 * 40, 0.1f)), slope(16),
+      row_loss(1), count(1);
+  cuda::queue_contrast_forward(b.stream.get(),
+                               {{b.dx.data(), 1, 40},
+                                {keys.data(), 1, 40},
+                                {keys.data(), 15, 40},
+                                {indices.data(), 1, 15},
+                                mark.in()},
+                               {slope.data(), 1, 16}, row_loss.span(), count.span(),
+                               {b.y.data(), 1}, {});
+  return b.gives({std::log(16.0f)});
+}
+
 }  // namespace
 
 std::vector<Defect> stripped_ops() {
@@ -215,6 +280,22 @@ std::vector<Defect> stripped_ops() {
        {'W', 'W', 'W', 'E'},
        "race|what nobody wrote",
        bias_gradient_without_barriers},
+      {"products of vectors without barriers",
+       {'W', 'W', 'W', 'E'},
+       "race|what nobody wrote",
+       gram_without_barriers},
+      {"sketch without barriers",
+       {'W', 'W', 'W', 'E'},
+       "race|what nobody wrote",
+       sketch_without_barriers},
+      {"mining without barriers",
+       {'W', 'E', 'W', 'E'},
+       "race|what nobody wrote",
+       mining_without_barriers},
+      {"contrast with a queue without barriers",
+       {'W', 'E', 'S', 'E'},
+       "race|what nobody wrote",
+       contrast_without_barriers},
   };
 }
 

@@ -56,6 +56,9 @@ TEST_P(Elementwise, FollowsItsFormulas) {
   cpu::accumulate_scaled(in(b), out(y), -3.0);
   expect("accumulate_scaled", [&](std::size_t i) { return a[i] + -3.0 * b[i]; });
   cpu::copy(in(a), out(y));
+  cpu::move_toward(in(b), out(y), 0.25);
+  expect("move_toward", [&](std::size_t i) { return b[i] + 0.25 * (a[i] - b[i]); });
+  cpu::copy(in(a), out(y));
   cpu::blend(in(b), out(y), 0.75);
   expect("blend", [&](std::size_t i) { return 0.75 * a[i] + 0.25 * b[i]; });
   cpu::relu_forward(in(a), out(y));

@@ -36,6 +36,19 @@ TEST(ContrastOps, ARowsGradientIsScaledAndItsValueIsNot) {
   EXPECT_EQ(dx, (std::vector<float>{0, 0, 3 * given[2], 3 * given[3]}));
 }
 
+TEST(ContrastOps, RowsChangePlacesAndGradientsGoBack) {
+  const ContextPtr context = make_cpu_context();
+  const Tensor x = random_leaf(context, {4, 2}, 1);
+  const Tensor valid = Tensor::from<float>(context, {4}, std::vector{1.0f, 0.0f, 1.0f, 1.0f});
+  const auto moved = [&](const std::vector<Tensor>& in) { return next_rows(in[0], valid); };
+  const auto from = x.to_vector<float>(), to = moved({x}).to_vector<float>();
+  for (const auto& [row, source] : {std::pair{0, 2}, {1, 1}, {2, 3}, {3, 0}})
+    for (int c = 0; c < 2; ++c)
+      EXPECT_EQ(to[static_cast<std::size_t>(row * 2 + c)],
+                from[static_cast<std::size_t>(source * 2 + c)]);
+  EXPECT_LT(tape_error(moved, {x}), 2e-3);
+}
+
 TEST(ContrastOps, PlanningTouchesNothing) {
   const ContextPtr context = make_cpu_context();
   context->queue.planning = true;
