@@ -173,6 +173,7 @@ TEST(Alignment, ARunThatWasCutInTheMiddleOfTheQueueGoesOnToTheSameBits) {
   }
 }
 
+// T18: lambda(.5) = .98661, lambda(1) = .99991.
 TEST(Domain, TheReversalFollowsItsRamp) {
   EXPECT_EQ(reversal_ramp(0), 0);
   EXPECT_NEAR(reversal_ramp(0.5), 0.98661, 5e-6);
@@ -216,6 +217,7 @@ TEST(Domain, EveryKindTakesEveryKindOfRows) {
     }
 }
 
+// T16: f > 0 with the filter off.
 TEST(Compat, APollutedQueueMinesItsOwnPositivesFromTheFirstStepOn) {
   Steps dirty(with(kDhn, {"compat.polluted_queue=true"}));
   // Random keys of unit length, as if they had been seen.

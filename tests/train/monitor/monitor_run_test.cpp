@@ -148,6 +148,7 @@ TEST(MonitorRun, SharedWeightsAreAttributedToTheirStreams) {
   }
 }
 
+// T22.
 TEST(MonitorRun, ARunThatGoesOnSaysTheSame) {
   const TinyRun tiny;
   const auto overrides =
