@@ -87,6 +87,8 @@ TEST(Dhn, AnEmptyQueueIsWorthNothingAndFillsAfterTheStep) {
   const StepReport first = run.next();
   EXPECT_EQ(first.values.terms[dhn], 0);
   EXPECT_EQ(side(first, "dhn_filled"), 0);
+  for (const char* const of_nothing : {"dhn_rel", "dhn_fnr", "dhn_age"})
+    EXPECT_TRUE(std::isnan(side(first, of_nothing))) << of_nothing;
   const std::int64_t filled = run.filled();
   EXPECT_GT(filled, 0);
   EXPECT_THAT(run.state("auxiliary.dhn.queue.cursor").to_vector<std::int32_t>(),
