@@ -125,6 +125,7 @@ TEST_F(Macl, ABatchWithoutTwoRegionsIsWorthNothingAndSaysSo) {
   EXPECT_FALSE(reaches(result, *detection_.visible));
 }
 
+// T15: s stays within [0, ln 100].
 TEST_F(Macl, ALearnedScaleIsTrainedAndHeld) {
   options_.learned_temperature = true;
   MaclTerm macl = term();

@@ -65,6 +65,7 @@ TEST_F(Connectivity, OneGradientIsProofEnough) {
   EXPECT_TRUE(watch.done());
 }
 
+// T20.
 TEST_F(Connectivity, AStoppedGradientIsFoundWithinTwentySteps) {
   const Tensor nothing = filled(context_, {1}, 0);
   const auto stopped = [&](const Tensor& x) { return dot(scale_row_gradients(x, nothing), head_); };

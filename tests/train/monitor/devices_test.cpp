@@ -117,6 +117,7 @@ double size_of(const Gram& gram, std::size_t i, std::size_t j) {
   return std::sqrt(gram(i, i) * gram(j, j));
 }
 
+// T22.
 TEST(TwoDevices, TheGramOfAveragedGradientsIsThatOfTheWholeBatch) {
   Worker first, second, whole;
   const Floats a = noise(kRows * kIn, 10), b = noise(kRows * kIn, 11);
@@ -139,8 +140,8 @@ TEST(TwoDevices, TheGramOfAveragedGradientsIsThatOfTheWholeBatch) {
   }
 }
 
-// Twenty probes, so that neighbouring blocks have been joined. What one device would say of the
-// whole batches follows from sums of sketches alone.
+// T22: Twenty probes, so that neighbouring blocks have been joined. What one device would say of
+// the whole batches follows from sums of sketches alone.
 TEST(TwoDevices, SumsOfSketchesSayWhatOneDeviceSays) {
   Worker first, second, whole;
   for (unsigned probe = 0; probe < 20; ++probe) {
