@@ -126,35 +126,53 @@ class SliceMover {
   Piece<T> held_[kEach];
 };
 
-// 16 sides from `side` on, two pieces of k from 2 * step on: the registers of an a of
-// tensor_core.h. As columns of b, r[0] and r[2] are those of the first 8, r[1] and r[3] of the
-// others.
+// Takes fragments of a warp's sides from slices: 16 sides by two pieces of k, in the registers of
+// an a of tensor_core.h. As columns of b, r[0] and r[2] are those of the first 8 sides, r[1] and
+// r[3] of the others.
 template <class Operand, int kSides>
-__device__ __forceinline__ void load_fragment(const unsigned char* slice, int side, int step,
-                                              int lane, std::uint32_t (&r)[4]) {
+class FragmentLoader {
+ public:
   using T = typename Operand::Element;
-  constexpr bool kIsFloat = std::is_same_v<T, float>;
-  constexpr int kPerLine = kSides / kPieceOf<T>;
-  if constexpr (Operand::kAlongK) {
-    const int piece = piece_along_k(side + lane % 16, step * 2 + lane / 16);
-    tensor_core::load_matrices(r, slice + piece * kPieceBytes);
-    if constexpr (kIsFloat)
+
+  // `first` is a multiple of the warp's number of sides, which is a power of two.
+  __device__ FragmentLoader(int first, int lane) {
+    if constexpr (kAlongK)
+      at_ = kPieceBytes * piece_along_k(first + lane % 16, lane / 16);
+    else if constexpr (kIsFloat)
+      at_ = kPieceBytes * piece_along_side<T>(lane % 4, (first + lane / 4) / 4, kPerLine) +
+            lane / 4 % 4 * static_cast<int>(sizeof(float));
+    else
+      at_ = kPieceBytes *
+            piece_along_side<T>(lane / 16 * 8 + lane % 8, first / 8 + lane / 8 % 2, kPerLine);
+  }
+
+  // Block `block` of 16 sides at step `step` of k.
+  __device__ __forceinline__ void load(const unsigned char* slice, int block, int step,
+                                       std::uint32_t (&r)[4]) const {
+    const int at = further<T, kAlongK>(at_, block, step, kPerLine);
+    if constexpr (kAlongK) {
+      tensor_core::load_matrices(r, slice + at);
+      if constexpr (kIsFloat)
 #pragma unroll
-      for (int i = 0; i < 4; ++i) r[i] = tensor_core::to_tf32(__uint_as_float(r[i]));
-  } else if constexpr (!kIsFloat) {
-    const int k = step * 2 * kPieceOf<T> + lane / 16 * 8 + lane % 8;
-    const int piece = piece_along_side<T>(k, side / 8 + lane / 8 % 2, kPerLine);
-    tensor_core::load_matrices_transposed(r, slice + piece * kPieceBytes);
-  } else {
+        for (int i = 0; i < 4; ++i) r[i] = tensor_core::to_tf32(__uint_as_float(r[i]));
+    } else if constexpr (kIsFloat) {
+      // r[1] and r[3] are 8 sides further, two pieces; r[2] and r[3] 4 of k.
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const int k = step * 2 * kPieceOf<T> + lane % 4 + i / 2 * 4, s = side + lane / 4 + i % 2 * 8;
-      const int piece = piece_along_side<T>(k, s / 4, kPerLine);
-      const auto* const p = reinterpret_cast<const float*>(slice + piece * kPieceBytes);
-      r[i] = tensor_core::to_tf32(p[s % 4]);
+      for (int i = 0; i < 4; ++i) {
+        const int word = (at ^ i % 2 * 2 * kPieceBytes) + i / 2 * 4 * kPerLine * kPieceBytes;
+        r[i] = tensor_core::to_tf32(*reinterpret_cast<const float*>(slice + word));
+      }
+    } else {
+      tensor_core::load_matrices_transposed(r, slice + at);
     }
   }
-}
+
+ private:
+  static constexpr bool kAlongK = Operand::kAlongK;
+  static constexpr bool kIsFloat = std::is_same_v<T, float>;
+  static constexpr int kPerLine = kSides / kPieceOf<T>;
+  int at_;  // in bytes, of the lane's piece or word of the first block and step
+};
 
 template <class T>
 __device__ __forceinline__ void multiply_fragments(float (&sum)[4], const std::uint32_t (&a)[4],
@@ -183,17 +201,17 @@ struct WarpTile {
 
   // Adds slice a times slice b.
   template <class A, class B>
-  __device__ __forceinline__ void add(const unsigned char* a, const unsigned char* b) {
+  __device__ __forceinline__ void add(const FragmentLoader<A, Tile::kRows>& from_a,
+                                      const FragmentLoader<B, Tile::kCols>& from_b,
+                                      const unsigned char* a, const unsigned char* b) {
     using T = typename A::Element;
 #pragma unroll
     for (int step = 0; step < kSlicePieces / 2; ++step) {
       std::uint32_t left[kDown][4], right[kAcross][4];
 #pragma unroll
-      for (int i = 0; i < kDown; ++i)
-        load_fragment<A, Tile::kRows>(a, row + i * 16, step, lane, left[i]);
+      for (int i = 0; i < kDown; ++i) from_a.load(a, i, step, left[i]);
 #pragma unroll
-      for (int j = 0; j < kAcross; ++j)
-        load_fragment<B, Tile::kCols>(b, col + j * 16, step, lane, right[j]);
+      for (int j = 0; j < kAcross; ++j) from_b.load(b, j, step, right[j]);
 #pragma unroll
       for (int i = 0; i < kDown; ++i)
 #pragma unroll
@@ -245,6 +263,8 @@ __device__ __forceinline__ void multiply_slices(const A& a, const B& b, int firs
   const int thread = static_cast<int>(threadIdx.x);
   SliceMover<A, Tile::kRows, Tile::kThreads> move_a(a, first_row, thread);
   SliceMover<B, Tile::kCols, Tile::kThreads> move_b(b, first_col, thread);
+  const FragmentLoader<A, Tile::kRows> load_a(tile.row, tile.lane);
+  const FragmentLoader<B, Tile::kCols> load_b(tile.col, tile.lane);
   const bool copy_a = !kGeneral || a.in_pieces(), copy_b = !kGeneral || b.in_pieces();
   // k of a slice, and where in the ring it goes.
   const auto start = [&](int k, int stage) {
@@ -279,7 +299,7 @@ __device__ __forceinline__ void multiply_slices(const A& a, const B& b, int firs
     const int ahead = k + (kStages - 1) * kSlice;
     start(ahead, last);
     const unsigned char* const slice = shared + now * Tile::kStageBytes;
-    tile.template add<A, B>(slice, slice + Tile::kBytesA);
+    tile.add(load_a, load_b, slice, slice + Tile::kBytesA);
     finish(ahead, last);
     last = now;
     now = now + 1 == kStages ? 0 : now + 1;

@@ -34,4 +34,16 @@ KT_HOST_DEVICE constexpr int piece_along_side(int k, int piece, int per_line) {
   return k * per_line + (piece ^ (sizeof(T) == 2 ? k & 7 : (k & 3) * 2));
 }
 
+// Where, in bytes, a lane's piece stands `blocks` of 16 sides and `steps` of two pieces of k
+// further than `at`, which is the place of one whose side has zeros where 16 * blocks has bits and
+// whose piece of k is one of the first two. Then nothing is carried, an addition is an exclusive
+// or, which may change places with the layout's, and a lane needs no more than one number for all
+// of a slice.
+template <class T, bool kAlongK>
+KT_HOST_DEVICE constexpr int further(int at, int blocks, int steps, int per_line) {
+  if (kAlongK) return (at ^ steps * 2 * kPieceBytes) + blocks * 16 * kSlicePieces * kPieceBytes;
+  return (at ^ blocks * 16 * static_cast<int>(sizeof(T))) +
+         steps * 2 * kPieceOf<T> * per_line * kPieceBytes;
+}
+
 }  // namespace ktrain::product

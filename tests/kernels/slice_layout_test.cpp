@@ -81,5 +81,33 @@ TEST(SliceLayout, PiecesAreWrittenWithoutBankConflicts) {
   }
 }
 
+// further() against the places themselves, for warps of 32 and 64 sides.
+template <class T>
+void expect_further(int warp_sides, int blocks, int steps) {
+  constexpr int kPerLine = 128 / kPieceOf<T>;
+  for (int first = 0; first < 128; first += warp_sides)
+    for (int lane_side = 0; lane_side < 16; ++lane_side)
+      for (int piece = 0; piece < 2; ++piece) {
+        const int side = first + lane_side, to = side + 16 * blocks;
+        EXPECT_EQ((further<T, true>(kPieceBytes * piece_along_k(side, piece), blocks, steps, 0)),
+                  kPieceBytes * piece_along_k(to, piece + 2 * steps));
+        for (int k = piece * kPieceOf<T>; k < (piece + 1) * kPieceOf<T>; ++k)
+          EXPECT_EQ(
+              (further<T, false>(kPieceBytes * piece_along_side<T>(k, side / kPieceOf<T>, kPerLine),
+                                 blocks, steps, kPerLine)),
+              kPieceBytes *
+                  piece_along_side<T>(k + 2 * kPieceOf<T> * steps, to / kPieceOf<T>, kPerLine));
+      }
+}
+
+TEST(SliceLayout, ALaneFindsItsPiecesFromTheFirst) {
+  for (const int warp_sides : {32, 64})
+    for (int blocks = 0; blocks < warp_sides / 16; ++blocks)
+      for (int steps = 0; steps < kSlicePieces / 2; ++steps) {
+        expect_further<float>(warp_sides, blocks, steps);
+        expect_further<Bfloat16>(warp_sides, blocks, steps);
+      }
+}
+
 }  // namespace
 }  // namespace ktrain::product
