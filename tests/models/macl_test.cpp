@@ -188,9 +188,9 @@ TEST_F(Macl, ShuffledPairsAreTheWrongOnes) {
       Tensor value = parameter.value;
       value.copy_from<float>(own.find(twin)->value.to_vector<float>());
     }
-    const PairRows rows = macl.embedding().rows({batch_, detection_, 0});
+    const PairRows rows = macl.embedding()->rows({batch_, detection_, 0});
     const auto valid = rows.valid.to_vector<float>();
-    const auto all = macl.embedding().visible(*detection_.visible, rows).to_vector<float>();
+    const auto all = macl.embedding()->visible(*detection_.visible, rows).to_vector<float>();
     const std::size_t columns = all.size() / valid.size();
     u.clear();
     for (std::size_t i = 0; i < valid.size(); ++i)
