@@ -7,9 +7,9 @@
 //   commit_copies()                what this thread started since the last call is a group
 //   wait_for_copies<n>()           waits for all of this thread's groups but the youngest n. Other
 //                                  threads see them after a barrier that follows.
-//   load_matrices[_transposed](r, row)   four 8 x 8 matrices of 2-byte elements; lane l's row is
-//   row
-//                                  l % 8 of matrix l / 8
+//   load_matrices[_transposed](r, row)
+//                                  four 8 x 8 matrices of 2-byte elements; lane l's row is row l %
+//                                  8 of matrix l / 8
 //   multiply_bf16(d, a, b)         d += a b, 16 x 8 x 16
 //   multiply_tf32(d, a, b)         d += a b, 16 x 8 x 8, of registers that to_tf32() made
 #pragma once
@@ -25,7 +25,33 @@
 
 namespace ktrain::tensor_core {
 
-#if defined(__CUDACC__)
+#if defined(__CUDACC__) && defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+
+// One source serves every architecture: plan_product() never asks for these before sm_80.
+__device__ __forceinline__ void copy_async(void*, const void*, int) { __trap(); }
+__device__ __forceinline__ void commit_copies() { __trap(); }
+template <int kGroupsLeft>
+__device__ __forceinline__ void wait_for_copies() {
+  __trap();
+}
+__device__ __forceinline__ void load_matrices(std::uint32_t (&)[4], const void*) { __trap(); }
+__device__ __forceinline__ void load_matrices_transposed(std::uint32_t (&)[4], const void*) {
+  __trap();
+}
+__device__ __forceinline__ void multiply_bf16(float (&)[4], const std::uint32_t (&)[4],
+                                              const std::uint32_t (&)[2]) {
+  __trap();
+}
+__device__ __forceinline__ void multiply_tf32(float (&)[4], const std::uint32_t (&)[4],
+                                              const std::uint32_t (&)[2]) {
+  __trap();
+}
+__device__ __forceinline__ std::uint32_t to_tf32(float) {
+  __trap();
+  return 0;
+}
+
+#elif defined(__CUDACC__)
 
 __device__ __forceinline__ std::uint32_t shared_address(const void* p) {
   return static_cast<std::uint32_t>(__cvta_generic_to_shared(p));
