@@ -190,6 +190,42 @@ TEST_F(Rollback, WhenBothPlansFailGoesBackToTheBestOfStage1sEpochs) {
               HasSubstr("stage1_best.safetensors (#" + hash_of_epoch(best).substr(0, 8)));
 }
 
+// Stage 1 of 24 epochs that keeps 18 to 24, as configs/llvip/stage1.cfg does.
+TEST(RollbackOfAPlan, TakeEpoch21StartsFromThatEpochOfStage1) {
+  TinyRun tiny;
+  std::string stage1 = tiny_plan_text(tiny.data());
+  const std::string epochs = "epochs = 3\n";
+  stage1.replace(stage1.find(epochs), epochs.size(), "epochs = 24\nkeep_epochs = [18, 24]\n");
+  tiny.write("tiny.cfg", stage1);
+  const auto run = [&](const std::string& take) {
+    tiny.write(take + ".cfg",
+               "include = [\"tiny.cfg\"]\ntrain.epochs = 1\ntrain.keep_epochs = []\n"
+               "init = { plan = \"tiny.cfg\", take = \"" +
+                   take + "\" }\n");
+    RunCommand command = tiny.command({"threads=1"});
+    command.plan = fs::path(tiny.plan()).parent_path() / (take + ".cfg");
+    return tiny.run(command);
+  };
+  ASSERT_EQ(run("epoch_21"), 0) << tiny.output();
+  const std::string weights = tiny.run_folder() + "/weights";
+  const auto from = take_checkpoint(real_file_system(), weights, "epoch_21");
+  ASSERT_TRUE(from);
+  EXPECT_EQ(from->step(), 21 * 4);
+  EXPECT_THAT(read_text(tiny.run_folder("epoch_21") + "/train.log"),
+              HasSubstr(TinyRun::step_name(84) + " (#" + from->payload_hash().substr(0, 8)));
+  for (const char* const other : {"epoch_18", "epoch_24"})
+    EXPECT_NE(take_checkpoint(real_file_system(), weights, other)->payload_hash(),
+              from->payload_hash());
+  // An epoch that was not kept is refused; nothing else is taken in its place.
+  try {
+    (void)run("epoch_17");
+    FAIL() << "no fault";
+  } catch (const Fault& fault) {
+    EXPECT_EQ(fault.id(), "KT-CKPT-005");
+    EXPECT_THAT(fault.what(), HasSubstr("epoch_17"));
+  }
+}
+
 // Of a run itself: later checkpoints away, and the same command goes on from the one before.
 TEST(RollbackOfAPlan, OfARunToItsOwnEarlierCheckpointEndsInTheSameBits) {
   TinyRun tiny;

@@ -81,5 +81,45 @@ TEST(FullDesign, EveryPlanLoadsAndTrainsWhatTheDesignSays) {
   EXPECT_NE(plans.at("q0/lambda_0").data.synth.quality, plans.at("q3/lambda_0").data.synth.quality);
 }
 
+// The files as they are but for the sizes of data (three epochs are 6 steps then) and detector.
+TEST(FullDesign, ADryRunOfItSaysWhatItWouldTakeAndTrainsNothing) {
+  const test::TemporaryFolder temp;
+  fs::copy(kConfigs, temp / "configs", fs::copy_options::recursive);
+  const auto edit = [&](const std::string& name,
+                        const std::vector<std::pair<std::string, std::string>>& changes) {
+    const std::string path = temp / ("configs/experiment/" + name);
+    std::string text = test::read_text(path);
+    for (const auto& [from, to] : changes) {
+      ASSERT_NE(text.find(from), std::string::npos) << from;
+      for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+        text.replace(at, from.size(), to);
+    }
+    test::write_text(path, text);
+  };
+  const std::string data = temp / "data";
+  edit("full_street.cfg", {{"320, 256", "64, 64"},
+                           {"train_pairs = 20000", "train_pairs = 16"},
+                           {"val_pairs = 4000", "val_pairs = 4"},
+                           {"width = 1.0", "width = 0.0625"},
+                           {"fpn_channels = 256", "fpn_channels = 16"},
+                           {"fc_channels = 512", "fc_channels = 16"},
+                           {"workers = 4", "workers = 0"},
+                           {"include = [", "threads = 1\ninclude = ["}});
+  for (const char* const name : {"full.cfg", "full_arm.cfg", "full_warm.cfg"})
+    edit(name, {{"datasets/experiment_full", data}});
+  ExperimentOptions options;
+  options.design = temp / "configs/experiment/full.cfg";
+  options.runs = temp / "runs";
+  options.dry_run = true;
+  std::ostringstream out;
+  ASSERT_EQ(run_experiment(options, out), 0) << out.str();
+  EXPECT_THAT(out.str(), HasSubstr("runs      340 in"));
+  EXPECT_THAT(out.str(), HasSubstr("lambda_0.05      10 seeds  q0 q1 q2 q3"));
+  EXPECT_THAT(out.str(), HasSubstr("arm       6 steps of"));
+  EXPECT_THAT(out.str(), HasSubstr("power     "));
+  EXPECT_THAT(out.str(), HasSubstr("nothing was trained"));
+  EXPECT_FALSE(fs::exists(temp / "runs"));
+}
+
 }  // namespace
 }  // namespace ktrain::experiment
