@@ -2,7 +2,7 @@
 BUILD := build/release
 PLAN := configs/plan_a.cfg
 
-.PHONY: run test build setup format clean
+.PHONY: run test test-long build setup format clean
 run: setup
 	scripts/build.sh $(BUILD) ktrain
 	$(BUILD)/ktrain $(PLAN)
@@ -10,6 +10,9 @@ run: setup
 
 test: build
 	scripts/test.sh $(BUILD)
+
+test-long: build
+	KT_TEST_LONG=1 scripts/test.sh $(BUILD)
 
 build: setup
 	scripts/build.sh $(BUILD)

@@ -31,13 +31,15 @@ function(kt_portable target)
   set_property(GLOBAL APPEND PROPERTY KT_PORTABLE ${target})
 endfunction()
 
-# cuda_carry: the folder <build>/carry with the programs that want a GPU and what they need beside a C
-# library. Configure with KT_NATIVE=OFF for a machine with another processor.
+# cuda_carry: the folder <build>/carry with the programs that want a GPU, what they need beside a C
+# library, and gpu_check.sh, which runs them all there. Configure with KT_NATIVE=OFF for a machine with another processor.
 function(kt_carry_target)
   get_property(programs GLOBAL PROPERTY KT_PORTABLE)
+  set(kt_carried_scripts ${PROJECT_SOURCE_DIR}/scripts/gpu_check.sh
+      ${PROJECT_SOURCE_DIR}/bench/peers/torch_step.py)
   list(TRANSFORM programs REPLACE "(.+)" "$<TARGET_FILE:\\1>" OUTPUT_VARIABLE files)
   add_custom_target(cuda_carry
-                    COMMAND ${CMAKE_COMMAND} "-DPROGRAMS=${files}" -DTO=${PROJECT_BINARY_DIR}/carry
+                    COMMAND ${CMAKE_COMMAND} "-DPROGRAMS=${files}" "-DSCRIPTS=${kt_carried_scripts}" -DTO=${PROJECT_BINARY_DIR}/carry
                             -P ${PROJECT_SOURCE_DIR}/cmake/carry.cmake
                     DEPENDS ${programs} VERBATIM)
 endfunction()

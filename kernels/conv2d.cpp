@@ -41,8 +41,8 @@ void check_filter_vector(const char* who, const char* what, Span<T> vector, std:
            who, what, vector.size, filters);
 }
 
-template <class T>
-void check_epilogue(const char* who, const Conv2dEpilogue<T>& epilogue, std::int64_t filters,
+template <class T, class P>
+void check_epilogue(const char* who, const Conv2dEpilogue<T, P>& epilogue, std::int64_t filters,
                     Nhwc<const T> y) {
   check_filter_vector(who, "scale", epilogue.scale, filters);
   check_filter_vector(who, "shift", epilogue.shift, filters);
@@ -130,7 +130,7 @@ template <class T>
 void conv2d_forward(Nhwc<const T> x, Krsc<const T> w, Conv2dEpilogue<T> epilogue, Span<T> workspace,
                     Nhwc<T> y, const Conv2dOptions& options) {
   constexpr auto kWho = "conv2d_forward";
-  check_epilogue<T>(kWho, epilogue, w.filters, y);
+  check_epilogue<T, T>(kWho, epilogue, w.filters, y);
   check_workspace(kWho, workspace.size, conv2d_forward_workspace<T>(x, w, epilogue, y, options));
   if (y.empty()) return;
   const ConvEngine engine = resolve<T>(kWho, x, w, y, options);
@@ -232,35 +232,68 @@ KT_INSTANTIATE(double)
 namespace cuda {
 namespace {
 
-std::int64_t workspace_of(const char* who, const ProductShape& shape,
-                          const Conv2dOptions& options) {
+template <class T>
+ProductPlan plan_of(const char* who, ProductShape& shape, const Conv2dOptions& options) {
   KT_CHECK(options.engine == ConvEngine::kAuto, "{}: on CUDA there is the engine auto alone", who);
-  return product_workspace(plan_product(gpu_architecture(), shape), shape);
+  KT_CHECK(options.precision != Precision::kBf16, "{}: maps of float in bf16", who);
+  shape.precision = std::is_same_v<T, Bfloat16> ? Precision::kBf16 : options.precision;
+  return plan_product(gpu_architecture(), shape);
+}
+
+template <class T>
+std::int64_t forward_workspace(Nhwc<const T> x, Krsc<const T> w,
+                               const Conv2dEpilogue<T, float>& epilogue, Nhwc<const T> y,
+                               const Conv2dOptions& options) {
+  constexpr auto kWho = "conv2d_forward";
+  check_shapes(kWho, x, w, y, options);
+  check_epilogue(kWho, epilogue, w.filters, y);
+  ProductShape shape = forward_product(w, y);
+  const ProductPlan plan = plan_of<T>(kWho, shape, options);
+  return product_workspace(plan, shape);
+}
+
+template <class T>
+std::int64_t backward_data_workspace(Nhwc<const T> g, Krsc<const T> w, Span<const float> scale,
+                                     Nhwc<const T> dx, const Conv2dOptions& options) {
+  constexpr auto kWho = "conv2d_backward_data";
+  check_shapes(kWho, dx, w, g, options);
+  check_filter_vector(kWho, "scale", scale, w.filters);
+  ProductShape shape = data_product(w, dx, options);
+  const ProductPlan plan = plan_of<T>(kWho, shape, options);
+  return product_workspace(plan, shape) +
+         (scale.empty() ? 0 : scaled_filter_floats(plan, w.size() * std::int64_t{sizeof(T)}));
+}
+
+template <class T>
+std::int64_t backward_weights_workspace(Nhwc<const T> x, Nhwc<const T> g, Krsc<const float> dw,
+                                        const Conv2dOptions& options) {
+  constexpr auto kWho = "conv2d_backward_weights";
+  check_shapes(kWho, x, dw, g, options);
+  ProductShape shape = weights_product(g, dw);
+  const ProductPlan plan = plan_of<T>(kWho, shape, options);
+  return product_workspace(plan, shape);
 }
 
 }  // namespace
 
-std::int64_t conv2d_forward_workspace(Nhwc<const float> x, Krsc<const float> w,
-                                      Conv2dEpilogue<float> epilogue, Nhwc<const float> y,
-                                      const Conv2dOptions& options) {
-  check_shapes("conv2d_forward", x, w, y, options);
-  check_epilogue("conv2d_forward", epilogue, w.filters, y);
-  return workspace_of("conv2d_forward", forward_product(w, y), options);
-}
-
-std::int64_t conv2d_backward_data_workspace(Nhwc<const float> g, Krsc<const float> w,
-                                            Span<const float> scale, Nhwc<const float> dx,
-                                            const Conv2dOptions& options) {
-  check_shapes("conv2d_backward_data", dx, w, g, options);
-  check_filter_vector("conv2d_backward_data", "scale", scale, w.filters);
-  return workspace_of("conv2d_backward_data", data_product(w, dx, options), options);
-}
-
-std::int64_t conv2d_backward_weights_workspace(Nhwc<const float> x, Nhwc<const float> g,
-                                               Krsc<const float> dw, const Conv2dOptions& options) {
-  check_shapes("conv2d_backward_weights", x, dw, g, options);
-  return workspace_of("conv2d_backward_weights", weights_product(g, dw), options);
-}
+#define KT_WORKSPACES(T)                                                                      \
+  std::int64_t conv2d_forward_workspace(Nhwc<const T> x, Krsc<const T> w,                     \
+                                        Conv2dEpilogue<T, float> epilogue, Nhwc<const T> y,   \
+                                        const Conv2dOptions& options) {                       \
+    return forward_workspace(x, w, epilogue, y, options);                                     \
+  }                                                                                           \
+  std::int64_t conv2d_backward_data_workspace(Nhwc<const T> g, Krsc<const T> w,               \
+                                              Span<const float> scale, Nhwc<const T> dx,      \
+                                              const Conv2dOptions& options) {                 \
+    return backward_data_workspace(g, w, scale, dx, options);                                 \
+  }                                                                                           \
+  std::int64_t conv2d_backward_weights_workspace(                                             \
+      Nhwc<const T> x, Nhwc<const T> g, Krsc<const float> dw, const Conv2dOptions& options) { \
+    return backward_weights_workspace(x, g, dw, options);                                     \
+  }
+KT_WORKSPACES(float)
+KT_WORKSPACES(Bfloat16)
+#undef KT_WORKSPACES
 
 }  // namespace cuda
 }  // namespace ktrain

@@ -22,6 +22,8 @@
 
 #include <cstdint>
 
+#include "kernels/bfloat16.h"
+#include "kernels/precision.h"
 #include "kernels/queue.h"
 #include "kernels/view.h"
 
@@ -34,21 +36,23 @@ struct Conv2dOptions {
   std::int64_t pad = 0;
   bool relu = false;  // read by forward only
   ConvEngine engine = ConvEngine::kAuto;
+  Precision precision = Precision::kFloat;  // of float maps: kFloat or kTf32
 };
 
-template <class T>
+// Maps of T, parameters of P.
+template <class T, class P = T>
 struct Conv2dEpilogue {
-  Span<const T> scale;     // filters, or empty
-  Span<const T> shift;     // filters, or empty
+  Span<const P> scale;     // filters, or empty
+  Span<const P> shift;     // filters, or empty
   Nhwc<const T> residual;  // y's shape, or empty
 };
 
 // What backward_weights reads beside x and g: only when `scale` is not empty is w read and may
 // dscale be asked for (not empty).
-template <class T>
+template <class T, class P = T>
 struct Conv2dScaled {
   Krsc<const T> w;
-  Span<const T> scale;
+  Span<const P> scale;
 };
 
 // Rows or columns of the output: floor((size + 2 pad - taps) / stride) + 1, at least 0.
@@ -113,6 +117,31 @@ void conv2d_backward_weights(CudaStream stream, Nhwc<const float> x, Nhwc<const 
                                                           const Conv2dOptions& options);
 [[nodiscard]] std::int64_t conv2d_backward_weights_workspace(Nhwc<const float> x,
                                                              Nhwc<const float> g,
+                                                             Krsc<const float> dw,
+                                                             const Conv2dOptions& options);
+
+// The same on maps and filters of Bfloat16: sums, parameters and gradients of parameters are in
+// float, maps are rounded once, and w * scale is rounded before the data gradient's product.
+void conv2d_forward(CudaStream stream, Nhwc<const Bfloat16> x, Krsc<const Bfloat16> w,
+                    Conv2dEpilogue<Bfloat16, float> epilogue, Span<float> workspace,
+                    Nhwc<Bfloat16> y, const Conv2dOptions& options);
+void conv2d_backward_data(CudaStream stream, Nhwc<const Bfloat16> g, Krsc<const Bfloat16> w,
+                          Span<const float> scale, Span<float> workspace, Nhwc<Bfloat16> dx,
+                          const Conv2dOptions& options);
+void conv2d_backward_weights(CudaStream stream, Nhwc<const Bfloat16> x, Nhwc<const Bfloat16> g,
+                             Conv2dScaled<Bfloat16, float> forward, Span<float> workspace,
+                             Krsc<float> dw, Span<float> dscale, const Conv2dOptions& options);
+[[nodiscard]] std::int64_t conv2d_forward_workspace(Nhwc<const Bfloat16> x, Krsc<const Bfloat16> w,
+                                                    Conv2dEpilogue<Bfloat16, float> epilogue,
+                                                    Nhwc<const Bfloat16> y,
+                                                    const Conv2dOptions& options);
+[[nodiscard]] std::int64_t conv2d_backward_data_workspace(Nhwc<const Bfloat16> g,
+                                                          Krsc<const Bfloat16> w,
+                                                          Span<const float> scale,
+                                                          Nhwc<const Bfloat16> dx,
+                                                          const Conv2dOptions& options);
+[[nodiscard]] std::int64_t conv2d_backward_weights_workspace(Nhwc<const Bfloat16> x,
+                                                             Nhwc<const Bfloat16> g,
                                                              Krsc<const float> dw,
                                                              const Conv2dOptions& options);
 

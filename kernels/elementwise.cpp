@@ -140,7 +140,10 @@ void relu_backward(Span<const T> y, Span<const T> dy, Span<T> dx) {
   check_sizes("relu_backward", y, dx);
   check_sizes("relu_backward", dy, dx);
   over(dx.size, [=](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) dx.data[i] = y.data[i] > 0 ? dy.data[i] : T{0};
+    for (std::int64_t i = begin; i < end; ++i) {
+      const T slope = dy.data[i];  // read in any case: a branch for it keeps the loop scalar
+      dx.data[i] = y.data[i] > 0 ? slope : T{0};
+    }
   });
 }
 

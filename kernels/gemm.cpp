@@ -15,8 +15,8 @@ struct Extent {
   std::int64_t m, n, k;
 };
 
-template <class T>
-Extent check_shapes(Rows<const T> a, Rows<const T> b, Span<const T> bias, Rows<const T> c,
+template <class T, class P, class C>
+Extent check_shapes(Rows<const T> a, Rows<const T> b, Span<const P> bias, Rows<C> c,
                     const GemmOptions& options) {
   const std::int64_t m = options.transpose_a ? a.cols : a.rows;
   const std::int64_t k = options.transpose_a ? a.rows : a.cols;
@@ -27,7 +27,7 @@ Extent check_shapes(Rows<const T> a, Rows<const T> b, Span<const T> bias, Rows<c
            c.rows, c.cols);
   KT_CHECK(bias.empty() || bias.size == n, "gemm: bias has {} elements, wanted {} or none",
            bias.size, n);
-  KT_CHECK((std::is_same_v<T, float> || options.engine != GemmEngine::kOneDnn),
+  KT_CHECK((!std::is_same_v<T, double> || options.engine != GemmEngine::kOneDnn),
            "gemm: engine onednn computes in float only");
   return {m, n, k};
 }
@@ -100,7 +100,7 @@ std::int64_t gemm_workspace(Rows<const T> a, Rows<const T> b, Span<const T> bias
 template <class T>
 void gemm(Rows<const T> a, Rows<const T> b, Span<const T> bias, Span<T> workspace, Rows<T> c,
           const GemmOptions& options) {
-  const Extent extent = check_shapes<T>(a, b, bias, c, options);
+  const Extent extent = check_shapes(a, b, bias, c, options);
   const std::int64_t wanted = gemm_workspace<T>(a, b, bias, c, options);
   KT_CHECK(workspace.size >= wanted, "gemm: workspace has {} elements, wanted {}", workspace.size,
            wanted);
@@ -128,12 +128,29 @@ KT_INSTANTIATE(double)
 
 }  // namespace cpu
 
-std::int64_t cuda::gemm_workspace(Rows<const float> a, Rows<const float> b, Span<const float> bias,
-                                  Rows<const float> c, const GemmOptions& options) {
+namespace cuda {
+namespace {
+
+std::int64_t workspace_of(const Extent& extent, Precision precision, const GemmOptions& options) {
   KT_CHECK(options.engine == GemmEngine::kAuto, "gemm: on CUDA there is the engine auto alone");
-  const Extent extent = check_shapes(a, b, bias, c, options);
-  const ProductShape shape = {extent.m, extent.n, extent.k};
+  const ProductShape shape = {extent.m, extent.n, extent.k, true, precision};
   return product_workspace(plan_product(gpu_architecture(), shape), shape);
 }
 
+}  // namespace
+
+std::int64_t gemm_workspace(Rows<const float> a, Rows<const float> b, Span<const float> bias,
+                            Rows<const float> c, const GemmOptions& options) {
+  KT_CHECK(options.precision != Precision::kBf16, "gemm: matrices of float in bf16");
+  return workspace_of(check_shapes(a, b, bias, c, options), options.precision, options);
+}
+
+std::int64_t gemm_workspace(Rows<const Bfloat16> a, Rows<const Bfloat16> b, Span<const float> bias,
+                            const GemmOptions& options) {
+  const Rows<const Bfloat16> c{nullptr, options.transpose_a ? a.cols : a.rows,
+                               options.transpose_b ? b.rows : b.cols};
+  return workspace_of(check_shapes(a, b, bias, c, options), Precision::kBf16, options);
+}
+
+}  // namespace cuda
 }  // namespace ktrain

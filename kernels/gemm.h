@@ -3,11 +3,14 @@
 // op(a) is m x k, op(b) k x n, c m x n, bias n long or empty. A linear layer with weight w (out x
 // in) is y = act(x w^T + bias); its backward is g of bias_relu.h, dx = g w, dw = g^T x.
 // c aliases nothing. k = 0 gives act(bias); an empty c is a no-op. Throws Error on shapes that do
-// not fit or a workspace too small. Engines as in conv2d.h; CUDA has kAuto alone.
+// not fit or a workspace too small. Engines as in conv2d.h; CUDA has kAuto alone. On CUDA also with
+// matrices of Bfloat16 and c of Bfloat16 or float: sums and bias are in float, c is rounded once.
 #pragma once
 
 #include <cstdint>
 
+#include "kernels/bfloat16.h"
+#include "kernels/precision.h"
 #include "kernels/queue.h"
 #include "kernels/view.h"
 
@@ -20,6 +23,7 @@ struct GemmOptions {
   bool transpose_b = false;
   bool relu = false;
   GemmEngine engine = GemmEngine::kAuto;
+  Precision precision = Precision::kFloat;  // of float matrices: kFloat or kTf32
 };
 
 namespace cpu {
@@ -42,6 +46,13 @@ void gemm(CudaStream stream, Rows<const float> a, Rows<const float> b, Span<cons
 [[nodiscard]] std::int64_t gemm_workspace(Rows<const float> a, Rows<const float> b,
                                           Span<const float> bias, Rows<const float> c,
                                           const GemmOptions& options);
+
+void gemm(CudaStream stream, Rows<const Bfloat16> a, Rows<const Bfloat16> b, Span<const float> bias,
+          Span<float> workspace, Rows<Bfloat16> c, const GemmOptions& options);
+void gemm(CudaStream stream, Rows<const Bfloat16> a, Rows<const Bfloat16> b, Span<const float> bias,
+          Span<float> workspace, Rows<float> c, const GemmOptions& options);
+[[nodiscard]] std::int64_t gemm_workspace(Rows<const Bfloat16> a, Rows<const Bfloat16> b,
+                                          Span<const float> bias, const GemmOptions& options);
 
 }  // namespace cuda
 }  // namespace ktrain

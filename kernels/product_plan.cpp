@@ -32,8 +32,10 @@ std::int64_t most_runs(const ProductShape& shape) {
   return shape.may_split ? std::clamp<std::int64_t>(shape.k / kShortestRun, 1, kMostRuns) : 1;
 }
 
-ProductTile choose_tile(const ProductShape& shape) {
-  if (shape.n <= tile_cols(ProductTile::kNarrow)) return ProductTile::kNarrow;
+// Few columns leave tensor cores idle in any tile: reading a takes longer.
+ProductTile choose_tile(ProductTier tier, const ProductShape& shape) {
+  if (tier == ProductTier::kSimt && shape.n <= tile_cols(ProductTile::kNarrow))
+    return ProductTile::kNarrow;
   const std::int64_t side = tile_rows(ProductTile::kSmall);
   if (shape.m <= side || shape.n <= side) return ProductTile::kSmall;
   const std::int64_t large = blocks_of(ProductTile::kLarge, shape) * most_runs(shape);
@@ -55,17 +57,27 @@ ProductPlan plan_product(int architecture, const ProductShape& shape) {
   KT_CHECK(std::max({shape.m, shape.n, shape.k}) <= kLongestSide,
            "product: {}x{} by {}x{}, sides up to {} can be indexed", shape.m, shape.k, shape.k,
            shape.n, kLongestSide);
+  const bool tensor_cores = architecture == 0 || architecture >= 80;
+  KT_CHECK(shape.precision != Precision::kBf16 || tensor_cores,
+           "product: bf16 on a GPU of compute capability {}.{}, wanted 8.0 or later",
+           architecture / 10, architecture % 10);
   ProductPlan plan;
-  plan.tile = choose_tile(shape);
+  if (shape.precision != Precision::kFloat && tensor_cores) plan.tier = ProductTier::kMma;
+  plan.tile = choose_tile(plan.tier, shape);
+  const std::int64_t slice = kProductSlice * (shape.precision == Precision::kBf16 ? 2 : 1);
   const std::int64_t blocks = std::max<std::int64_t>(1, blocks_of(plan.tile, shape));
   const std::int64_t wanted = std::min(ceil_divide(kEnoughBlocks, blocks), most_runs(shape));
-  plan.depth = ceil_divide(ceil_divide(shape.k, wanted), kProductSlice) * kProductSlice;
+  plan.depth = ceil_divide(ceil_divide(shape.k, wanted), slice) * slice;
   plan.splits = plan.depth == 0 ? 1 : static_cast<int>(ceil_divide(shape.k, plan.depth));
   return plan;
 }
 
 std::int64_t product_workspace(const ProductPlan& plan, const ProductShape& shape) {
   return plan.splits > 1 ? plan.splits * shape.m * shape.n : 0;
+}
+
+std::int64_t scaled_filter_floats(const ProductPlan& plan, std::int64_t bytes) {
+  return plan.tier == ProductTier::kMma ? ceil_divide(bytes, 16) * 4 : 0;
 }
 
 int gpu_architecture() {

@@ -10,24 +10,28 @@
 #include <cstdint>
 
 #include "kernels/conv2d.h"
+#include "kernels/precision.h"
 #include "kernels/view.h"
 
 namespace ktrain {
 
-// Kernels by what they compute with. kSimt: float, one multiply-add per lane, any GPU since 7.5
-// (device/product_simt.cuh).
-enum class ProductTier : std::uint8_t { kSimt };
+// Kernels by what they compute with.
+enum class ProductTier : std::uint8_t {
+  kSimt,  // float, one multiply-add per lane, any GPU since 7.5 (device/product_simt.cuh)
+  kMma,   // tf32 or bf16 on tensor cores, sums in float, since 8.0 (device/product_mma.cuh)
+};
 
 // The piece of c that a block computes: rows x columns.
 enum class ProductTile : std::uint8_t {
   kLarge,   // 128 x 128
   kSmall,   // 64 x 64: more blocks, fewer idle threads at the edge
-  kNarrow,  // 128 x 16: few columns, as in the heads of the proposal network
+  kNarrow,  // 128 x 16: few columns, as in the heads of the proposal network; kSimt only
 };
 
 struct ProductShape {
   std::int64_t m = 0, n = 0, k = 0;
   bool may_split = true;  // may k be cut?
+  Precision precision = Precision::kFloat;
 };
 
 struct ProductPlan {
@@ -37,23 +41,30 @@ struct ProductPlan {
   std::int64_t depth = 0;  // elements of k in a run, the last one may have fewer
 };
 
-// Columns of a and rows of b that a block takes at a time. A run is a multiple of it.
+// Columns of a and rows of b that a block takes at a time, in bf16 twice as many. A run is a
+// multiple of it.
 constexpr int kProductSlice = 16;
 
 [[nodiscard]] std::int64_t tile_rows(ProductTile tile);
 [[nodiscard]] std::int64_t tile_cols(ProductTile tile);
 
-// `architecture` is the compute capability times ten, 0 for the emulation. Throws Error below 75
-// and on sides that a 32-bit index does not reach.
+// `architecture` is the compute capability times ten, 0 for the emulation. Throws Error below 75,
+// with bf16 below 80, which has no instructions for it, and on sides that a 32-bit index does not
+// reach.
 [[nodiscard]] ProductPlan plan_product(int architecture, const ProductShape& shape);
 
 // Floats that the runs of a plan need; none when k is not cut.
 [[nodiscard]] std::int64_t product_workspace(const ProductPlan& plan, const ProductShape& shape);
 
+// Floats of workspace, in front of the runs, for filters of so many bytes times their scale: on
+// tensor cores what is copied to them cannot be scaled on the way. A multiple of 4.
+[[nodiscard]] std::int64_t scaled_filter_floats(const ProductPlan& plan, std::int64_t bytes);
+
 // The architecture of the GPU that find_gpu() shows, 0 without one or for the emulation.
 [[nodiscard]] int gpu_architecture();
 
-// Convolutions as products. Forward: m pixels of y, k taps. Weights: m filters, n taps, k pixels.
+// Convolutions as products, in float. Forward: m pixels of y, k taps. Weights: m filters, n taps, k
+// pixels.
 template <class A, class B>
 [[nodiscard]] ProductShape forward_product(Krsc<A> w, Nhwc<B> y) {
   return {y.pixels(), w.filters, w.rows * w.cols * w.channels};

@@ -16,7 +16,8 @@ namespace ktrain::cuda {
 namespace {
 
 constexpr int kThreads = 256;        // a thread per candidate
-constexpr int kImageThreads = 1024;  // a block per image
+constexpr int kImageThreads = 1024;  // a block per image, for its anchors
+constexpr int kRoiThreads = 512;  // the same for its regions: 1024 would spill on sm_75 and sm_87
 
 struct Images {
   std::int64_t images, candidates;
@@ -48,17 +49,17 @@ struct Limits {
 };
 
 // matched(i) is what assign wrote, key(i) the candidate's key. Every thread of the block calls it.
-template <class Matched, class Key>
+template <int kBlock, class Matched, class Key>
 __device__ Limits find_limits(std::int64_t candidates, const SampleRule& rule, Matched&& matched,
                               Key&& key) {
   SelectMemory* const memory = shared_array<SelectMemory, 1, struct SampleBins>();
   const std::int64_t most = rule.positives < rule.size ? rule.positives : rule.size;
   Limits limits;
-  limits.positive = select_limit<kImageThreads>(
+  limits.positive = select_limit<kBlock>(
       candidates, most, most,
       [&](std::int64_t i) { return matched(i) >= 0 ? entry_of(key(i), i) : kNoEntry; }, *memory);
   const std::int64_t rest = rule.size - limits.positive.taken;
-  limits.negative = select_limit<kImageThreads>(
+  limits.negative = select_limit<kBlock>(
       candidates, rest, rest,
       [&](std::int64_t i) { return matched(i) == kNegative ? entry_of(key(i), i) : kNoEntry; },
       *memory);
@@ -88,7 +89,7 @@ __global__ void __launch_bounds__(kImageThreads)
   const std::int64_t n = blockIdx.x;
   const std::int32_t* const matched = match + n * candidates;
   const std::int32_t* const key = keys + n * candidates;
-  const Limits limits = find_limits(
+  const Limits limits = find_limits<kImageThreads>(
       candidates, rule, [&](std::int64_t i) { return matched[i]; },
       [&](std::int64_t i) { return static_cast<std::uint32_t>(key[i]); });
   store_counts(counts, n, limits);
@@ -148,19 +149,19 @@ __device__ void store_row(const RoiArguments& a, std::int64_t n, std::int64_t ra
                                            : -1;
 }
 
-__global__ void __launch_bounds__(kImageThreads)
+__global__ void __launch_bounds__(kRoiThreads, 1)
     roi_kernel(const __grid_constant__ RoiArguments a) {
   const std::int64_t n = blockIdx.x;
   const std::int64_t candidates = a.candidates.targets.capacity + a.candidates.proposals.capacity;
   const Keys keys(a.draw, n);
   const auto matched = [&](std::int64_t i) { return matched_roi(a.candidates, n, i); };
   const auto key = [&](std::int64_t i) { return keys.of(i); };
-  const Limits limits = find_limits(candidates, a.rule, matched, key);
+  const Limits limits = find_limits<kRoiThreads>(candidates, a.rule, matched, key);
   store_counts(a.samples.counts.data, n, limits);
 
-  int* const warp_counts = shared_array<int, kImageThreads / kWarpSize, struct RoiCounts>();
-  Placer<kImageThreads> positives{warp_counts}, negatives{warp_counts};
-  for (std::int64_t base = 0; base < candidates; base += kImageThreads) {
+  int* const warp_counts = shared_array<int, kRoiThreads / kWarpSize, struct RoiCounts>();
+  Placer<kRoiThreads> positives{warp_counts}, negatives{warp_counts};
+  for (std::int64_t base = 0; base < candidates; base += kRoiThreads) {
     const std::int64_t i = base + threadIdx.x;
     const std::int32_t match = i < candidates ? matched(i) : kUnused;
     const std::uint64_t entry = match >= kNegative ? entry_of(key(i), i) : kNoEntry;
@@ -170,7 +171,7 @@ __global__ void __launch_bounds__(kImageThreads)
     if (negative >= 0) store_row(a, n, limits.positive.taken + negative, i, -1);
   }
   const std::int64_t real = limits.positive.taken + limits.negative.taken;
-  for (std::int64_t r = real + threadIdx.x; r < a.rule.size; r += kImageThreads)
+  for (std::int64_t r = real + threadIdx.x; r < a.rule.size; r += kRoiThreads)
     store_row(a, n, r, -1, -1);
 }
 
@@ -227,7 +228,7 @@ void sample_rois(CudaStream stream, const RoiCandidates<float>& candidates, cons
   check_sample_rois(candidates, draw, samples, rule);
   const std::int64_t images = candidates.proposals.batch;
   if (images == 0) return;
-  launch("sample_rois", roi_kernel, images, kImageThreads, stream,
+  launch("sample_rois", roi_kernel, images, kRoiThreads, stream,
          RoiArguments{candidates, samples, with_null_order(draw), rule, num_classes});
 }
 

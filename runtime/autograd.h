@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <span>
 #include <vector>
@@ -103,6 +104,9 @@ struct MultiWalk {
   // A set in which nothing is handed to watched results, since the consumer puts there what it
   // wants the walk to go on from: what would be overwritten is not computed. 0: none.
   std::size_t replaced = 0;
+  // Nodes of a higher order are walked in that set as soon as its cotangents are known, before the
+  // other sets reach them: what it hands from node to node does not wait beside theirs.
+  std::int64_t ahead_of = std::numeric_limits<std::int64_t>::max();
   Tape tape = Tape::kKeep;
 };
 

@@ -1,6 +1,7 @@
 // The walk over the tape: latest nodes first, one gradient per node and set of cotangents.
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "kernels/check.h"
 #include "kernels/profile.h"
@@ -59,8 +60,11 @@ class Walk {
   }
 
   std::vector<Tensor> run() {
-    for (Node* const node : nodes_) {
+    for (std::size_t at = 0; at < nodes_.size(); ++at) {
+      Node* const node = nodes_[at];
       finish_users(node);
+      tell_on_arrival(node);
+      if (walk_.replaced > 0) go_ahead(at);
       const bool walked = node->backward && leads_[node];
       const auto late = late_.find(node);
       if (walked) visit(node, 0, late == late_.end() ? walk_.sets.size() : 1);
@@ -193,17 +197,29 @@ class Walk {
     return wanted;
   }
 
+  // Takes the replaced set as far as MultiWalk::ahead_of lets it, when the others are at node `at`.
+  void go_ahead(std::size_t at) {
+    for (ahead_ = std::max(ahead_, at); ahead_ < nodes_.size(); ++ahead_) {
+      Node* const node = nodes_[ahead_];
+      if (node->order <= walk_.ahead_of || (watched(node) && !told_.contains(node))) return;
+      if (node->backward && leads_[node]) visit_replaced(node);
+    }
+  }
+
+  void visit_replaced(Node* node) {
+    const PartScope part(Part{node->part, true});
+    Wanted within = wanted(*node);
+    for (std::size_t i = 0; i < within.size(); ++i)
+      within[i] = within[i] && in_part(node->inputs[i].get());
+    visit(node, within, walk_.replaced);
+  }
+
   // The sets [begin, end). The one that ends at watched results comes first: it needs less memory.
   void visit(Node* node, std::size_t begin, std::size_t end) {
     const PartScope part(Part{node->part, true});
     const Wanted wanted = this->wanted(*node);
     const std::size_t first = walk_.replaced;
-    if (first > 0 && first >= begin && first < end) {
-      Wanted within = wanted;
-      for (std::size_t i = 0; i < within.size(); ++i)
-        within[i] = within[i] && in_part(node->inputs[i].get());
-      visit(node, within, first);
-    }
+    if (first > 0 && first >= begin && first < end) visit_replaced(node);
     for (std::size_t s = begin; s < end; ++s)
       if (s != first || first == 0) visit(node, wanted, s);
     if (end == walk_.sets.size() && !kept_.contains(node)) slots_.erase(node);
@@ -262,15 +278,26 @@ class Walk {
     }
     if (--uses->second[MultiWalk::kWhole] > 0) return;
     const auto whole = slots_.find(input);
-    if (whole == slots_.end()) return;
+    if (whole == slots_.end() || told_on_arrival(input)) return;
     tell(input, MultiWalk::kWhole, whole->second);
     if (input->is_leaf())
       for (std::size_t s = 1; s < whole->second.size(); ++s) whole->second[s] = Tensor();
   }
 
+  // A watched result is told of no sooner than it must be: what the consumer puts there takes room.
+  [[nodiscard]] bool told_on_arrival(const Node* node) const {
+    return watched(node) && node->order <= walk_.ahead_of;
+  }
+  void tell_on_arrival(const Node* node) {
+    if (!walk_.consumer || !told_on_arrival(node)) return;
+    const auto whole = slots_.find(node);
+    if (whole != slots_.end()) tell(node, MultiWalk::kWhole, whole->second);
+  }
+
   void tell(const Node* node, int pass, Slots& slots) {
     if (std::none_of(slots.begin(), slots.end(), [](const Tensor& t) { return t.defined(); }))
       return;
+    if (walk_.replaced > 0) told_.insert(node);
     for (const std::size_t entry : entries_[node]) walk_.consumer(entry, pass, slots);
   }
 
@@ -283,6 +310,8 @@ class Walk {
   std::unordered_map<const Node*, std::unordered_map<int, std::int64_t>> uses_;
   std::unordered_map<const Node*, bool> late_;  // whether it waits
   std::unordered_map<const Node*, std::vector<Node*>> late_users_;
+  std::unordered_set<const Node*> told_;
+  std::size_t ahead_ = 0;  // nodes before it have been walked in the replaced set
   // In a consuming walk a node's owner may be one that was just taken apart: all stay to the end.
   std::vector<std::shared_ptr<Node>> owners_;
 };

@@ -42,7 +42,7 @@ foreach(folder kernels runtime models data train bench)
 endforeach()
 
 # view.h and queue.h and check.h are vocabulary; every other contract needs its test.
-set(vocabulary check host_device view queue parallel profile)
+set(vocabulary check host_device view queue parallel profile precision)
 file(GLOB contracts ${ROOT}/kernels/*.h)
 foreach(contract ${contracts})
   get_filename_component(op ${contract} NAME_WE)

@@ -54,7 +54,7 @@ AuxiliarySetup make_auxiliary(const Plan& plan, const DetectorOptions& detector,
   if (is_enabled(plan.loss.macl)) {
     auto macl = std::make_unique<MaclTerm>(maker / "aux" / "macl", detector,
                                            macl_options(plan.loss.macl, plan.compat));
-    heads = {{"aux", "macl"}, macl->embedding()};
+    heads = {{"aux", "macl"}, *macl->embedding()};
     terms.push_back(std::move(macl));
   }
   if (is_enabled(plan.loss.dhn)) {

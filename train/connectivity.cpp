@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_set>
 
 #include "runtime/autograd.h"
 #include "runtime/fault.h"
@@ -19,6 +20,35 @@ double length_of(const std::vector<Tensor>& gradients) {
       sum += static_cast<double>(value) * static_cast<double>(value);
   }
   return std::sqrt(sum);
+}
+
+// Every node that the value is computed from, itself too.
+std::unordered_set<const Node*> nodes_behind(const Tensor& value) {
+  std::unordered_set<const Node*> behind;
+  std::vector<const Node*> pending = {value.node().get()};
+  while (!pending.empty()) {
+    const Node* const node = pending.back();
+    pending.pop_back();
+    if (node == nullptr || !behind.insert(node).second) continue;
+    for (const auto& input : node->inputs) pending.push_back(input.get());
+  }
+  return behind;
+}
+
+// At what a term's value does not reach back; "" when there is nothing.
+std::string cut_off_from(const Tensor& value, const Tensor& output,
+                         const std::vector<NamedPyramid>& pyramids) {
+  if (!value.requires_grad()) return "any trainable parameter";
+  const auto behind = nodes_behind(value);
+  const auto reached = [&](const Tensor& tensor) { return behind.contains(tensor.node().get()); };
+  if (!output.requires_grad() || !reached(output)) return "the outputs of its head";
+  for (const NamedPyramid& pyramid : pyramids) {
+    const bool trained = std::any_of(pyramid.levels.begin(), pyramid.levels.end(),
+                                     [](const Tensor& level) { return level.requires_grad(); });
+    if (trained && std::none_of(pyramid.levels.begin(), pyramid.levels.end(), reached))
+      return "the pyramid of the " + pyramid.name;
+  }
+  return "";
 }
 
 }  // namespace
@@ -89,6 +119,58 @@ void ConnectivityWatch::judge(const Seen& seen, std::int64_t step) const {
               "step {}: loss term '{}' is not connected: it has a value, but its gradient into the "
               "features of both streams has been 0 for {} steps; a gradient is stopped on the way",
               step, seen.name, kSteps);
+}
+
+DetectionWatch::DetectionWatch(const std::vector<Term>& terms) : open_(terms.size()) {
+  for (const Term& term : terms) seen_.push_back({term});
+}
+
+void DetectionWatch::look(const std::vector<Tensor>& values, const std::vector<Tensor>& outputs,
+                          const std::vector<NamedPyramid>& pyramids, const Tensor& boxes,
+                          std::int64_t step) {
+  KT_CHECK(values.size() == seen_.size() && outputs.size() == seen_.size(),
+           "connectivity: {} values and {} outputs for {} terms", values.size(), outputs.size(),
+           seen_.size());
+  bool somebody = false;
+  if (!boxes.queue().planning)
+    for (const std::int32_t count : boxes.to_vector<std::int32_t>())
+      somebody = somebody || count > 0;
+  for (std::size_t i = 0; i < seen_.size(); ++i) {
+    Seen& seen = seen_[i];
+    if (seen.connected) continue;
+    const Tensor& value = values[i];
+    if (const std::string from = cut_off_from(value, outputs[i], pyramids); !from.empty())
+      throw_fault("KT-NUM-002",
+                  "step {}: loss term '{}' is detached: nothing leads from it to {}; set "
+                  "loss.{}.weight = 0, or unfreeze what it should train",
+                  step, seen.term.name, from, seen.term.name);
+    const Tensor one = filled(value.context(), value.shape(), 1.0f);
+    const auto found = gradients({&value, 1}, {&one, 1}, {&outputs[i], 1});
+    if (value.queue().planning) continue;
+    const double length = length_of(found);
+    if (!std::isfinite(length))
+      throw_fault("KT-NUM-003",
+                  "step {}: loss term '{}' is {} and its gradient at the outputs of its head has "
+                  "the length {}; lower optimizer.lr or look at the batch",
+                  step, seen.term.name, value.item(), length);
+    seen.value = seen.value || value.item() != 0;
+    seen.connected = length > 0;
+    open_ -= seen.connected ? 1 : 0;
+    if (seen.connected || (seen.term.wants_boxes && !somebody) || ++seen.steps < kSteps) continue;
+    if (seen.value)
+      throw_fault(
+          "KT-NUM-006",
+          "step {}: loss term '{}' is not connected: it has a value, but its gradient at "
+          "the outputs of its head has been 0 in {} steps; a gradient is stopped on the way",
+          step, seen.term.name, kSteps);
+    throw_fault("KT-NUM-005",
+                "step {}: loss term '{}' has been 0 in {} steps{}; it trains nothing: set "
+                "loss.{}.weight to 0, or look at {}",
+                step, seen.term.name, kSteps,
+                seen.term.wants_boxes ? " whose batches hold pedestrians" : "", seen.term.name,
+                seen.term.wants_boxes ? "model.anchor_scale and data.size: no candidate fits a box"
+                                      : "its settings");
+  }
 }
 
 }  // namespace ktrain

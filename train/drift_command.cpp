@@ -4,10 +4,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "kernels/parallel.h"
 #include "kernels/profile.h"
 #include "runtime/fault.h"
+#include "train/auxiliary_terms.h"
 #include "train/checkpoint.h"
 #include "train/load_weights.h"
 #include "train/model_options.h"
@@ -46,12 +48,16 @@ LoadedCheckpoint subject_weights(const DriftOptions& options) {
   return std::move(*from);
 }
 
-// The plain weights into the detector; what they are, for people.
-std::string load(const char* what, const LoadedCheckpoint& from, ParameterSet& parameters) {
-  const LoadOptions options{{}, {"aux."}, {}, /*prefer_average=*/false};
+// The plain weights into the detector, and into the heads of auxiliary losses those that the file
+// has. `text` gets what they are, for people. Returns the names of what it lacks.
+std::set<std::string> load(const char* what, const LoadedCheckpoint& from, ParameterSet& parameters,
+                           std::string& text) {
+  const LoadOptions options{{"aux."}, {"aux."}, {}, /*prefer_average=*/false};
   const LoadReport report = load_weights(from, parameters, options);
-  return fmt::format("{:<9} {} (weights #{:.8}): {}\n", what, from.path(), weights_hash(parameters),
-                     report.summary());
+  std::set<std::string> without(report.missing.begin(), report.missing.end());
+  text += fmt::format("{:<9} {} (weights #{:.8}): {}\n", what, from.path(),
+                      weights_hash(parameters, without), report.summary());
+  return without;
 }
 
 std::int64_t number_of(const LoadedCheckpoint& from, const std::string& key) {
@@ -70,12 +76,17 @@ int run_drift(const DriftOptions& options, std::ostream& out) {
   set_num_threads(static_cast<int>(plan.threads));
   const ContextPtr context = make_cpu_context();
   ParameterSet parameters;
-  const TwoStreamDetector detector(context, detector_options(plan),
-                                   static_cast<std::uint64_t>(plan.seed), parameters);
-  std::string text = load("reference", reference, parameters);
+  const auto seed = static_cast<std::uint64_t>(plan.seed);
+  const DetectorOptions model = detector_options(plan);
+  const TwoStreamDetector detector(context, model, seed, parameters);
+  const AuxiliarySetup auxiliary = make_auxiliary(plan, model, Maker(context, parameters, seed));
+  std::string text;
+  const std::set<std::string> without = load("reference", reference, parameters, text);
+  const std::string reference_hash = fmt::format("#{:.8}", weights_hash(parameters, without));
   std::map<std::string, std::vector<float>> weights;
   for (const Parameter& parameter : parameters.all())
-    weights[parameter.name] = parameter.value.to_vector<float>();
+    if (!without.contains(parameter.name))
+      weights[parameter.name] = parameter.value.to_vector<float>();
 
   const DataSet data = open_data_set(plan.data, plan.threads, print_notice);
   const Anchors anchors = choose_anchors(data.val.index, *data.folder, plan.drift.anchors);
@@ -84,23 +95,29 @@ int run_drift(const DriftOptions& options, std::ostream& out) {
   Loader loader(anchors.index, *data.folder, loading);
   BatchTensors tensors(context, plan.train.batch, loader.padded_size(), loader.max_boxes());
   const double begin = monotonic_seconds();
-  const auto measure = [&] {
-    return measure_activations(detector, loader, tensors, Depth::kEverything);
+  const auto measure = [&](const PairEmbedding* heads) {
+    return measure_activations(detector, loader, tensors, Depth::kEverything, heads);
   };
   DriftRecord drift;
-  drift.reference = fmt::format("#{:.8}", weights_hash(parameters));
+  drift.reference = reference_hash;
   drift.anchors = anchors.index.size();
-  const Activations before = measure();
-  text += load("subject", subject, parameters);
-  const Activations now = measure();
+  const Activations before = measure(nullptr);
+  // Heads that the file lacks would be those that a run begins with, or the reference's.
+  const bool lacks_heads = !load("subject", subject, parameters, text).empty();
+  const NamedEmbedding heads = lacks_heads ? NamedEmbedding{} : auxiliary.losses.embedding();
+  const Activations now = measure(heads.embedding);
   drift.step = number_of(subject, "step");
   drift.epoch = number_of(subject, "epoch");
   drift.layers = layer_drifts(now, before);
   drift.groups = feature_drifts(now, before);
   add_weight_drift(
-      parameters, [&](const Parameter& parameter) { return weights.at(parameter.name); },
+      parameters,
+      [&](const Parameter& parameter) {
+        const auto found = weights.find(parameter.name);
+        return found == weights.end() ? std::vector<float>{} : found->second;
+      },
       drift.groups);
-  auto embedding = embedding_record(now.boxes, "roi");
+  auto embedding = embedding_record(now.boxes, heads.embedding != nullptr ? heads.term : "roi");
   drift.seconds = monotonic_seconds() - begin;
   if (embedding) {
     embedding->step = drift.step;

@@ -1,5 +1,6 @@
 #include "train/run_records.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <nlohmann/json.hpp>
@@ -16,6 +17,11 @@ Json number(std::optional<double> value) { return value ? Json(*value) : Json(nu
 
 std::string cell(std::optional<double> value) {
   return value ? fmt::format("{:.6f}", *value) : std::string();
+}
+
+// What the clip leaves of a gradient of this length (kernels/clip.h).
+double clip_of(double norm, double largest) {
+  return largest > 0 ? std::min(largest / (norm + 1e-6), 1.0) : 1.0;
 }
 
 std::string percent(std::optional<double> value) {
@@ -62,6 +68,7 @@ void RunRecords::step(const Progress& progress, const StepReport& report, double
   window_.data_seconds += waited;
   window_.total += report.values.total;
   window_.norm += report.gradient_norm;
+  window_.clip += clip_of(report.gradient_norm, plan_.optimizer.clip);
   for (const std::string& term : report.without_rows) ++window_.without_rows[term];
   for (std::size_t i = 0; i < window_.terms.size(); ++i) window_.terms[i] += report.values.terms[i];
 
@@ -100,6 +107,7 @@ void RunRecords::log_window(const Progress& progress, const StepReport& report) 
     json[fmt::format("weight_{}", loss_names_[i])] = report.values.weights[i];
   json["lr"] = report.learning_rate;
   json["gradient_norm"] = window_.norm / n;
+  json["clip"] = window_.clip / n;
   json["pairs_per_second"] = rate;
   json["data_share"] = data_share;
   for (const SideNumber& number : report.side) json[number.name] = number.read();

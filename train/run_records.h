@@ -53,7 +53,7 @@ class RunRecords {
 
   struct Window {
     std::int64_t steps = 0;
-    double seconds = 0, data_seconds = 0, total = 0, norm = 0;
+    double seconds = 0, data_seconds = 0, total = 0, norm = 0, clip = 0;
     std::vector<double> terms;
     std::map<std::string, std::int64_t> without_rows;  // by term: steps that met no pair
   } window_;

@@ -29,6 +29,8 @@ class RunSetup {
   [[nodiscard]] TrainingStep& training() { return *training_; }
   [[nodiscard]] const TrainingStep& training() const { return *training_; }
   [[nodiscard]] const MemoryPlan& memory() const { return memory_; }
+  // Of a step that is probed; nothing where none will be.
+  [[nodiscard]] const std::optional<MemoryPlan>& probe_memory() const { return probe_memory_; }
   [[nodiscard]] const Timeline& timeline() const { return timeline_; }
   // Steps until the end: all epochs, or train.steps when that is less.
   [[nodiscard]] std::int64_t total_steps() const { return total_steps_; }

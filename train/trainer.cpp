@@ -131,6 +131,7 @@ struct Trainer::State {
   Progress progress;
   std::optional<FrozenProof> frozen;
   std::optional<DriftMonitor> drift;
+  DriftMonitor::SideNumbers queue;  // of the last step of an epoch
   std::optional<RunEvents> events;
   std::string init;
   std::int64_t saved_step = -1;
@@ -241,6 +242,7 @@ RunEnd Trainer::State::loop(const StopSignals& signals) {
       folder.monitor(audit_line(*report.audit, progress.step,
                                 setup.timeline().epoch_of(progress.step - 1) + 1));
     if (at_epoch_end()) {
+      if (drift) queue = DriftMonitor::queue_numbers(report.side);
       if (!finish_epoch(signals)) return leave();
     } else {
       const bool look = drift && drift->due(progress.step);
@@ -308,7 +310,8 @@ void Trainer::State::begin_drift(bool resumed) {
 void Trainer::State::measure_drift(Depth depth) {
   const std::int64_t per_epoch = setup.timeline().steps_per_epoch;
   const std::int64_t epoch = (progress.step + per_epoch - 1) / per_epoch;
-  for (const std::string& line : drift->measure(progress.step, epoch, depth)) folder.monitor(line);
+  for (const std::string& line : drift->measure(progress.step, epoch, depth, queue))
+    folder.monitor(line);
 }
 
 void Trainer::State::write_validation(const Validation& v,

@@ -14,6 +14,11 @@ namespace {
 
 constexpr std::size_t kDetectionTerms = 4;
 
+bool is_ever_applied(const WeightSchedule& weight) {
+  return std::any_of(weight.value.begin(), weight.value.end(),
+                     [](double value) { return value != 0; });
+}
+
 void watch(const char* stream, const std::optional<Pyramid>& pyramid,
            std::vector<WatchedFeature>& features) {
   if (!pyramid) return;
@@ -26,7 +31,23 @@ void watch_heads(const DetectorLosses& losses, std::vector<WatchedFeature>& feat
   const std::int64_t images = losses.fused[0].size(0);
   for (const Tensor& level : losses.fused) features.push_back({"", level.node()});
   for (const Tensor& output : losses.head_outputs)
-    features.push_back({"", output.node(), output.size(0) / images});
+    features.push_back({"", output.node(), output.size(0) / images, true});
+}
+
+// What the watch over the detector's terms needs of a pass; `weights` begin with theirs.
+void watch_detection(const DetectorLosses& losses, const std::vector<WeightSchedule>& weights,
+                     ForwardPass& pass) {
+  const Tensor* const values[] = {&losses.rpn_cls, &losses.rpn_bbox, &losses.roi_cls,
+                                  &losses.roi_bbox};
+  for (std::size_t i = 0; i < kDetectionTerms; ++i) {
+    if (!is_ever_applied(weights[i])) continue;
+    pass.detection_values.push_back(*values[i]);
+    pass.head_outputs.push_back(losses.head_outputs[i]);
+  }
+  if (losses.visible)
+    pass.streams.push_back({"visible stream", {losses.visible->begin(), losses.visible->end()}});
+  if (losses.thermal)
+    pass.streams.push_back({"thermal stream", {losses.thermal->begin(), losses.thermal->end()}});
 }
 
 // Puts buffers back at its end: batch normalisation moves running statistics in every forward pass.
@@ -54,13 +75,15 @@ class BuffersScope {
 }  // namespace
 
 TrainingStep::TrainingStep(const ContextPtr& context, const Plan& plan,
-                           const AuxiliaryFactory& make, const TotalFunction& form)
+                           const AuxiliaryFactory& make, const TotalFunction& form,
+                           const DetectionFilter& alter)
     : context_(context),
       plan_(plan),
       parameters_(std::make_unique<ParameterSet>()),
       form_(form),
       weights_({plan.loss.rpn_cls.weight, plan.loss.rpn_bbox.weight, plan.loss.roi_cls.weight,
-                plan.loss.roi_bbox.weight}) {
+                plan.loss.roi_bbox.weight}),
+      alter_(alter) {
   const auto seed = static_cast<std::uint64_t>(plan.seed);
   {
     const MemoryUseScope use(MemoryUse::kParameters);
@@ -79,6 +102,11 @@ TrainingStep::TrainingStep(const ContextPtr& context, const Plan& plan,
   std::vector<std::string> detached;
   if (plan.loss.macl.control == "projector_only") detached.emplace_back("macl");
   watch_.emplace(auxiliary_.losses.names(), detached);
+  std::vector<DetectionWatch::Term> own;
+  for (std::size_t i = 0; i < kDetectionTerms; ++i)
+    if (is_ever_applied(weights_[i]))
+      own.push_back({loss_names_[i], loss_names_[i].ends_with("_bbox")});
+  detection_watch_.emplace(own);
   optimizer_.emplace(plan.optimizer, *parameters_);
   if (plan.train.average > 0) average_.emplace(*parameters_, plan.train.average);
   monitor_ = std::make_unique<Monitor>(plan, context, *parameters_, *optimizer_, loss_names_,
@@ -86,7 +114,8 @@ TrainingStep::TrainingStep(const ContextPtr& context, const Plan& plan,
 }
 
 ForwardPass TrainingStep::forward(const StepInput& input, const Proposals* fixed) const {
-  const DetectorLosses losses = detector_->losses(input.batch, fixed);
+  DetectorLosses losses = detector_->losses(input.batch, fixed);
+  if (alter_) alter_(losses);
   std::vector<Tensor> values = {losses.rpn_cls, losses.rpn_bbox, losses.roi_cls, losses.roi_bbox};
   ForwardPass pass;
   pass.proposals = losses.proposals;
@@ -103,6 +132,7 @@ ForwardPass TrainingStep::forward(const StepInput& input, const Proposals* fixed
           &losses.fused})
       if (pyramid != nullptr)
         pass.pyramids.insert(pass.pyramids.end(), pyramid->begin(), pyramid->end());
+  if (!detection_watch_->done()) watch_detection(losses, weights_, pass);
   for (std::size_t i = 0; i < values.size(); ++i) {
     const double weight = weight_at(weights_[i], input.timeline, input.step);
     pass.terms.push_back(
@@ -149,6 +179,9 @@ void TrainingStep::inspect(const ForwardPass& pass, const StepInput& input, Step
   constexpr std::size_t own = kDetectionTerms;
   const auto first = pass.terms.begin() + own, end = first + std::ssize(pass.auxiliary);
   if (!watch_->done()) watch_->look({first, end}, pass.auxiliary, pass.pyramids, step);
+  if (!detection_watch_->done())
+    detection_watch_->look(pass.detection_values, pass.head_outputs, pass.streams,
+                           input.batch.targets.boxes.counts, step);
   if (context_->queue.planning) return;
   for (std::size_t i = 0; i < pass.auxiliary.size(); ++i)
     if (pass.auxiliary[i].rows.to_vector<std::int32_t>()[0] == 0)
@@ -204,6 +237,9 @@ StepReport TrainingStep::run(const StepInput& input) {
     report.values = read_values(pass.terms, total, input.step + 1, input.pair_ids);
     inspect(pass, input, report);
     pass.pyramids.clear();
+    pass.detection_values.clear();
+    pass.head_outputs.clear();
+    pass.streams.clear();
     trained = std::move(pass.auxiliary);
     if (probed && monitor_->wants_real()) proposals = pass.proposals;
     for (AuxiliaryResult& result : trained) {

@@ -50,14 +50,21 @@ struct ForwardPass {
   Proposals proposals;                   // that the RoI head was trained on
   std::vector<WatchedFeature> features;  // where the pyramids of both streams stand on the tape
   std::vector<Tensor> pyramids;          // of both streams and fused; for ConnectivityWatch alone
+  // For DetectionWatch alone: of the detector's terms that are on, and the pyramids of the streams.
+  std::vector<Tensor> detection_values, head_outputs;
+  std::vector<NamedPyramid> streams;
 };
+
+// Called with what the detector made, before terms are formed of it.
+using DetectionFilter = std::function<void(DetectorLosses&)>;
 
 class TrainingStep {
  public:
-  // `make` and `form` are for tests: terms that no plan has, and totals that are wrong.
+  // `make`, `form` and `alter` are for tests: terms that no plan has, totals that are wrong, and
+  // faults in the detector's own terms.
   TrainingStep(const ContextPtr& context, const Plan& plan,
                const AuxiliaryFactory& make = make_auxiliary,
-               const TotalFunction& form = form_total);
+               const TotalFunction& form = form_total, const DetectionFilter& alter = {});
 
   // Throws Fault KT-NUM-* when a loss or a gradient is not finite; then no weight has been changed.
   StepReport run(const StepInput& input);
@@ -111,7 +118,9 @@ class TrainingStep {
   AuxiliarySetup auxiliary_;
   TotalFunction form_;
   std::vector<WeightSchedule> weights_;  // of all terms, in the order of the names
+  DetectionFilter alter_;
   std::optional<ConnectivityWatch> watch_;
+  std::optional<DetectionWatch> detection_watch_;
   bool audited_ = false;  // since this process began
   std::optional<Optimizer> optimizer_;
   std::optional<WeightAverage> average_;

@@ -1,8 +1,9 @@
 // Products on the GPU: sends a plan's work to its tier, and adds the runs of a k that was cut.
-// A further tier is a file beside product_simt.cuh and a line in multiply_batch().
+// A further tier is a file beside product_mma.cuh and a line in multiply_batch().
 #pragma once
 
 #include "kernels/device/product_batch.cuh"
+#include "kernels/device/product_mma.cuh"
 #include "kernels/device/product_simt.cuh"
 
 namespace ktrain::product {
@@ -22,7 +23,11 @@ void multiply_batch(const char* name, CudaStream stream, const ProductPlan& plan
   batch.partials_aligned = batch.products[0].n % 4 == 0 && aligned_for_quads(workspace.data);
   switch (plan.tier) {
     case ProductTier::kSimt:
-      return multiply_simt(name, stream, plan, batch);
+      if constexpr (std::is_same_v<typename P::A::Element, float>)
+        return multiply_simt(name, stream, plan, batch);
+      KT_CHECK(false, "{}: bf16 is multiplied on tensor cores only", name);
+    case ProductTier::kMma:
+      return multiply_mma(name, stream, plan, batch);
   }
 }
 

@@ -1,10 +1,16 @@
 // What products read and write. An operand is a matrix seen from the product: element (side, k)
-// with `side` a row of a or a column of b. It hands out four neighbours at a time:
+// with `side` a row of a or a column of b. It hands out some neighbours at a time: quads, and, to
+// tensor cores, pieces of 16 bytes, which are four floats or eight bf16.
 //
-//   kAlongK       are the four neighbours in k (else in side)?
-//   Cursor        what a thread keeps of one side, or of four
+//   Element       float or Bfloat16
+//   kAlongK       are they neighbours in k (else in side)?
+//   Cursor        what a thread keeps of one side, or of those of a quad or piece
 //   at(side)      makes it
-//   load(c, k)    the quad at k, k + 1, k + 2, k + 3 of a side, or of four sides at k
+//   load(c, k)    the quad at k, k + 1, k + 2, k + 3 of a side, or of four sides at k; of floats
+//   in_pieces()   does every piece stand in one place of memory, at a multiple of 16 bytes?
+//   find(c, k)    if so, where; null for one that is all zeros
+//   origin()      what may be pointed at where nothing is read
+//   element(c, k, i)   element i of the piece
 //
 // Past the last k it must hand out zeros, which are multiplied with the other operand's. Past the
 // last side it may hand out anything that can be read: nobody keeps what becomes of it.
@@ -14,11 +20,18 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/device/port.cuh"
+#include "kernels/device/slice_layout.h"
 #include "kernels/device/vector_io.cuh"
 
 namespace ktrain::product {
+
+template <class T>
+bool aligned_for_pieces(const T* p, std::int64_t stride) {
+  return stride % kPieceOf<T> == 0 && reinterpret_cast<std::uintptr_t>(p) % kPieceBytes == 0;
+}
 
 __device__ __forceinline__ float4 no_quad() { return make_float4(0, 0, 0, 0); }
 
@@ -33,45 +46,57 @@ __device__ __forceinline__ float4 sum_of(float4 a, float4 b) {
 }
 
 // data[side * depth + k]
+template <class T>
 struct DenseAlongK {
+  using Element = T;
   static constexpr bool kAlongK = true;
-  const float* data = nullptr;
+  const T* data = nullptr;
   int sides = 0, depth = 0;
   bool aligned = false;
 
   DenseAlongK() = default;
-  DenseAlongK(const float* from, std::int64_t sides_, std::int64_t depth_)
+  DenseAlongK(const T* from, std::int64_t sides_, std::int64_t depth_)
       : data(from),
         sides(static_cast<int>(sides_)),
         depth(static_cast<int>(depth_)),
-        aligned(depth_ % 4 == 0 && aligned_for_quads(from)) {}
+        aligned(aligned_for_pieces(from, depth_)) {}
 
   // Sides past the last one get its numbers.
-  using Cursor = const float*;
+  using Cursor = const T*;
   [[nodiscard]] __device__ Cursor at(int side) const {
     return data + std::int64_t{side < sides ? side : sides - 1} * depth;
   }
   [[nodiscard]] __device__ float4 load(Cursor row, int k) const {
     return load_quad(row + k, aligned, depth - k);
   }
+  [[nodiscard]] KT_HOST_DEVICE bool in_pieces() const { return aligned; }
+  [[nodiscard]] __device__ const T* origin() const { return data; }
+  [[nodiscard]] __device__ const T* find(Cursor row, int k) const {
+    return k < depth ? row + k : nullptr;
+  }
+  [[nodiscard]] __device__ T element(Cursor row, int k, int i) const {
+    return k + i < depth ? row[k + i] : T{};
+  }
 };
 
-// data[k * sides + side], times scale[k] where there is a scale.
+// data[k * sides + side], times scale[k] where there is a scale: for quads only.
+template <class T>
 struct DenseAlongSide {
+  using Element = T;
   static constexpr bool kAlongK = false;
-  const float* data = nullptr;
+  const T* data = nullptr;
   const float* scale = nullptr;
   int sides = 0, depth = 0;
   bool aligned = false;
 
   DenseAlongSide() = default;
-  DenseAlongSide(const float* from, std::int64_t sides_, std::int64_t depth_,
+  DenseAlongSide(const T* from, std::int64_t sides_, std::int64_t depth_,
                  const float* scale_ = nullptr)
       : data(from),
         scale(scale_),
         sides(static_cast<int>(sides_)),
         depth(static_cast<int>(depth_)),
-        aligned(sides_ % 4 == 0 && aligned_for_quads(from)) {}
+        aligned(aligned_for_pieces(from, sides_)) {}
 
   using Cursor = int;
   [[nodiscard]] __device__ Cursor at(int side) const { return side; }
@@ -80,21 +105,33 @@ struct DenseAlongSide {
     const float4 q = load_quad(data + std::int64_t{k} * sides + side, aligned, sides - side);
     return scale ? scaled(q, scale[k]) : q;
   }
+  [[nodiscard]] KT_HOST_DEVICE bool in_pieces() const { return aligned; }
+  [[nodiscard]] __device__ const T* origin() const { return data; }
+  [[nodiscard]] __device__ const T* find(Cursor side, int k) const {
+    return k < depth && side < sides ? data + std::int64_t{k} * sides + side : nullptr;
+  }
+  [[nodiscard]] __device__ T element(Cursor side, int k, int i) const {
+    return k < depth && side + i < sides ? data[std::int64_t{k} * sides + side + i] : T{};
+  }
 };
 
-// c[m, n] = act(scale[n] * v + shift[n] + residual[m, n]); a null pointer leaves its part out.
+// c[m, n] = act(scale[n] * v + shift[n] + residual[m, n]); a null pointer leaves its part out. With
+// a `wide` c is in float, there instead of in `data`.
+template <class T>
 struct DenseOutput {
-  float* data = nullptr;
+  T* data = nullptr;
+  float* wide = nullptr;
   int cols = 0;
   const float* scale = nullptr;
   const float* shift = nullptr;
-  const float* residual = nullptr;
+  const T* residual = nullptr;
   bool relu = false;
   bool aligned = false;  // set last, by align()
 
   void align() {
-    const auto fits = [](const float* p) { return !p || aligned_for_quads(p); };
-    aligned = cols % 4 == 0 && fits(data) && fits(scale) && fits(shift) && fits(residual);
+    const auto fits = [](const auto* p) { return !p || aligned_for_quads(p); };
+    aligned =
+        cols % 4 == 0 && fits(data) && fits(wide) && fits(scale) && fits(shift) && fits(residual);
   }
 
   // A NaN, for which no comparison holds, is kept.
@@ -108,6 +145,8 @@ struct DenseOutput {
     if (shift) v = sum_of(v, load_quad(shift + n, aligned, count));
     if (residual) v = sum_of(v, load_quad(residual + i, aligned, count));
     if (relu) v = make_float4(rectified(v.x), rectified(v.y), rectified(v.z), rectified(v.w));
+    if constexpr (!std::is_same_v<T, float>)
+      if (wide) return store_quad(wide + i, v, aligned, count);
     store_quad(data + i, v, aligned, count);
   }
 };

@@ -1,10 +1,11 @@
-// Four floats, or four bytes, at a time: one access where the address allows, four where not.
+// Four floats, bf16 or bytes at a time: one access where the address allows, four where not.
 // The caller finds out once, for all its pointers, so that the order of what it computes does not
 // depend on an address.
 #pragma once
 
 #include <cstdint>
 
+#include "kernels/bfloat16.h"
 #include "kernels/device/port.cuh"
 
 namespace ktrain {
@@ -54,6 +55,38 @@ __device__ __forceinline__ void store_quad(std::uint8_t* p, uchar4 value, bool a
   if (count > 1) p[1] = value.y;
   if (count > 2) p[2] = value.z;
   if (count > 3) p[3] = value.w;
+}
+
+struct alignas(8) Bfloat16Quad {
+  Bfloat16 x, y, z, w;
+};
+
+inline bool aligned_for_quads(const Bfloat16* p) {
+  return reinterpret_cast<std::uintptr_t>(p) % sizeof(Bfloat16Quad) == 0;
+}
+
+__device__ __forceinline__ float4 load_quad(const Bfloat16* p, bool aligned,
+                                            std::int64_t count = 4) {
+  if (aligned && count >= 4) {
+    const Bfloat16Quad q = *reinterpret_cast<const Bfloat16Quad*>(p);
+    return make_float4(to_float(q.x), to_float(q.y), to_float(q.z), to_float(q.w));
+  }
+  return make_float4(count > 0 ? to_float(p[0]) : 0.0f, count > 1 ? to_float(p[1]) : 0.0f,
+                     count > 2 ? to_float(p[2]) : 0.0f, count > 3 ? to_float(p[3]) : 0.0f);
+}
+
+__device__ __forceinline__ void store_quad(Bfloat16* p, float4 value, bool aligned,
+                                           std::int64_t count = 4) {
+  const Bfloat16Quad q = {to_bfloat16(value.x), to_bfloat16(value.y), to_bfloat16(value.z),
+                          to_bfloat16(value.w)};
+  if (aligned && count >= 4) {
+    *reinterpret_cast<Bfloat16Quad*>(p) = q;
+    return;
+  }
+  if (count > 0) p[0] = q.x;
+  if (count > 1) p[1] = q.y;
+  if (count > 2) p[2] = q.z;
+  if (count > 3) p[3] = q.w;
 }
 
 }  // namespace ktrain

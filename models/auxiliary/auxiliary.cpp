@@ -77,4 +77,11 @@ std::vector<NamedTensor> AuxiliaryLosses::state() const {
   return all;
 }
 
+NamedEmbedding AuxiliaryLosses::embedding() const {
+  for (const auto& term : terms_)
+    if (const PairEmbedding* const embedding = term->embedding())
+      return {std::string(term->name()), embedding};
+  return {};
+}
+
 }  // namespace ktrain

@@ -45,6 +45,8 @@ struct NamedTensor {
   Tensor tensor;  // shares memory with the term's own
 };
 
+class PairEmbedding;  // models/auxiliary/pair_embedding.h
+
 class AuxiliaryTerm {
  public:
   virtual ~AuxiliaryTerm() = default;
@@ -60,6 +62,14 @@ class AuxiliaryTerm {
   // What is neither a weight nor a function of the step: queues, encoders. Saved in checkpoints
   // under "auxiliary.<term>.<name>" and written to when a run goes on.
   [[nodiscard]] virtual std::vector<NamedTensor> state() const { return {}; }
+  // The projections of both streams that the value is computed from; nullptr for a term without.
+  [[nodiscard]] virtual const PairEmbedding* embedding() const { return nullptr; }
+};
+
+// Projections, and the term that trains them.
+struct NamedEmbedding {
+  std::string term;  // macl, dhn
+  const PairEmbedding* embedding = nullptr;
 };
 
 // The terms that a plan has switched on. Parameters stand under "aux.<term>." in the same set as
@@ -80,6 +90,8 @@ class AuxiliaryLosses {
   void after_step(const DetectorInput& batch, const std::vector<AuxiliaryResult>& trained,
                   std::int64_t step);
   [[nodiscard]] std::vector<NamedTensor> state() const;
+  // Of the first term that has any: MACL's where it is on, which the others share.
+  [[nodiscard]] NamedEmbedding embedding() const;
 
  private:
   std::vector<std::unique_ptr<AuxiliaryTerm>> terms_;

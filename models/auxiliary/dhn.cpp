@@ -101,17 +101,21 @@ AuxiliaryResult DhnTerm::loss(const AuxiliaryInput& input) const {
     result.side.push_back(
         {"dhn_rel", [of, share, value = result.value.detached(), count = rows.count] {
            const double negatives = share(of(kMinedNegatives), count.to_vector<std::int32_t>()[0]);
-           return share(value.item(), std::log1p(negatives));
+           return negatives > 0 ? value.item() / std::log1p(negatives) : std::nan("");
          }});
   result.side.push_back({"dhn_negatives", [of, share, count = rows.count] {
                            return share(of(kMinedNegatives), count.to_vector<std::int32_t>()[0]);
                          }});
   result.side.push_back(
-      {"dhn_fnr", [of, share] { return share(of(kMinedFalse), of(kMinedNegatives)); }});
+      // Of nothing there is no share, and no age.
+      {"dhn_fnr", [of] {
+         return of(kMinedNegatives) > 0 ? of(kMinedFalse) / of(kMinedNegatives) : std::nan("");
+       }});
   result.side.push_back({"dhn_filled", [of, size = options_.queue] {
                            return of(kQueueFilled) / static_cast<double>(size);
                          }});
-  result.side.push_back({"dhn_age", [of] { return of(kQueueAge); }});
+  result.side.push_back(
+      {"dhn_age", [of] { return of(kQueueFilled) > 0 ? of(kQueueAge) : std::nan(""); }});
   result.carry = {keys, places};
   return result;
 }

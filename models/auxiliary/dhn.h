@@ -63,11 +63,13 @@ class DhnTerm : public AuxiliaryTerm {
   [[nodiscard]] std::string_view name() const override { return "dhn"; }
   // Side numbers: dhn_rel (the value over ln(1 + dhn_negatives); not when polluted), dhn_negatives
   // (mined, a row), dhn_fnr (share of the mined that are of the row's own image or of a
-  // neighbouring frame), dhn_filled (share of the queue), dhn_age (steps, the mean).
+  // neighbouring frame; NaN when nothing was mined), dhn_filled (share of the queue), dhn_age
+  // (steps, the mean; NaN of an empty queue).
   [[nodiscard]] AuxiliaryResult loss(const AuxiliaryInput& input) const override;
   void after_step(const DetectorInput& batch, const AuxiliaryResult& trained,
                   std::int64_t step) override;
   [[nodiscard]] std::vector<NamedTensor> state() const override;
+  [[nodiscard]] const PairEmbedding* embedding() const override { return &embedding_; }
   [[nodiscard]] const KeyQueue& queue() const { return queue_; }
 
  private:

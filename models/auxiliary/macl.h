@@ -49,7 +49,7 @@ class MaclTerm : public AuxiliaryTerm {
   void after_step(const DetectorInput& batch, const AuxiliaryResult& trained,
                   std::int64_t step) override;
 
-  [[nodiscard]] const PairEmbedding& embedding() const { return embedding_; }
+  [[nodiscard]] const PairEmbedding* embedding() const override { return &embedding_; }
 
  private:
   [[nodiscard]] Tensor make_scale(const Maker& maker) const;

@@ -10,24 +10,26 @@ constexpr auto kMessages = std::to_array<Message>({
      "A loss became NaN or infinite. The message names the term, the step and the images of the "
      "batch. Nothing was written after the last durable checkpoint."},
     {"KT-NUM-002", Exit::kNonFinite, "an enabled loss term trains nothing",
-     "The term has a weight but no path to any trainable parameter: it would be logged and have no "
-     "effect. Everything it reads is frozen or detached."},
-    {"KT-NUM-003", Exit::kNonFinite, "an auxiliary loss or its gradient is not finite",
-     "The gradient of one loss term, taken at the pyramids by itself, is NaN or infinite. The "
-     "message names the term and the step. No weight was changed."},
+     "The term has a weight but no path to any trainable parameter, or a term of the detector none "
+     "to the outputs of its head or to the pyramid of a stream that is trained: it would be logged "
+     "and have no effect, or not the one it should. Everything it reads is frozen or detached."},
+    {"KT-NUM-003", Exit::kNonFinite, "a loss term or its gradient is not finite",
+     "The gradient of one loss term, taken by itself at the pyramids (an auxiliary term) or at the "
+     "outputs of its head (a term of the detector), is NaN or infinite. The message names the term "
+     "and the step. No weight was changed."},
     {"KT-NUM-004", Exit::kNonFinite, "no pair arrives at a loss term",
      "The term is on, but in its first 20 steps no batch held a pair that it could compare: too "
      "few "
      "boxes, too small a batch, or negatives that are all excluded. A term without pairs is logged "
      "as 0 and trains nothing; a run that is said to use it would not."},
     {"KT-NUM-005", Exit::kNonFinite, "a loss term is constantly zero",
-     "Pairs arrive, but the term has been exactly 0 in its first 20 steps."},
+     "Pairs arrive, but the term has been exactly 0 in its first 20 steps. Of the detector's box "
+     "terms only steps count whose batches hold a pedestrian."},
     {"KT-NUM-006", Exit::kNonFinite, "a loss term is not connected to the detector",
-     "The term has a value, but its gradient into the features of both streams has been exactly 0 "
-     "in "
-     "its first 20 steps: somewhere on the way a gradient is stopped. It would be logged, and "
-     "train "
-     "nothing but its own projections at best."},
+     "The term has a value, but its gradient into the features of both streams (of a term of the "
+     "detector: at the outputs of its head) has been exactly 0 in its first 20 steps: somewhere on "
+     "the way a gradient is stopped. It would be logged, and train nothing but its own projections "
+     "at best."},
     {"KT-NUM-007", Exit::kNonFinite, "a loss weight is not applied",
      "The weight with which a term enters the total was measured, by moving the term and looking "
      "at "

@@ -9,61 +9,24 @@
 
 #include "kernels/product_plan.h"
 #include "tests/support/close.h"
+#include "tests/support/conv_problem.h"
 #include "tests/support/cuda.h"
 #include "tests/support/message.h"
 
 namespace ktrain {
 namespace {
 
+using test::backward_on_cpu;
+using test::CpuGradients;
 using test::DeviceView;
+using test::forward_on_cpu;
+using test::kRelu;
+using test::kResidual;
+using test::kScale;
+using test::kShift;
+using Case = test::ConvCase;
+using Problem = test::ConvProblem;
 using Floats = std::vector<float>;
-
-struct Case {
-  std::int64_t batch, height, width, channels, filters, taps, stride, pad;
-};
-
-enum Part : unsigned { kScale = 1, kShift = 2, kResidual = 4, kRelu = 8 };
-
-// Arrays of one convolution, and views of them wherever they are.
-struct Problem {
-  Case c;
-  Conv2dOptions options;
-  std::int64_t out_height, out_width;
-  Floats x, w, scale, shift, residual, g;
-
-  Problem(const Case& of, unsigned parts)
-      : c(of),
-        options{of.stride, of.pad, (parts & kRelu) != 0, ConvEngine::kAuto},
-        out_height(conv2d_out_size(of.height, of.taps, options)),
-        out_width(conv2d_out_size(of.width, of.taps, options)),
-        x(test::random_floats(of.batch * of.height * of.width * of.channels, 1)),
-        w(test::random_floats(of.filters * of.taps * of.taps * of.channels, 2)),
-        scale(test::random_floats(parts & kScale ? of.filters : 0, 3)),
-        shift(test::random_floats(parts & kShift ? of.filters : 0, 4)),
-        residual(test::random_floats(parts & kResidual ? out_size() : 0, 5)),
-        g(test::random_floats(out_size(), 6)) {}
-
-  [[nodiscard]] std::int64_t out_size() const {
-    return c.batch * out_height * out_width * c.filters;
-  }
-  template <class P>
-  [[nodiscard]] Nhwc<P> in(P* data) const {
-    return {data, c.batch, c.height, c.width, c.channels};
-  }
-  template <class P>
-  [[nodiscard]] Nhwc<P> out(P* data) const {
-    return {data, c.batch, out_height, out_width, c.filters};
-  }
-  template <class P>
-  [[nodiscard]] Krsc<P> krsc(P* data) const {
-    return {data, c.filters, c.taps, c.taps, c.channels};
-  }
-  template <class T>
-  [[nodiscard]] Conv2dEpilogue<T> epilogue(Span<const T> scales, Span<const T> shifts,
-                                           Span<const T> residuals) const {
-    return {scales, shifts, residuals.empty() ? Nhwc<const T>{} : out<const T>(residuals.data)};
-  }
-};
 
 struct Gradients {
   Floats dx, dw, dscale;
@@ -117,49 +80,6 @@ Gradients backward_on_device(const Problem& p, std::int64_t offset = 0) {
   cuda::conv2d_backward_weights(s, in, out, {filters, scale.in()}, workspace.span(),
                                 p.krsc(dw.data()), dscale.span(), p.options);
   return {data_gradient_on_device(p, offset), dw.to_host(s), dscale.to_host(s)};
-}
-
-template <class T>
-Span<const T> span(const std::vector<T>& v) {
-  return {v.data(), static_cast<std::int64_t>(v.size())};
-}
-template <class T>
-Span<T> mutable_span(std::vector<T>& v) {
-  return {v.data(), static_cast<std::int64_t>(v.size())};
-}
-
-template <class T>
-std::vector<T> forward_on_cpu(const Problem& p) {
-  const auto x = test::cast<T>(p.x), w = test::cast<T>(p.w), scale = test::cast<T>(p.scale),
-             shift = test::cast<T>(p.shift), residual = test::cast<T>(p.residual);
-  std::vector<T> y(static_cast<std::size_t>(p.out_size()));
-  Conv2dOptions options = p.options;
-  options.engine = ConvEngine::kReference;
-  cpu::conv2d_forward<T>(p.in<const T>(x.data()), p.krsc<const T>(w.data()),
-                         p.epilogue(span(scale), span(shift), span(residual)), {}, p.out(y.data()),
-                         options);
-  return y;
-}
-
-template <class T>
-struct CpuGradients {
-  std::vector<T> dx, dw, dscale;
-};
-
-template <class T>
-CpuGradients<T> backward_on_cpu(const Problem& p) {
-  const auto x = test::cast<T>(p.x), w = test::cast<T>(p.w), scale = test::cast<T>(p.scale),
-             g = test::cast<T>(p.g);
-  CpuGradients<T> out{std::vector<T>(x.size()), std::vector<T>(w.size()),
-                      std::vector<T>(scale.size())};
-  Conv2dOptions options = p.options;
-  options.engine = ConvEngine::kReference;
-  cpu::conv2d_backward_data<T>(p.out<const T>(g.data()), p.krsc<const T>(w.data()), span(scale), {},
-                               p.in(out.dx.data()), options);
-  cpu::conv2d_backward_weights<T>(p.in<const T>(x.data()), p.out<const T>(g.data()),
-                                  {p.krsc<const T>(w.data()), span(scale)}, {},
-                                  p.krsc(out.dw.data()), mutable_span(out.dscale), options);
-  return out;
 }
 
 // Rounding of a sum of `terms` products of numbers in [-1, 1] in any order, with a safety of 4 on

@@ -32,11 +32,13 @@ struct Defect {
 [[nodiscard]] std::vector<Defect> all_defects();
 
 // By group, in files of their own.
-std::vector<Defect> order_defects();   // barriers, warps, atomics, blocks
-std::vector<Defect> memory_defects();  // bounds, initial values, host memory
-std::vector<Defect> launch_defects();  // launches, arithmetic, calls
-std::vector<Defect> stripped_ops();    // the project's own kernels without their barriers
-std::vector<Defect> stripped_maps();   // more of them: on maps, images and random numbers
+std::vector<Defect> order_defects();        // barriers, warps, atomics, blocks
+std::vector<Defect> memory_defects();       // bounds, initial values, host memory
+std::vector<Defect> launch_defects();       // launches, arithmetic, calls
+std::vector<Defect> tensor_core_defects();  // asynchronous copies and matrix instructions
+std::vector<Defect> stripped_ops();         // the project's own kernels without their barriers
+std::vector<Defect> stripped_maps();        // more of them: on maps, images and random numbers
+bool tensor_core_product();                 // without a defect: is its result right?
 // The repaired kernels: nothing may be noticed and the result must be right.
 std::vector<Defect> clean_kernels();
 

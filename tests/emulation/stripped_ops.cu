@@ -162,6 +162,52 @@ bool convolution_without_barriers() {
   return b.gives(want);
 }
 
+// Small whole numbers, so that tf32 and bf16 hold them.
+std::vector<float> small_numbers(std::size_t count) {
+  std::vector<float> x;
+  for (std::size_t i = 0; i < count; ++i) x.push_back(static_cast<float>(i * i % 11) - 5);
+  return x;
+}
+
+std::vector<Bfloat16> as_bf16(const std::vector<float>& x) {
+  std::vector<Bfloat16> result;
+  for (const float v : x) result.push_back(to_bfloat16(v));
+  return result;
+}
+
+template <class T>
+bool tensor_core_product_without_barriers() {
+  DefectBench b;
+  const std::vector<float> x = small_numbers(640);
+  std::vector<T> values;
+  if constexpr (std::is_same_v<T, float>)
+    values = x;
+  else
+    values = as_bf16(x);
+  const DeviceView<T> dx(b.stream.get(), values);
+  GemmOptions options;
+  if (std::is_same_v<T, float>) options.precision = Precision::kTf32;
+  cuda::gemm(b.stream.get(), Rows<const T>{dx.data(), 16, 32}, Rows<const T>{dx.data(), 32, 16}, {},
+             {}, Rows<float>{b.y.data(), 16, 16}, options);
+  std::vector<float> want(16 * 16);
+  cpu::gemm<float>({x.data(), 16, 32}, {x.data(), 32, 16}, {}, {}, {want.data(), 16, 16},
+                   {.engine = GemmEngine::kReference});
+  return b.gives(want);
+}
+
+bool bf16_convolution_without_barriers() {
+  DefectBench b;
+  const std::vector<float> x = small_numbers(640);
+  const DeviceView<Bfloat16> dx(b.stream.get(), as_bf16(x));
+  cuda::conv2d_backward_weights(b.stream.get(), {dx.data(), 1, 4, 4, 8}, {dx.data(), 1, 4, 4, 8},
+                                {}, {}, {b.y.data(), 8, 3, 3, 8}, {}, {.pad = 1});
+  std::vector<float> want(8 * 9 * 8);
+  cpu::conv2d_backward_weights<float>({x.data(), 1, 4, 4, 8}, {x.data(), 1, 4, 4, 8}, {}, {},
+                                      {want.data(), 8, 3, 3, 8}, {},
+                                      {.pad = 1, .engine = ConvEngine::kReference});
+  return b.gives(want);
+}
+
 bool bias_gradient_without_barriers() {
   DefectBench b;
   const DeviceView<float> workspace(10);
@@ -290,6 +336,18 @@ std::vector<Defect> stripped_ops() {
        {'W', 'W', 'W', 'E'},
        "race|what nobody wrote",
        convolution_without_barriers},
+      {"tf32 product without barriers",
+       {'W', 'W', 'W', 'E'},
+       "race|what nobody wrote",
+       tensor_core_product_without_barriers<float>},
+      {"bf16 product without barriers",
+       {'W', 'W', 'W', 'E'},
+       "race|what nobody wrote",
+       tensor_core_product_without_barriers<Bfloat16>},
+      {"bf16 convolution without barriers",
+       {'W', 'W', 'W', 'E'},
+       "race|what nobody wrote",
+       bf16_convolution_without_barriers},
       {"bias gradient without barriers",
        {'W', 'W', 'W', 'E'},
        "race|what nobody wrote",

@@ -45,6 +45,7 @@ double cosine(const std::vector<float>& a, const std::vector<float>& b) {
   return dot(a, b) / std::sqrt(dot(a, a) * dot(b, b));
 }
 
+// T14.
 TEST(CountSketch, CosineErrorIsOneOverTheRootOfTheBuckets) {
   // For nearly orthogonal vectors; 400 hashes give the root mean square to 1 / sqrt(800) = 3.5 %.
   const std::vector<float> a = noise(20000, 1), b = noise(20000, 2);
@@ -61,6 +62,7 @@ TEST(CountSketch, CosineErrorIsOneOverTheRootOfTheBuckets) {
   }
 }
 
+// T14.
 TEST(CountSketch, IsLinear) {
   // Of small whole numbers, so that every sum is exact.
   std::mt19937 engine(3);

@@ -85,6 +85,7 @@ Case<double> mixed(std::int64_t n = 7, std::int64_t d = 5) {
   return c;
 }
 
+// T15.
 TEST(InfoNce, EqualEmbeddingsScoreTheLogOfTheirNumber) {
   for (const std::int64_t n : {2, 3, 17, 256}) {
     Case<double> c(n, 4);
@@ -99,6 +100,7 @@ TEST(InfoNce, EqualEmbeddingsScoreTheLogOfTheirNumber) {
   }
 }
 
+// T15.
 TEST(InfoNce, OrthonormalPairsScoreWhatTheTemperatureLeaves) {
   for (const double temperature : {0.07, 0.5, 1.0}) {
     Case<double> c(8, 8);
@@ -113,6 +115,7 @@ TEST(InfoNce, OrthonormalPairsScoreWhatTheTemperatureLeaves) {
   }
 }
 
+// T15.
 TEST(InfoNce, GradientsAreTheSlopes) {
   for (const bool one_directional : {false, true})
     for (const bool raw : {false, true}) {

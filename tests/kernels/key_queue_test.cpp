@@ -45,6 +45,7 @@ const Ints kRow = {10, 1, 100, 0, 60};
 // The lower the entry the more similar it is.
 const Vec kSimilarity = {8, 7, 6, 5, 4, 3, 2, 1};
 
+// T16: the row's own key is not mined.
 TEST(MineNegatives, EachRuleLeavesOutWhatItNames) {
   const auto with = [](auto set) {
     MiningRule rule = kNothing;

@@ -93,6 +93,7 @@ Sets<float> in_float(const Sets<double>& sets) {
   return {{sets.x.begin(), sets.x.end()}, {sets.y.begin(), sets.y.end()}, sets.x_rows, sets.y_rows};
 }
 
+// T17.
 TEST(Mmd, TwoEqualPairsGiveTheKernelLessOne) {
   // {x, y} against {x, y}: k + k - 2 (1 + k + k + 1) / 4 = k(x,y) - 1, below 0.
   const Sets<double> sets{{0, 0, 3, 4}, {0, 0, 3, 4}, {0, 1}, {0, 1}};
@@ -168,6 +169,7 @@ Redraws under_the_null(std::size_t n, int draws, const Vec& sigma, std::size_t c
   return {mean, std::sqrt(squares / draws - mean * mean)};
 }
 
+// T17.
 TEST(Mmd, RedrawsOfOneDistributionHaveMeanZeroAndTheKnownSpread) {
   constexpr std::size_t kCols = 64;
   // The median distance of two rows of a standard Gaussian in 64 dimensions is 11.27.

@@ -58,6 +58,41 @@ TEST(ProductPlan, AConvolutionWithAStrideIsNotCut) {
   EXPECT_EQ(plan_product(kHopper, data_product(w, dx, {.stride = 2, .pad = 1})).splits, 1);
 }
 
+TEST(ProductPlan, GoesToTensorCoresOnlyWhereTheCallerAcceptsFewerBits) {
+  const auto tier = [](int architecture, Precision precision) {
+    return plan_product(architecture, {163840, 256, 2304, true, precision}).tier;
+  };
+  for (const int architecture : {0, 80, kHopper}) {
+    EXPECT_EQ(tier(architecture, Precision::kFloat), ProductTier::kSimt);
+    EXPECT_EQ(tier(architecture, Precision::kTf32), ProductTier::kMma);
+    EXPECT_EQ(tier(architecture, Precision::kBf16), ProductTier::kMma);
+  }
+  // Without instructions for it tf32 is float, which is more; bf16 in memory cannot be that.
+  EXPECT_EQ(tier(75, Precision::kTf32), ProductTier::kSimt);
+  EXPECT_THAT(test::message_of([&] { (void)tier(75, Precision::kBf16); }),
+              testing::HasSubstr("bf16 on a GPU of compute capability 7.5, wanted 8.0 or later"));
+}
+
+TEST(ProductPlan, TensorCoresTakeWholeSlicesAndNoNarrowTile) {
+  for (const Precision precision : {Precision::kTf32, Precision::kBf16})
+    for (const std::int64_t k : {1, 520, 1000, 163840}) {
+      const ProductPlan plan = plan_product(kHopper, {64, 12, k, true, precision});
+      EXPECT_EQ(plan.tile, ProductTile::kSmall);
+      EXPECT_EQ(plan.depth % (precision == Precision::kBf16 ? 32 : 16), 0);
+      EXPECT_GE(plan.splits * plan.depth, k);
+    }
+  EXPECT_EQ(plan_product(kHopper, {163840, 256, 2304, true, Precision::kBf16}).tile,
+            ProductTile::kLarge);
+}
+
+TEST(ProductPlan, ScaledFiltersHaveAPlaceOnTensorCores) {
+  ProductPlan plan;
+  EXPECT_EQ(scaled_filter_floats(plan, 100), 0);
+  plan.tier = ProductTier::kMma;
+  EXPECT_EQ(scaled_filter_floats(plan, 100), 28);
+  EXPECT_EQ(scaled_filter_floats(plan, 0), 0);
+}
+
 TEST(ProductPlan, RefusesOldGpusAndSidesPastAnIndex) {
   EXPECT_THAT(test::message_of([] {
                 (void)plan_product(70, {1, 1, 1});

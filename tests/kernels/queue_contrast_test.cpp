@@ -148,9 +148,10 @@ TEST(QueueContrastValues, LargeLogitsStayFinite) {
   EXPECT_TRUE(std::isnan(forward(nan, {}).loss[0]));
 }
 
-// A query u with its own key v among the negatives of the second form: f of its k negatives are v.
-// InfoNCE pulls s = <u, v> / tau by -(1 - P), the queue pushes by 0.1 f sigmoid(s): the row stands
-// still along v where 1 - P = 0.1 f sigmoid(s), and is pushed away from its own pair beyond that.
+// T16: A query u with its own key v among the negatives of the second form: f of its k negatives
+// are v. InfoNCE pulls s = <u, v> / tau by -(1 - P), the queue pushes by 0.1 f sigmoid(s): the row
+// stands still along v where 1 - P = 0.1 f sigmoid(s), and is pushed away from its own pair beyond
+// that.
 TEST(QueueContrastValues, AQueueWithItsOwnKeyCancelsThePullOfTheContrast) {
   constexpr std::size_t kNegatives = 8, kOwn = 2;
   constexpr double kTau = 0.07, kShare = double{kOwn} / kNegatives;

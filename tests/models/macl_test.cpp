@@ -125,6 +125,7 @@ TEST_F(Macl, ABatchWithoutTwoRegionsIsWorthNothingAndSaysSo) {
   EXPECT_FALSE(reaches(result, *detection_.visible));
 }
 
+// T15: s stays within [0, ln 100].
 TEST_F(Macl, ALearnedScaleIsTrainedAndHeld) {
   options_.learned_temperature = true;
   MaclTerm macl = term();
@@ -187,9 +188,9 @@ TEST_F(Macl, ShuffledPairsAreTheWrongOnes) {
       Tensor value = parameter.value;
       value.copy_from<float>(own.find(twin)->value.to_vector<float>());
     }
-    const PairRows rows = macl.embedding().rows({batch_, detection_, 0});
+    const PairRows rows = macl.embedding()->rows({batch_, detection_, 0});
     const auto valid = rows.valid.to_vector<float>();
-    const auto all = macl.embedding().visible(*detection_.visible, rows).to_vector<float>();
+    const auto all = macl.embedding()->visible(*detection_.visible, rows).to_vector<float>();
     const std::size_t columns = all.size() / valid.size();
     u.clear();
     for (std::size_t i = 0; i < valid.size(); ++i)

@@ -21,7 +21,7 @@ ContextPtr poisoned() {
   return context;
 }
 
-// Upstream of the reversal the gradient is -lambda times what it is downstream.
+// T18: Upstream of the reversal the gradient is -lambda times what it is downstream.
 TEST(ScaleGradient, ReversesWhatComesBackAndNothingElse) {
   const ContextPtr context = poisoned();
   Tensor x = test::random_leaf(context, {3, 2}, 1);

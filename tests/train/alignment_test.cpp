@@ -87,6 +87,8 @@ TEST(Dhn, AnEmptyQueueIsWorthNothingAndFillsAfterTheStep) {
   const StepReport first = run.next();
   EXPECT_EQ(first.values.terms[dhn], 0);
   EXPECT_EQ(side(first, "dhn_filled"), 0);
+  for (const char* const of_nothing : {"dhn_rel", "dhn_fnr", "dhn_age"})
+    EXPECT_TRUE(std::isnan(side(first, of_nothing))) << of_nothing;
   const std::int64_t filled = run.filled();
   EXPECT_GT(filled, 0);
   EXPECT_THAT(run.state("auxiliary.dhn.queue.cursor").to_vector<std::int32_t>(),
@@ -173,6 +175,7 @@ TEST(Alignment, ARunThatWasCutInTheMiddleOfTheQueueGoesOnToTheSameBits) {
   }
 }
 
+// T18: lambda(.5) = .98661, lambda(1) = .99991.
 TEST(Domain, TheReversalFollowsItsRamp) {
   EXPECT_EQ(reversal_ramp(0), 0);
   EXPECT_NEAR(reversal_ramp(0.5), 0.98661, 5e-6);
@@ -216,6 +219,7 @@ TEST(Domain, EveryKindTakesEveryKindOfRows) {
     }
 }
 
+// T16: f > 0 with the filter off.
 TEST(Compat, APollutedQueueMinesItsOwnPositivesFromTheFirstStepOn) {
   Steps dirty(with(kDhn, {"compat.polluted_queue=true"}));
   // Random keys of unit length, as if they had been seen.

@@ -95,6 +95,7 @@ TEST(Schedule, RateHoldsAfterTheCosineEnds) {
   EXPECT_DOUBLE_EQ(rates[3], 0.5);
 }
 
+// T21.
 TEST(Weight, ConstantAndRamps) {
   const Timeline timeline{3, 1000};
   EXPECT_EQ(weight_at({{}, {0.05}, "step", "linear"}, timeline, 12345), 0.05);
@@ -112,6 +113,7 @@ TEST(Weight, ConstantAndRamps) {
   EXPECT_EQ(weight_at(steps, timeline, 1500), 2.5);
 }
 
+// T18.
 TEST(Weight, GradientReversalShape) {
   const Timeline timeline{1, 1000};
   const WeightSchedule grl{{0, 1000}, {0.0, 1.0}, "step", "grl"};

@@ -67,6 +67,7 @@ TEST(WeightAudit, ATermThatIsZeroIsAuditedAllTheSame) {
               testing::HasSubstr("'macl'"));
 }
 
+// T6.
 TEST(WeightAudit, APlantedWeightThatIsIgnoredIsFound) {
   Terms terms;
   const auto list = terms.make(1, 0.05, 0.3);
@@ -89,6 +90,7 @@ TEST(WeightAudit, APlantedWeightThatIsNotThePlansIsFound) {
   EXPECT_NEAR(audit.applied[1], 0.1, 1e-3) << "compat.weights is meant";
 }
 
+// T6.
 TEST(WeightAudit, APlantedTermThatIsCountedTwiceIsFound) {
   Terms terms;
   const auto list = terms.make(1, 0.05, 0.3);

@@ -133,23 +133,43 @@ void ActivationRecorder::add_rows(const std::string& group, std::span<const Tens
       }
 }
 
+Tensor ActivationRecorder::features(std::span<const Tensor> levels, const PairRows& rows) const {
+  if (heads_ == nullptr) {
+    const Tensor pooled =
+        roi_align({levels[0], levels[1], levels[2], levels[3]}, rows.rois, rows.image, 1);
+    return pooled.viewed({pooled.size(0), pooled.size(3)});
+  }
+  Pyramid pyramid;
+  KT_CHECK(levels.size() == pyramid.size(), "activations: {} levels", levels.size());
+  std::copy(levels.begin(), levels.end(), pyramid.begin());
+  return stream_ == "visible" ? heads_->visible(pyramid, rows) : heads_->thermal(pyramid, rows);
+}
+
 void ActivationRecorder::add_boxes(std::span<const Tensor> levels) {
+  const bool images = heads_ != nullptr && heads_->options().level == PairLevel::kImage;
   const BoxTensor& boxes = input_->targets.boxes;
-  const std::int64_t capacity = boxes.boxes.size(1);
-  const Tensor pooled =
-      roi_align({levels[0], levels[1], levels[2], levels[3]},
-                boxes.boxes.viewed({boxes.boxes.size(0) * capacity, 4}), image_of_rows(boxes), 1);
-  const Nhwc<const float> view = pooled.nhwc<float>();
-  const bool visible = stream_ == "visible";
-  SampleMatrix& to = visible ? out_.boxes.visible : out_.boxes.thermal;
-  for (std::int64_t n = 0; n < batch_->count; ++n)
-    for (std::int64_t i = 0; i < batch_->box_counts[static_cast<std::size_t>(n)]; ++i) {
-      const float* const row = &view(n * capacity + i, 0, 0, 0);
-      append(to, view.channels, std::vector<double>(row, row + view.channels));
+  const std::int64_t capacity = images ? 1 : boxes.boxes.size(1);
+  PairRows rows;
+  if (images) {
+    rows = whole_image_rows(input_->sizes, input_->identity);
+  } else {
+    rows.rois = boxes.boxes.viewed({boxes.boxes.size(0) * capacity, 4});
+    rows.image = image_of_rows(boxes);
+  }
+  const Tensor found = features(levels, rows);
+  const std::vector<float> values = found.to_vector<float>();
+  const std::int64_t channels = found.size(1);
+  SampleMatrix& to = stream_ == "visible" ? out_.boxes.visible : out_.boxes.thermal;
+  for (std::int64_t n = 0; n < batch_->count; ++n) {
+    const auto slot = static_cast<std::size_t>(n);
+    for (std::int64_t i = 0; i < (images ? 1 : batch_->box_counts[slot]); ++i) {
+      const auto row = values.begin() + (n * capacity + i) * channels;
+      append(to, channels, std::vector<double>(row, row + channels));
       // Once for both: streams see the same boxes in the same order.
       if (out_.boxes.pair.size() < static_cast<std::size_t>(to.rows))
-        out_.boxes.pair.push_back(batch_->indices[static_cast<std::size_t>(n)]);
+        out_.boxes.pair.push_back(batch_->indices[slot]);
     }
+  }
 }
 
 Activations ActivationRecorder::take() && {
@@ -167,8 +187,8 @@ Activations ActivationRecorder::take() && {
 }
 
 Activations measure_activations(const TwoStreamDetector& detector, Loader& anchors,
-                                BatchTensors& tensors, Depth depth) {
-  ActivationRecorder recorder(depth);
+                                BatchTensors& tensors, Depth depth, const PairEmbedding* heads) {
+  ActivationRecorder recorder(depth, heads);
   anchors.seek(0);
   for (std::int64_t step = 0; step < anchors.steps_per_epoch(); ++step) {
     const PairBatch& batch = anchors.next();

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "models/auxiliary/pair_embedding.h"
 #include "models/observe.h"
 #include "train/batch_tensors.h"
 #include "train/monitor/representation.h"
@@ -29,7 +30,7 @@ struct FeatureRows {
 };
 inline constexpr std::int64_t kDriftGrid = 4;
 
-// The annotated pedestrians: a row for each in both streams.
+// The annotated pedestrians, or whole images: a row for each in both streams.
 struct BoxFeatures {
   SampleMatrix visible, thermal;
   std::vector<std::int64_t> pair;  // which anchor each row is of
@@ -49,10 +50,13 @@ enum class Depth : std::uint8_t { kLayers, kEverything };
 // A layer is named by the stream that passes through it, so that a backbone that serves both
 // streams (shared.*) has one entry for each. The rows of visible.neck are the levels P2 to P5 side
 // by side.
-// Features of boxes are RoIAligned from the stream's own pyramid, before fusion, one bin a box.
+// Features of boxes are RoIAligned from the stream's own pyramid, before fusion, one bin a box;
+// with `heads`, they are what these make of the boxes (or, at image level, of whole images), as the
+// loss that trains them does with its regions.
 class ActivationRecorder final : public ForwardObserver {
  public:
-  explicit ActivationRecorder(Depth depth) : depth_(depth) {}
+  explicit ActivationRecorder(Depth depth, const PairEmbedding* heads = nullptr)
+      : depth_(depth), heads_(heads) {}
 
   // The next pass is over this batch, of which `input` holds the tensors.
   void begin(const PairBatch& batch, const DetectorInput& input);
@@ -76,8 +80,11 @@ class ActivationRecorder final : public ForwardObserver {
   [[nodiscard]] Valid valid(const Tensor& map, std::int64_t n) const;
   void add_rows(const std::string& group, std::span<const Tensor> maps);
   void add_boxes(std::span<const Tensor> levels);
+  // A row of numbers for each place of `rows`.
+  [[nodiscard]] Tensor features(std::span<const Tensor> levels, const PairRows& rows) const;
 
   Depth depth_;
+  const PairEmbedding* heads_;
   const PairBatch* batch_ = nullptr;
   const DetectorInput* input_ = nullptr;
   std::string stream_;
@@ -90,6 +97,7 @@ class ActivationRecorder final : public ForwardObserver {
 // Every anchor once, through the detector as it is. The loader must give every pair once
 // (LastBatch::kPartial); it is sought to its start. Changes nothing.
 [[nodiscard]] Activations measure_activations(const TwoStreamDetector& detector, Loader& anchors,
-                                              BatchTensors& tensors, Depth depth);
+                                              BatchTensors& tensors, Depth depth,
+                                              const PairEmbedding* heads = nullptr);
 
 }  // namespace ktrain

@@ -42,11 +42,13 @@ struct DriftRecord {
 
 struct EmbeddingRecord {
   std::int64_t step = 0, epoch = 0;
-  std::string source;  // "macl": the loss's projection heads; "roi": features before fusion
-  std::int64_t boxes = 0;
+  // "macl", "dhn": projection heads of this loss; "roi": features of boxes before fusion.
+  std::string source;
+  std::int64_t boxes = 0;  // or images, where the loss compares those
   double align = 0, unif = 0, gap = 0;
   std::optional<double> auc;
-  std::optional<double> fnr, qage;  // of the queue of hard negatives, where there is one
+  // Of the queue of hard negatives in the step before, where there is one.
+  std::optional<double> fnr, qage;
 };
 
 // Both are of one architecture on the same anchors: Error otherwise.

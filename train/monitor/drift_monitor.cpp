@@ -1,6 +1,7 @@
 #include "train/monitor/drift_monitor.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "kernels/profile.h"
@@ -120,12 +121,24 @@ bool DriftMonitor::due(std::int64_t step) const {
   return every > 0 && step % every == 0;
 }
 
+DriftMonitor::SideNumbers DriftMonitor::queue_numbers(const std::vector<SideNumber>& side) {
+  SideNumbers numbers;
+  for (const auto& [name, into] :
+       {std::pair("dhn_fnr", &numbers.fnr), std::pair("dhn_age", &numbers.qage)})
+    for (const SideNumber& number : side) {
+      if (number.name != name) continue;
+      if (const double value = number.read(); std::isfinite(value)) *into = value;
+    }
+  return numbers;
+}
+
 std::vector<std::string> DriftMonitor::measure(std::int64_t step, std::int64_t epoch, Depth depth,
                                                const SideNumbers& side) {
   const double begin = monotonic_seconds();
   TrainingStep& training = setup_.training();
-  const Activations now =
-      measure_activations(training.detector(), *loader_, setup_.validation_tensors(), depth);
+  const NamedEmbedding heads = training.auxiliary().embedding();
+  const Activations now = measure_activations(training.detector(), *loader_,
+                                              setup_.validation_tensors(), depth, heads.embedding);
   DriftRecord drift{.step = step,
                     .epoch = epoch,
                     .reference = reference_.hash,
@@ -138,7 +151,7 @@ std::vector<std::string> DriftMonitor::measure(std::int64_t step, std::int64_t e
     drift.groups = feature_drifts(now, reference_.activations);
     const LoadedCheckpoint from = read_weights_file(files_, path());
     add_weight_drift(training.parameters(), reference_weights(from), drift.groups);
-    embedding = embedding_record(now.boxes, "roi");
+    embedding = embedding_record(now.boxes, heads.embedding != nullptr ? heads.term : "roi");
   }
   drift.seconds = monotonic_seconds() - begin;
   std::vector<std::string> lines = {drift_json(drift)};

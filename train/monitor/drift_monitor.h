@@ -35,11 +35,14 @@ class DriftMonitor {
   [[nodiscard]] std::string text() const;
   // Whether something is due inside an epoch after so many steps.
   [[nodiscard]] bool due(std::int64_t step) const;
-  // Lines of monitor.jsonl. Inside an epoch the layers alone; at its end everything. `side` gives
-  // the numbers of the hard negatives' queue, "fnr" and "qage", where there is one.
+  // Lines of monitor.jsonl. Inside an epoch the layers alone; at its end everything, and embeddings
+  // by the projections that the losses train, where there are any. `side` gives the numbers of the
+  // hard negatives' queue, where there is one.
   struct SideNumbers {
     std::optional<double> fnr, qage;
   };
+  // Reads them off what a step measured along the way; none where the step had nothing to measure.
+  [[nodiscard]] static SideNumbers queue_numbers(const std::vector<SideNumber>& side);
   [[nodiscard]] std::vector<std::string> measure(std::int64_t step, std::int64_t epoch, Depth depth,
                                                  const SideNumbers& side = {});
 

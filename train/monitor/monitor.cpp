@@ -19,6 +19,12 @@ namespace {
 constexpr double kMomentDecay = 0.9;       // of squared norms, by probe
 constexpr std::int64_t kWindowEvery = 16;  // probes
 
+// Which probe of its period takes what; together they would cost more than a short run may spend.
+constexpr std::int64_t kHalfTurn = 0, kRealTurn = 1, kLooTurn = 2;
+// Plain steps that these take at most, as far as it was seen (docs/monitor.md): a second forward
+// pass; one on the held-out batch, with the virtual step before it.
+constexpr double kRealSteps = 1.0, kHeldOutSteps = 0.75;
+
 }  // namespace
 
 Monitor::Monitor(const Plan& plan, const ContextPtr& context, const ParameterSet& parameters,
@@ -46,6 +52,9 @@ Monitor::Monitor(const Plan& plan, const ContextPtr& context, const ParameterSet
   options.buckets = plan_.sketch;
   options.window = plan_.window;
   options.seed = static_cast<std::uint64_t>(plan.seed);
+  // Auxiliary losses compare the streams' pyramids; the planted one may be made of detection's.
+  if (plan.loss.planted.kind == "none")
+    options.trunk_losses = std::ssize(axis.losses) - static_cast<std::int64_t>(axis.detection);
   sketches_.emplace(context, groups_, options);
 }
 
@@ -92,7 +101,10 @@ std::vector<Tensor> Monitor::walk(const std::vector<LossTerm>& terms, const Tens
   if (remedy_ && remedy_->live()) input.remedy = &*remedy_;
   if (recorded_ && !context_->queue.planning)
     for (const auto& [group, loss] : channels_) input.channels.insert(group);
-  input.half = recorded_ && plan_.half_every > 0 && schedule_->probes() % plan_.half_every == 0;
+  // The plan of memory holds for the probes that take more.
+  input.half =
+      recorded_ && (context_->queue.planning ? plan_.half_every > 0
+                                             : schedule_->turn(plan_.half_every, kHalfTurn));
   std::vector<Tensor> gradients = probe_->walk(input);
   if (remedy_ && !context_->queue.planning) {
     ProbeRecord record = probe_->record(term_values, clip_);
@@ -116,14 +128,23 @@ Optimizer::Observer Monitor::observer(const std::vector<Tensor>& gradients) {
 }
 
 bool Monitor::wants_real() const {
-  return recorded_ && probing_ && !context_->queue.planning && plan_.real_every > 0 &&
-         schedule_->probes() % plan_.real_every == 0;
+  return recorded_ && probing_ && !context_->queue.planning &&
+         schedule_->turn(plan_.real_every, kRealTurn) && schedule_->affords(kRealSteps);
 }
 
 bool Monitor::wants_leave_one_out() const {
+  return asks_leave_one_out() && affords_leave_one_out();
+}
+
+bool Monitor::asks_leave_one_out() const {
   return recorded_ && probing_ && !context_->queue.planning && plan_.loo_every > 0 &&
          !(remedy_ && remedy_->live()) &&
-         (leave_out_next_ || schedule_->probes() % plan_.loo_every == 0);
+         (leave_out_next_ || schedule_->turn(plan_.loo_every, kLooTurn));
+}
+
+bool Monitor::affords_leave_one_out() const {
+  const auto looks = static_cast<double>(weighted_losses().size() + 1);
+  return schedule_->affords(kHeldOutSteps * looks);
 }
 
 bool Monitor::plans_leave_one_out() const {
@@ -172,6 +193,12 @@ MonitorOutput Monitor::end_step(std::int64_t step, const Timeline& timeline, dou
   add_null();
   add_squares(record);
   add_channels(record, out);
+  // Asked for by an alarm, it waits until the budget holds it.
+  leave_out_next_ = leave_out_next_ && asks_leave_one_out() && !affords_leave_one_out();
+  if (leave_out_next_)
+    notice("loo budget",
+           "leave-one-out, which an alarm asks for, waits: monitor.budget_pct does "
+           "not hold it yet");
   probe_.reset();
   schedule_->probed(step, clock_() - begin_);
   if (record.epoch != counted_epoch_) epoch_probes_ = 0;
@@ -263,7 +290,6 @@ void Monitor::add_leave_one_out(const ProbeRecord& record, MonitorOutput& out) {
     }
     out.lines.push_back(line.dump());
   }
-  leave_out_next_ = false;  // it was asked in this probe, whatever came of it
   changes_.clear();
 }
 

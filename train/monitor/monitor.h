@@ -88,6 +88,9 @@ class Monitor {
     double detection = 0, total = 0;  // decaying means of squared norms
   };
 
+  // Leave-one-out in this probe, whatever it costs; and whether the budget holds it.
+  [[nodiscard]] bool asks_leave_one_out() const;
+  [[nodiscard]] bool affords_leave_one_out() const;
   void begin_sketches();  // of a probe that is walked
   void add_second_moments(ProbeRecord& record);
   void add_null();

@@ -101,8 +101,9 @@ std::string Monitor::summary() const {
 
 std::string Monitor::key_text() const {
   const ProbeAxis axis = plan_axis();
-  return fmt::format("{} {} {} {}", plan_.profile, fmt::join(loss_names(axis), ","), plan_.sketch,
-                     plan_.window);
+  // The last word tells how sketches are kept.
+  return fmt::format("{} {} {} {} bf16", plan_.profile, fmt::join(loss_names(axis), ","),
+                     plan_.sketch, plan_.window);
 }
 
 std::vector<NamedArray> Monitor::state() const {

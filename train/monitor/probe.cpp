@@ -132,6 +132,13 @@ std::vector<Tensor> Probe::walk(const ProbeInput& input) {
   };
   if (groups_.shared()) walk.pass_of = pass_of_part;
   walk.replaced = half_set_;
+  // The heads stand above the maps that they look at.
+  if (half_set_ > 0) {
+    walk.ahead_of = 0;
+    for (const WatchedFeature& feature : input.features)
+      if (!feature.head && feature.node)
+        walk.ahead_of = std::max(walk.ahead_of, feature.node->order);
+  }
   walk.late = [&](const Node& node) { return !node.is_leaf() && !detection.contains(&node); };
   walk.tape = Tape::kConsume;
   std::vector<Tensor> gradients = multi_gradients(walk);

@@ -28,6 +28,7 @@ struct WatchedFeature {
   std::string name;            // visible.p2
   std::shared_ptr<Node> node;  // null where no gradient flows
   std::int64_t per_image = 1;  // entries of the first dimension that belong to one image
+  bool head = false;           // what a head puts out
 };
 
 struct ProbeInput {

@@ -62,9 +62,16 @@ void ProbeSchedule::probed(std::int64_t step, double seconds) {
   next_ = done + interval_;
 }
 
+double ProbeSchedule::allowed() const {
+  return plan_.budget_pct / 100 * plain_seconds() * static_cast<double>(total_steps_);
+}
+
+bool ProbeSchedule::affords(double steps) const {
+  return every_step_ || plain_.empty() || spent_ + cost() + steps * plain_seconds() <= allowed();
+}
+
 std::int64_t ProbeSchedule::next_interval(std::int64_t done) const {
-  const double allowed =
-      plan_.budget_pct / 100 * plain_seconds() * static_cast<double>(total_steps_);
+  const double allowed = this->allowed();
   const std::int64_t dense =
       plan_.burst > 0 ? std::max<std::int64_t>(1, plan_.burst_steps / plan_.burst) : plan_.interval;
   const bool burst = probes_ < plan_.burst && done + dense <= plan_.burst_steps;

@@ -23,6 +23,16 @@ class ProbeSchedule {
   // Whether step `step`, counted from 0, is probed.
   [[nodiscard]] bool due(std::int64_t step) const { return every_step_ || step + 1 == next_; }
 
+  // What a probe measures beside its walk comes in turns, so that no probe takes everything at
+  // once: whether the next probe is the one of `every` that stands at `turn` (0 for never; every =
+  // 1: always).
+  [[nodiscard]] bool turn(std::int64_t every, std::int64_t turn) const {
+    return every > 0 && probes_ % every == turn % every;
+  }
+  // Whether the budget holds what costs `steps` plain steps at most, on top of a probe as they were
+  // on the mean. Yes while no plain step has been timed, and without a budget.
+  [[nodiscard]] bool affords(double steps) const;
+
   // What a step took that was not probed.
   void plain(double seconds);
   // What step `step` took, which was probed; decides when the next one is.
@@ -49,6 +59,7 @@ class ProbeSchedule {
  private:
   [[nodiscard]] double cost() const;  // mean and largest of the last ten
   [[nodiscard]] double worst() const;
+  [[nodiscard]] double allowed() const;  // seconds for all probes
   [[nodiscard]] std::int64_t next_interval(std::int64_t done) const;
 
   MonitorPlan plan_;

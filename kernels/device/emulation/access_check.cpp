@@ -269,6 +269,11 @@ void touched(const void* p, std::size_t bytes, Kind kind, Site site) {
   access(p, bytes, kind, kIsSite | static_cast<std::uint64_t>(found - sites.begin()));
 }
 
+void lost(const void* p, std::size_t bytes) {
+  Piece& window = *state().window;
+  window.shadow.set_written(address(p) - window.begin, bytes, false);
+}
+
 }  // namespace ktrain::emulation::access_check
 
 #endif  // KT_EMULATION_CHECK

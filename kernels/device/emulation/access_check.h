@@ -38,6 +38,8 @@ void release(const void* clock, bool global);
 void acquire(const void* clock);
 // An access that the compiler does not see.
 void touched(const void* p, std::size_t bytes, Kind kind, Site site);
+// Shared memory whose contents are nobody's until it is written again.
+void lost(const void* p, std::size_t bytes);
 
 #else
 
@@ -53,6 +55,7 @@ inline void runs(int, const Fiber*) {}
 inline void release(const void*, bool) {}
 inline void acquire(const void*) {}
 inline void touched(const void*, std::size_t, Kind, Site) {}
+inline void lost(const void*, std::size_t) {}
 
 #endif
 

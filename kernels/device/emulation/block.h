@@ -17,6 +17,14 @@ inline constexpr int kLanes = 32;
 
 enum class State : std::uint8_t { kReady, kAtBarrier, kInWarpOperation, kLeft };
 
+// A copy that has not arrived: async_copy.h.
+struct AsyncCopy {
+  void* to;
+  const void* from;
+  unsigned source_bytes, group;
+  Site site;
+};
+
 struct Thread {
   Fiber fiber;
   uint3 index{};
@@ -28,6 +36,8 @@ struct Thread {
   bool fenced = false;
   std::array<const void*, 4> atomics{};  // the last addresses, for the next fence
   unsigned num_atomics = 0;
+  std::vector<AsyncCopy> copies;  // in the order of their start
+  unsigned copy_group = 0;        // the next one to be committed
 };
 
 // One warp-wide operation whose lanes are arriving.

@@ -80,6 +80,8 @@ void prepare_block(Machine& m, dim3 grid, dim3 block, std::uint64_t index) {
     thread.fenced = false;
     thread.atomics = {};
     thread.num_atomics = 0;
+    thread.copies.clear();
+    thread.copy_group = 0;
     thread.fiber.prepare(stacks() + t * kStackBytes, kStackBytes, t, &run_thread);
   }
   for (unsigned t = 0; t < m.num_threads; ++t)

@@ -115,6 +115,14 @@ void* shared_memory(const void* key, std::size_t bytes, Site site) {
   return data;
 }
 
+bool is_shared_memory(const void* p, std::size_t bytes) {
+  const auto& arrays = window().arrays;
+  const char* const at = static_cast<const char*>(p);
+  return std::any_of(arrays.begin(), arrays.end(), [&](const SharedArray& a) {
+    return at >= a.data && at + bytes <= a.data + a.bytes;
+  });
+}
+
 void* device_allocate(std::size_t bytes) {
   const std::size_t padded = (bytes + 15) / 16 * 16;
   auto* const base =

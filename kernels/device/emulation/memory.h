@@ -13,6 +13,8 @@ void shared_memory_begins();  // for each block
 void shared_memory_ends();
 // The running block's array of this `key`, the same for all its threads; its first caller makes it.
 [[nodiscard]] void* shared_memory(const void* key, std::size_t bytes, Site site);
+// Inside one of the running block's arrays?
+[[nodiscard]] bool is_shared_memory(const void* p, std::size_t bytes);
 
 // nullptr when there is no memory. Freed memory is a Failure to use again.
 [[nodiscard]] void* device_allocate(std::size_t bytes);

@@ -41,7 +41,7 @@ std::vector<Alarm> feed(AlarmRule& rule, double mean, std::uint32_t from, std::u
   return said;
 }
 
-// T12 through the rule itself: one cell whose mean is exactly -delta.
+// T12, through the rule itself: one cell whose mean is exactly -delta.
 TEST(AlarmRule, RaisesFewFalseAlarmsHoweverOftenOneLooks) {
   constexpr int kRuns = 600;
   int alarms = 0;
@@ -54,8 +54,8 @@ TEST(AlarmRule, RaisesFewFalseAlarmsHoweverOftenOneLooks) {
   EXPECT_GE(alarms, 0.01 * kRuns);
 }
 
-// phi = .6 at n = 20: the estimate of r1 is still rough, later the gate is sure. Nothing is said
-// any more then, though the mean lies far below -delta from probe 200 on.
+// T12: phi = .6 at n = 20: the estimate of r1 is still rough, later the gate is sure. Nothing is
+// said any more then, though the mean lies far below -delta from probe 200 on.
 TEST(AlarmRule, WithholdsWhatSerialCorrelationCouldExplain) {
   int early = 0, late = 0;
   for (std::uint32_t run = 0; run < 300; ++run) {
@@ -121,6 +121,7 @@ std::vector<Alarm> planted(double sign, bool random, std::uint32_t seed, int pro
   return said;
 }
 
+// T20.
 TEST(AlarmRule, SpeaksOfAPlantedConflictInEveryGroup) {
   const std::vector<Alarm> said = planted(-1, false, 1, 40);
   ASSERT_EQ(said.size(), 12u);
@@ -132,8 +133,10 @@ TEST(AlarmRule, SpeaksOfAPlantedConflictInEveryGroup) {
   }
 }
 
+// T20.
 TEST(AlarmRule, IsSilentAboutACopyOfDetection) { EXPECT_TRUE(planted(1, false, 1, 100).empty()); }
 
+// T20.
 TEST(AlarmRule, IsSilentAboutRandomSignsInMostSeeds) {
   constexpr std::uint32_t kSeeds = 240;
   std::uint32_t loud = 0;

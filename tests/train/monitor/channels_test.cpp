@@ -14,7 +14,7 @@ namespace {
 
 using Floats = std::vector<float>;
 
-// y = W x, L1 = u y1, L2 = v y2: channel c has the part u_c v_c <x1, x2>.
+// T2: y = W x, L1 = u y1, L2 = v y2: channel c has the part u_c v_c <x1, x2>.
 TEST(Channels, OfALinearLayerAreProductsOfTheReadOuts) {
   const ContextPtr context = make_cpu_context();
   ParameterSet parameters;

@@ -148,6 +148,7 @@ TEST(MonitorRun, SharedWeightsAreAttributedToTheirStreams) {
   }
 }
 
+// T22.
 TEST(MonitorRun, ARunThatGoesOnSaysTheSame) {
   const TinyRun tiny;
   const auto overrides =
@@ -271,12 +272,28 @@ TEST(MonitorRun, OtherSketchesBeginAnewAndItIsSaid) {
 
 TEST(MonitorRun, ARunWritesItsProbes) {
   TinyRun tiny;
-  ASSERT_EQ(tiny.train(with(kEveryStep, {"loss.planted.kind=copy_det"})), 0) << tiny.output();
+  ASSERT_EQ(tiny.train(with(kEveryStep, {"loss.planted.kind=copy_det", "output.log_every=1",
+                                         "optimizer.clip=2.0"})),
+            0)
+      << tiny.output();
   const MonitorLog log = read_monitor_log(tiny.run_folder());
   ASSERT_EQ(log.probes.size(), 12u);
   EXPECT_EQ(log.probes[0].step, 1);
   EXPECT_EQ(log.probes[11].epoch, 3);
   EXPECT_EQ(log.probes[4].interval, 1);
+  // The clip of every step, probed or not, stands in its own line.
+  std::istringstream lines(tiny.read("scalars.jsonl"));
+  int clipped = 0;
+  std::size_t step = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const auto json = nlohmann::json::parse(line);
+    if (json["kind"] != "train") continue;
+    EXPECT_NEAR(json["clip"].get<double>(), log.probes.at(step).clip, 1e-6) << step;
+    clipped += json["clip"] < 1 ? 1 : 0;
+    ++step;
+  }
+  EXPECT_EQ(step, 12u);
+  EXPECT_GT(clipped, 0);
   EXPECT_NE(tiny.read("report.txt").find("12 probes (watch)"), std::string::npos);
   EXPECT_NE(tiny.read("train.log").find("monitor   watch: det, planted"), std::string::npos);
 }

@@ -108,9 +108,18 @@ TEST(MonitorState, ADamagedStateIsRefusedWithTheFileAndWhatToDo) {
   const std::string whole = setup.training().monitor().state_text();
   using Json = nlohmann::json;
   const std::vector<std::pair<const char*, std::function<void(Json&)>>> damages = {
-      {"a block that is not there", [](Json& j) { j["sketches"] = {1, 2, 1, 40, 1, 2}; }},
-      {"probes that do not fit", [](Json& j) { j["sketches"] = {1, 9, 1, 1, 1, 2}; }},
-      {"blocks of no size", [](Json& j) { j["sketches"] = {1, 2, 0, 1, 1, 2}; }},
+      {"a block that is not there",
+       [](Json& j) {
+         j["sketches"] = {1, 1, 40, 1};
+       }},
+      {"more probes than a block holds",
+       [](Json& j) {
+         j["sketches"] = {1, 1, 1, 9};
+       }},
+      {"blocks of no size",
+       [](Json& j) {
+         j["sketches"] = {1, 0, 1, 1};
+       }},
       {"too few numbers",
        [](Json& j) {
          j["sketches"] = {1, 2};

@@ -22,6 +22,7 @@ constexpr std::size_t kProbes = 48;
 struct Said {
   std::size_t probes = 0;
   std::vector<Alarm> alarms;
+  double least = 1;  // of all cosines of the planted loss with detection
 };
 
 // The run as `ktrain` takes it, read back from its folder.
@@ -29,12 +30,16 @@ Said run(TinyRun& tiny, const std::vector<std::string>& overrides) {
   EXPECT_EQ(tiny.train(overrides), 0) << tiny.output();
   const MonitorLog log = read_monitor_log(tiny.run_folder());
   Said said{log.probes.size(), {}};
+  for (const ProbeRecord& probe : log.probes)
+    for (const GroupGram& group : probe.groups)
+      if (group.raw(1, 1) > 0) said.least = std::min(said.least, cosine(group.raw));
   for (const MonitorLine& line : log.others)
     if (line.kind == "alarm")
       said.alarms.push_back(alarm_from_json(line.text, log.file, line.number));
   return said;
 }
 
+// T20.
 TEST(PlantedRun, AConflictRaisesTheHighestAlarm) {
   TinyRun tiny;
   const Said said =
@@ -56,6 +61,7 @@ TEST(PlantedRun, AConflictRaisesTheHighestAlarm) {
   EXPECT_NE(tiny.read("report.txt").find(" alarm"), std::string::npos);
 }
 
+// T20.
 TEST(PlantedRun, ACopyOfDetectionNeverAlarms) {
   for (const int seed : {1, 2, 3, 4, 5}) {
     TinyRun tiny;
@@ -63,6 +69,7 @@ TEST(PlantedRun, ACopyOfDetectionNeverAlarms) {
         run(tiny, with(kPlan, {"loss.planted.kind=copy_det", fmt::format("seed={}", seed)}));
     EXPECT_EQ(said.probes, kProbes);
     EXPECT_TRUE(said.alarms.empty()) << "seed " << seed << ": " << said.alarms[0].text;
+    EXPECT_NEAR(said.least, 1, 1e-4) << "seed " << seed;
   }
 }
 
@@ -76,9 +83,9 @@ double binomial_above(int most, int n, double p) {
   return 1 - below;
 }
 
-// 5 % of runs may speak, at any level. Four of 24 are refused for a rule that keeps to it in 2.98 %
-// and found in 97.5 % of rules that speak in every third run. `scripts/random_sign_control.sh`
-// takes 100 seeds through the program.
+// T20: 5 % of runs may speak, at any level. Four of 24 are refused for a rule that keeps to it
+// in 2.98 % and found in 97.5 % of rules that speak in every third run.
+// `scripts/random_sign_control.sh` takes 100 seeds through the program.
 TEST(PlantedRun, RandomSignsAreSilentInMostSeeds) {
   constexpr int kSeeds = 24, kMost = 3;
   EXPECT_LT(binomial_above(kMost, kSeeds, 0.05), 0.03);

@@ -100,6 +100,54 @@ TEST(ProbeSchedule, WithoutABudgetTheFirstProbeThatCostsSomethingIsTheLast) {
   EXPECT_EQ(walk(schedule, 0, 1000, [](std::int64_t) { return 0.1; }).probes, 1);
 }
 
+// As the monitor asks: a walk in every probe, other measurements in turns and as far as they are
+// afforded. Even a run of four probes stays within its budget, and has them all.
+TEST(ProbeSchedule, MeasurementsInTurnsKeepAShortRunWithinItsBudget) {
+  for (const std::int64_t steps : {120, 240, 2000}) {
+    ProbeSchedule schedule(MonitorPlan{}, steps, false);
+    double extra = 0;
+    int real = 0, looks = 0;
+    for (std::int64_t step = 0; step < steps; ++step) {
+      if (!schedule.due(step)) {
+        schedule.plain(1.0);
+        continue;
+      }
+      double cost = 0.6;
+      if (schedule.turn(5, 1) && schedule.affords(1.0)) cost += 0.9, ++real;
+      if (schedule.turn(5, 2) && schedule.affords(1.5)) cost += 1.2, ++looks;
+      extra += cost;
+      schedule.probed(step, 1.0 + cost);
+    }
+    EXPECT_LE(extra, 0.03 * static_cast<double>(steps)) << steps;
+    EXPECT_GE(real, 1) << steps;
+    EXPECT_GE(looks, steps > 120 ? 1 : 0) << steps;
+  }
+}
+
+TEST(ProbeSchedule, WhatTheBudgetDoesNotHoldIsNotAfforded) {
+  ProbeSchedule schedule(MonitorPlan{}, 100, false);  // 3 steps' worth
+  EXPECT_TRUE(schedule.affords(1000)) << "nothing has been timed yet";
+  schedule.plain(2.0);
+  EXPECT_TRUE(schedule.affords(2.9));
+  EXPECT_FALSE(schedule.affords(3.1));
+  schedule.probed(9, 2.0 + 1.0);  // half a step, and as much again for the next one's walk
+  EXPECT_TRUE(schedule.affords(1.9));
+  EXPECT_FALSE(schedule.affords(2.1));
+  EXPECT_TRUE(ProbeSchedule(MonitorPlan{}, 100, true).affords(1000)) << "surgery has no budget";
+}
+
+TEST(ProbeSchedule, TurnsComeOnceAPeriod) {
+  ProbeSchedule schedule(MonitorPlan{}, 100, true);
+  std::string turns;
+  for (int probe = 0; probe < 6; ++probe) {
+    turns += schedule.turn(3, 1) ? 'x' : '.';
+    EXPECT_TRUE(schedule.turn(1, 2)) << "every probe";
+    EXPECT_FALSE(schedule.turn(0, 0)) << "never";
+    schedule.probed(probe, 1);
+  }
+  EXPECT_EQ(turns, ".x..x.");
+}
+
 TEST(ProbeSchedule, SurgeryProbesEveryStep) {
   ProbeSchedule schedule(MonitorPlan{}, 100, true);
   EXPECT_EQ(walk(schedule, 0, 100, [](std::int64_t) { return 5.0; }).probes, 100);

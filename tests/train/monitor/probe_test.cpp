@@ -90,6 +90,7 @@ Tensor half_square(const Tensor& x, const Floats& a) {
 // <u, y> of one row.
 Tensor read_out(const Tensor& y, const Tensor& u) { return reshape(linear(y, u, {}), {1}); }
 
+// T1: at the midpoint of two quadratics the cosine is -1, in the corner 0.
 TEST(ProbeAnswers, TwoQuadratics) {
   const struct {
     Floats x, a, b;
@@ -114,6 +115,7 @@ TEST(ProbeAnswers, TwoQuadratics) {
   }
 }
 
+// T2: d(u y)/dW = u x^T.
 TEST(ProbeAnswers, LinearLayer) {
   // d(u y)/dW = u x^T: the cosine of two such is cos(u, v) cos(x1, x2).
   Toy toy(sgd());
@@ -127,6 +129,7 @@ TEST(ProbeAnswers, LinearLayer) {
   EXPECT_NEAR(cosine(record.groups[0].raw), xx * uv, 1e-6);
 }
 
+// T3: -1/32 at the features, -1 at the weight.
 TEST(ProbeAnswers, FeatureCosineCanHideConflictOfWeights) {
   // A 1x1 convolution of a constant picture: one place against all 1024, of opposite sign.
   Toy toy(sgd());
@@ -142,6 +145,7 @@ TEST(ProbeAnswers, FeatureCosineCanHideConflictOfWeights) {
   EXPECT_NEAR(cosine(record.groups.at(0).raw), -1, 1e-6);
 }
 
+// T4: J = diag(1, 4): +.6 at the features, -.6 at the weights.
 TEST(ProbeAnswers, FeatureCosineCanHaveTheOtherSign) {
   Toy toy(sgd());
   const Tensor theta = toy.parameter("visible.neck.0.weight", {1, 2}, {1, 1});
@@ -180,6 +184,7 @@ struct TwoStreams {
   std::vector<double> weights;
 };
 
+// T5: stacked cotangents are separate walks; the weighted sum is what trains, to the bit.
 TEST(ProbeAnswers, EightLossesInOneWalkAreEightWalks) {
   Toy toy(sgd());
   const TwoStreams net(toy);
@@ -234,6 +239,7 @@ TEST(ProbeAnswers, EightLossesInOneWalkAreEightWalks) {
   }
 }
 
+// T6: w_j to 2 w_j, in a probe.
 TEST(ProbeAnswers, TwiceTheWeightAddsTheLossOnceMore) {
   std::vector<Floats> total[2];
   Gram gram;
@@ -252,6 +258,7 @@ TEST(ProbeAnswers, TwiceTheWeightAddsTheLossOnceMore) {
   EXPECT_NEAR(square, weight * weight * gram(4, 4), 1e-5 * square);
 }
 
+// T9.
 TEST(ProbeAnswers, PredictedChangeOfAQuadraticIsExact) {
   // dL_pred = -lr min(1, c / ||g||) ||g||^2 and real - pred = 1/2 ||delta||^2.
   for (const double clip : {0.0, 0.5}) {

@@ -88,7 +88,7 @@ TEST(Quantities, ByHand) {
   EXPECT_EQ(value_of(record, "probe/interval"), 50);
 }
 
-// T9's arithmetic: the quadratic 1/2 ||x||^2 under clipped SGD. g = x, delta = -lr c x.
+// T9, arithmetic: the quadratic 1/2 ||x||^2 under clipped SGD. g = x, delta = -lr c x.
 TEST(Quantities, PredictAQuadratic) {
   const double lr = 0.1, norm = 5, clip = 2 / norm, step = lr * clip * norm;
   ProbeRecord record = test::two_losses(test::gram_of(norm, 0, 0), {}, 0);

@@ -164,6 +164,7 @@ TEST(Remedies, KeepTheMeaningOfTheLearningRate) {
   EXPECT_NEAR(answer.weights[1], 0.35, 1e-6);
 }
 
+// T7.
 TEST(Remedies, PcgradOfThreeDrawsItsOrderFromTheSeed) {
   ProbeRecord record = test::two_losses({}, {}, 1);
   record.losses = {"det", "macl", "dhn"};

@@ -45,6 +45,7 @@ SampleMatrix shifted(SampleMatrix m, double step) {
   return m;
 }
 
+// T19.
 TEST(ChannelDriftTest, AShiftByTSigmaIsHalfTSquaredNats) {
   for (const double t : {-3.0, -0.25, 0.0, 0.5, 2.0}) {
     const ChannelDrift drift = channel_drift({1.5 + 4 * t, 16}, {1.5, 16});
@@ -54,6 +55,7 @@ TEST(ChannelDriftTest, AShiftByTSigmaIsHalfTSquaredNats) {
   }
 }
 
+// T19.
 TEST(ChannelDriftTest, AScaleBySHasTheClosedForm) {
   for (const double s : {0.25, 0.9, 1.0, 2.0, 10.0}) {
     const ChannelDrift drift = channel_drift({-2, 9 * s * s}, {-2, 9});
@@ -81,6 +83,7 @@ TEST(QuantileTest, IsLinearBetweenOrderStatistics) {
   EXPECT_THROW((void)quantile({}, 0.5), Error);
 }
 
+// T19.
 TEST(LinearCkaTest, IsOneForRotationScaleAndShift) {
   // More columns than rows too: there the biased form would be inflated.
   for (const auto& [rows, columns] : {std::pair(40, 6), std::pair(12, 30)}) {

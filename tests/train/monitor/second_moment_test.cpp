@@ -74,6 +74,7 @@ Outcome run(double noise) {
   return outcome;
 }
 
+// T10.
 TEST(SecondMoment, NoiseAtCosineZeroSlowsAdamWByTheRatioThatRvSays) {
   const Outcome alone = run(0);
   // mean / sqrt(mean^2 + noise^2) = .447 for AdamW with settled moments.

@@ -43,6 +43,7 @@ void expect_close(double found, double want, double rtol = 1e-11) {
   EXPECT_NEAR(found, want, 1e-13 + rtol * std::abs(want));
 }
 
+// T7.
 TEST(Solvers, PcgradOfTwo) {
   over_the_grid([](double a, double b, double r, const Gram& gram) {
     const Coefficients alpha = solvers::pcgrad(gram, kPair);
@@ -53,6 +54,7 @@ TEST(Solvers, PcgradOfTwo) {
   });
 }
 
+// T7.
 TEST(Solvers, GradvacReachesItsTarget) {
   over_the_grid([](double a, double b, double r, const Gram& gram) {
     for (const double wanted : {-0.3, 0.0, 0.5}) {
@@ -73,6 +75,7 @@ TEST(Solvers, GradvacReachesItsTarget) {
   });
 }
 
+// T7.
 TEST(Solvers, MinNormOfTwo) {
   over_the_grid([](double a, double b, double r, const Gram& gram) {
     const Coefficients alpha = solvers::min_norm(gram);
@@ -89,7 +92,7 @@ TEST(Solvers, MinNormOfTwo) {
   });
 }
 
-// ||d - g_0|| = c ||g_0||: the ball is always tight; equal norms give (1 + c) g_0; and no other
+// T7: ||d - g_0|| = c ||g_0||: the ball is always tight; equal norms give (1 + c) g_0; and no other
 // direction of the ball has a better worst loss.
 TEST(Solvers, CagradOfTwo) {
   over_the_grid([](double a, double b, double, const Gram& gram) {
@@ -121,6 +124,7 @@ TEST(Solvers, CagradDoesNotPromiseToAvoidConflict) {
   EXPECT_NEAR(along(gram, solvers::cagrad(gram, 0.4), 1), 0, 0.02);
 }
 
+// T7.
 TEST(Solvers, UpgradOfTwoIsHalfOfPcgrad) {
   over_the_grid([](double, double, double, const Gram& gram) {
     const Coefficients up = solvers::upgrad(gram), pc = solvers::pcgrad(gram, kPair);
@@ -129,6 +133,7 @@ TEST(Solvers, UpgradOfTwoIsHalfOfPcgrad) {
   });
 }
 
+// T7.
 TEST(Solvers, ImtlGOfTwo) {
   over_the_grid([](double a, double b, double, const Gram& gram) {
     const auto alpha = solvers::imtl_g(gram);
@@ -139,6 +144,7 @@ TEST(Solvers, ImtlGOfTwo) {
   EXPECT_FALSE(solvers::imtl_g(test::gram_of(1, 2, 1)));
 }
 
+// T7.
 TEST(Solvers, NashOfTwo) {
   over_the_grid([](double a, double b, double r, const Gram& gram) {
     const auto alpha = solvers::nash_mtl(gram);
@@ -149,6 +155,7 @@ TEST(Solvers, NashOfTwo) {
   EXPECT_FALSE(solvers::nash_mtl(test::gram_of(1, 2, -1)));
 }
 
+// T7.
 TEST(Solvers, AlignedOfTwo) {
   const std::vector<double> half = {0.5, 0.5};
   for (const double r : {-0.9, -0.3, 0.3, 0.9}) {
@@ -169,8 +176,8 @@ Gram random_gram(std::size_t losses, std::uint32_t sample, std::size_t dimension
   return test::gram_of(g);
 }
 
-// Exact MGDA, Nash-MTL and UPGrad never conflict, whatever K; in 2 to 6 dimensions gradients of 3
-// to 9 losses conflict and depend on each other.
+// T7: Exact MGDA, Nash-MTL and UPGrad never conflict, whatever K; in 2 to 6 dimensions gradients of
+// 3 to 9 losses conflict and depend on each other.
 TEST(Solvers, NeverConflictForAnyNumberOfLosses) {
   int conflicts = 0;
   for (std::uint32_t sample = 0; sample < 300; ++sample) {

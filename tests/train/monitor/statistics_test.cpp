@@ -83,7 +83,7 @@ double false_alarms(double phi, bool correct, bool gate, std::uint32_t first) {
   return static_cast<double>(alarms) / kRuns;
 }
 
-// T12. A proportion of .041 in 2000 runs has a standard error of .0044.
+// T12: A proportion of .041 in 2000 runs has a standard error of .0044.
 TEST(Statistics, LookingAtEveryProbeRaisesFewFalseAlarms) {
   const double plain = false_alarms(0, false, false, 0);
   RecordProperty("false_alarms", std::to_string(plain));
@@ -91,7 +91,7 @@ TEST(Statistics, LookingAtEveryProbeRaisesFewFalseAlarms) {
   EXPECT_NEAR(plain, 0.041, 3 * 0.0044);
 }
 
-// T12, serial correlation: 18 % and 45 % without, 7 % and 10 % with the inflation; standard errors
+// T12: serial correlation: 18 % and 45 % without, 7 % and 10 % with the inflation; standard errors
 // .0086, .011, .0057, .0067.
 TEST(Statistics, SerialCorrelationBreaksItAndTheInflationMends) {
   EXPECT_NEAR(false_alarms(0.3, false, false, 10'000), 0.18, 3 * 0.0086);

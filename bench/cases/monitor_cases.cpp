@@ -1,0 +1,83 @@
+// What the conflict monitor computes of gradients: products of four losses' gradients, and
+// sketches.
+#include "bench/cases.h"
+#include "kernels/count_sketch.h"
+#include "kernels/gram.h"
+
+namespace ktrain::bench {
+namespace {
+
+constexpr std::int64_t kVectors = 4;
+
+struct Gradients {
+  std::int64_t n;
+  Array<float> values, moment;
+
+  explicit Gradients(const Lab& lab)
+      : n(lab.scaled(kBackboneWeights / kVectors)),
+        values(lab.normal(kVectors * n, 1)),
+        moment(lab.filled(n, 1e-4f)) {}
+  [[nodiscard]] std::vector<Span<const float>> list() const {
+    std::vector<Span<const float>> spans;
+    for (std::int64_t k = 0; k < kVectors; ++k) spans.push_back({values.data() + k * n, n});
+    return spans;
+  }
+};
+
+Span<const Span<const float>> span_of(const std::vector<Span<const float>>& list) {
+  return {list.data(), static_cast<std::int64_t>(list.size())};
+}
+
+Job gram(const Lab& lab) {
+  const Gradients g(lab);
+  const auto list = g.list();
+  const Array<double> raw = lab.make<double>(kVectors * (kVectors + 1) / 2),
+                      preconditioned = lab.make<double>(kVectors * (kVectors + 1) / 2);
+  std::int64_t bytes = cpu::gram_scratch_bytes<float>(span_of(list));
+  if constexpr (kCudaBuild)
+    if (lab.cuda()) bytes = cuda::gram_scratch_bytes(span_of(list));
+  const Array<std::byte> scratch = lab.make<std::byte>(bytes);
+  return {.bytes = static_cast<double>(g.values.bytes() + g.moment.bytes()),
+          .flops = 4.0 * kVectors * (kVectors + 1) / 2 * static_cast<double>(g.n),
+          .run =
+              [=, &lab] {
+                const SecondMoment<float> moment{.v = g.moment.span()};
+                KT_RUN(lab.queue(), gram, span_of(list), Remainder{}, moment, raw.out(),
+                       preconditioned.out(), scratch.out());
+              },
+          .rivals = {}};
+}
+
+Job count_sketch(const Lab& lab) {
+  constexpr std::int64_t kBuckets = 4096;
+  const Gradients g(lab);
+  const auto list = g.list();
+  const Array<float> out = lab.filled(kVectors * kBuckets, 0.0f);
+  const SketchHash hash{.seed = 3, .identity = false};
+  std::int64_t bytes = 0;
+  if constexpr (kCudaBuild)
+    if (lab.cuda())
+      bytes = cuda::count_sketch_scratch_bytes(span_of(list), Remainder{}, hash, kBuckets);
+  const Array<std::byte> scratch = lab.make<std::byte>(bytes);
+  return {.bytes = static_cast<double>(g.values.bytes()),
+          .run =
+              [=, &lab] {
+                (void)g;  // what the list points to
+                if constexpr (kCudaBuild)
+                  if (lab.cuda()) {
+                    cuda::count_sketch(lab.stream(), span_of(list), Remainder{}, hash, 0,
+                                       out.out_rows(kBuckets), scratch.out());
+                    return;
+                  }
+                (void)scratch;
+                cpu::count_sketch<float>(span_of(list), Remainder{}, hash, 0,
+                                         out.out_rows(kBuckets));
+              },
+          .rivals = {}};
+}
+
+const bool kAdded = add_case("gram", "four vectors", "a quarter of the backbone each", gram) &&
+                    add_case("count_sketch", "4096 buckets", "four vectors", count_sketch);
+
+}  // namespace
+}  // namespace ktrain::bench

@@ -1,0 +1,226 @@
+// What conv2d.cu and conv2d_bf16.cu share: the passes of a convolution of T.
+#pragma once
+
+#include <algorithm>
+#include <type_traits>
+
+#include "kernels/device/conv2d_operands.cuh"
+#include "kernels/device/dense_product.cuh"
+#include "kernels/device/product.cuh"
+
+namespace ktrain::product {
+
+constexpr int kFilterThreads = 256;
+
+template <class T>
+ProductShape shape_for(ProductShape shape, const Conv2dOptions& options) {
+  shape.precision = std::is_same_v<T, float> ? options.precision : Precision::kBf16;
+  return shape;
+}
+
+// Sums the runs of a filter's gradients, then dscale[k] = <w[k], G[k]>, dw[k] = scale[k] G[k]. A
+// block per filter. With one run it stands in dw itself.
+template <class T>
+__global__ void __launch_bounds__(kFilterThreads)
+    scale_gradients_kernel(const float* runs, int num_runs, std::int64_t run_size, int taps,
+                           bool aligned, const T* w, const float* scale, float* dw, float* dscale) {
+  double* const scratch = shared_array<double, kFilterThreads / kWarpSize, struct DotScratch>();
+  const std::int64_t row = std::int64_t{blockIdx.x} * taps;
+  const float factor = scale[blockIdx.x];
+  double dot = 0;
+  for (int i = static_cast<int>(threadIdx.x) * 4; i < taps; i += kFilterThreads * 4) {
+    float4 sum = no_quad();
+#pragma unroll 4
+    for (int r = 0; r < num_runs; ++r)
+      sum = sum_of(sum, load_quad(runs + r * run_size + row + i, aligned, taps - i));
+    if (dscale) {
+      const float4 q = load_quad(w + row + i, aligned, taps - i);
+      dot += static_cast<double>(q.x) * static_cast<double>(sum.x) +
+             static_cast<double>(q.y) * static_cast<double>(sum.y);
+      dot += static_cast<double>(q.z) * static_cast<double>(sum.z) +
+             static_cast<double>(q.w) * static_cast<double>(sum.w);
+    }
+    store_quad(dw + row + i, scaled(sum, factor), aligned, taps - i);
+  }
+  if (!dscale) return;
+  dot = block_reduce<kFilterThreads>(dot, Add{}, 0.0, scratch);
+  if (threadIdx.x == 0) dscale[blockIdx.x] = static_cast<float>(dot);
+}
+
+template <class T>
+void scale_gradients(CudaStream stream, const ProductPlan& plan, const float* runs,
+                     const Conv2dScaled<T, float>& forward, Krsc<float> dw, Span<float> dscale) {
+  const std::int64_t taps = dw.rows * dw.cols * dw.channels;
+  const bool aligned = taps % 4 == 0 && aligned_for_quads(runs) && aligned_for_quads(dw.data) &&
+                       aligned_for_quads(forward.w.data);
+  launch("conv2d_backward_weights", scale_gradients_kernel<T>, dw.filters, kFilterThreads, stream,
+         runs, plan.splits, dw.size(), static_cast<int>(taps), aligned, forward.w.data,
+         forward.scale.data, dw.data, dscale.empty() ? nullptr : dscale.data);
+}
+
+// scaled[k] = scale[k] w[k]. A block per filter.
+template <class T>
+__global__ void __launch_bounds__(kFilterThreads)
+    scale_filters_kernel(const T* w, const float* scale, int taps, bool aligned, T* scaled_w) {
+  const std::int64_t row = std::int64_t{blockIdx.x} * taps;
+  const float factor = scale[blockIdx.x];
+  for (int i = static_cast<int>(threadIdx.x) * 4; i < taps; i += kFilterThreads * 4)
+    store_quad(scaled_w + row + i, scaled(load_quad(w + row + i, aligned, taps - i), factor),
+               aligned, taps - i);
+}
+
+// Where operands cannot be scaled on their way: takes the front of the workspace for filters that
+// are, which w becomes, and the scale is empty.
+template <class T>
+void scale_filters(const char* who, CudaStream stream, const ProductPlan& plan, Krsc<const T>& w,
+                   Span<const float>& scale, Span<float>& workspace) {
+  if (plan.tier != ProductTier::kMma || scale.empty()) return;
+  const std::int64_t taken = scaled_filter_floats(plan, w.size() * std::int64_t{sizeof(T)});
+  T* const scaled_w = reinterpret_cast<T*>(workspace.data);
+  const std::int64_t taps = w.rows * w.cols * w.channels;
+  if (w.size() > 0)
+    launch(who, scale_filters_kernel<T>, w.filters, kFilterThreads, stream, w.data, scale.data,
+           static_cast<int>(taps),
+           taps % 4 == 0 && aligned_for_quads(w.data) && aligned_for_quads(scaled_w), scaled_w);
+  w.data = scaled_w;
+  scale = {};
+  workspace = {workspace.data + taken, workspace.size - taken};
+}
+
+template <class T>
+void forward(CudaStream stream, Nhwc<const T> x, Krsc<const T> w,
+             const Conv2dEpilogue<T, float>& epilogue, Span<float> workspace, Nhwc<T> y,
+             const Conv2dOptions& options) {
+  constexpr auto kWho = "conv2d_forward";
+  check_workspace(kWho, workspace.size, cuda::conv2d_forward_workspace(x, w, epilogue, y, options));
+  check_map(kWho, x);
+  if (y.empty()) return;
+  DenseOutput<T> output;
+  output.data = y.data;
+  output.cols = static_cast<int>(y.channels);
+  output.scale = epilogue.scale.empty() ? nullptr : epilogue.scale.data;
+  output.shift = epilogue.shift.empty() ? nullptr : epilogue.shift.data;
+  output.residual = epilogue.residual.empty() ? nullptr : epilogue.residual.data;
+  output.relu = options.relu;
+  output.align();
+  const ProductShape shape = shape_for<T>(forward_product(w, y), options);
+  const ProductPlan plan = plan_product(gpu_architecture(), shape);
+  if (is_plain(w, options)) {
+    dense_product<T>(kWho, stream, plan, workspace,
+                     {.m = shape.m,
+                      .n = shape.n,
+                      .k = shape.k,
+                      .a = x.data,
+                      .b = w.data,
+                      .a_along_k = true,
+                      .b_along_k = true,
+                      .scale = nullptr,
+                      .output = output});
+    return;
+  }
+  const Product<WindowsAlongK<T>, DenseAlongK<T>, DenseOutput<T>> p = {
+      {windows_of(x, y, w, options)},
+      DenseAlongK<T>(w.data, shape.n, shape.k),
+      output,
+      static_cast<int>(shape.m),
+      static_cast<int>(shape.n),
+      static_cast<int>(shape.k)};
+  multiply(kWho, stream, plan, workspace, p);
+}
+
+template <class T>
+void backward_data(CudaStream stream, Nhwc<const T> g, Krsc<const T> w, Span<const float> scale,
+                   Span<float> workspace, Nhwc<T> dx, const Conv2dOptions& options) {
+  constexpr auto kWho = "conv2d_backward_data";
+  check_workspace(kWho, workspace.size,
+                  cuda::conv2d_backward_data_workspace(g, w, scale, dx, options));
+  check_map(kWho, dx);
+  if (dx.empty()) return;
+  const ProductShape shape = shape_for<T>(data_product(w, dx, options), options);
+  const ProductPlan plan = plan_product(gpu_architecture(), shape);
+  scale_filters(kWho, stream, plan, w, scale, workspace);
+  if (is_plain(w, options)) {
+    DenseOutput<T> output;
+    output.data = dx.data;
+    output.cols = static_cast<int>(dx.channels);
+    output.align();
+    dense_product<T>(kWho, stream, plan, workspace,
+                     {.m = shape.m,
+                      .n = shape.n,
+                      .k = shape.k,
+                      .a = g.data,
+                      .b = w.data,
+                      .a_along_k = true,
+                      .b_along_k = false,
+                      .scale = scale.empty() ? nullptr : scale.data,
+                      .output = output});
+    return;
+  }
+  const auto part = [&](std::int64_t row, std::int64_t col) {
+    return data_product_of(g, w, scale, dx, Phase(row, dx.height, w.rows, options),
+                           Phase(col, dx.width, w.cols, options), options);
+  };
+  if (options.stride == 1) return multiply(kWho, stream, plan, workspace, part(0, 0));
+  // Four products a launch: one launch for stride 2.
+  const std::int64_t parts = options.stride * options.stride;
+  for (std::int64_t first = 0; first < parts; first += 4) {
+    ProductBatch<DataProduct<T>, 4> batch{};
+    for (std::int64_t i = first; i < std::min(first + 4, parts); ++i)
+      batch.products[i - first] = part(i / options.stride, i % options.stride);
+    multiply_batch(kWho, stream, plan, workspace, batch);
+  }
+}
+
+template <class T>
+void backward_weights(CudaStream stream, Nhwc<const T> x, Nhwc<const T> g,
+                      const Conv2dScaled<T, float>& forward, Span<float> workspace, Krsc<float> dw,
+                      Span<float> dscale, const Conv2dOptions& options) {
+  constexpr auto kWho = "conv2d_backward_weights";
+  const bool is_scaled = !forward.scale.empty();
+  check_filter_vector(kWho, "scale", forward.scale.size, dw.filters);
+  check_filter_vector(kWho, "dscale", dscale.size, dw.filters);
+  KT_CHECK(is_scaled || dscale.empty(), "{}: dscale is asked for without a scale", kWho);
+  KT_CHECK(!is_scaled || forward.w.size() == dw.size(), "{}: w has {} elements, dw {}", kWho,
+           forward.w.size(), dw.size());
+  check_workspace(kWho, workspace.size, cuda::conv2d_backward_weights_workspace(x, g, dw, options));
+  check_map(kWho, x);
+  if (dw.filters == 0) return;
+  const ProductShape shape = shape_for<T>(weights_product(g, dw), options);
+  const ProductPlan plan = plan_product(gpu_architecture(), shape);
+  DenseOutput<T> output;
+  if constexpr (std::is_same_v<T, float>)
+    output.data = dw.data;
+  else
+    output.wide = dw.data;
+  output.cols = static_cast<int>(shape.n);
+  output.align();
+  if (is_plain(dw, options)) {
+    dense_product_runs<T>(kWho, stream, plan, workspace,
+                          {.m = shape.m,
+                           .n = shape.n,
+                           .k = shape.k,
+                           .a = g.data,
+                           .b = x.data,
+                           .a_along_k = false,
+                           .b_along_k = false,
+                           .scale = nullptr,
+                           .output = output});
+  } else {
+    ProductBatch<Product<DenseAlongSide<T>, WindowsAlongSide<T>, DenseOutput<T>>, 1> batch{};
+    batch.products[0] = {DenseAlongSide<T>(g.data, shape.m, shape.k),
+                         {windows_of(x, g, dw, options)},
+                         output,
+                         static_cast<int>(shape.m),
+                         static_cast<int>(shape.n),
+                         static_cast<int>(shape.k)};
+    multiply_batch(kWho, stream, plan, workspace, batch);
+  }
+  const float* const runs = plan.splits > 1 ? workspace.data : dw.data;
+  if (is_scaled)
+    scale_gradients(stream, plan, runs, forward, dw, dscale);
+  else if (plan.splits > 1)
+    finish_runs(kWho, stream, plan, workspace, static_cast<int>(shape.m), static_cast<int>(shape.n),
+                output);
+}
+
+}  // namespace ktrain::product

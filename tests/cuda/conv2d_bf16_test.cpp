@@ -1,0 +1,287 @@
+// Convolutions on tensor cores, of bf16 and of floats in tf32, against the CPU's in double.
+#include <cmath>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kernels/conv2d.h"
+#include "kernels/product_plan.h"
+#include "tests/support/conv_problem.h"
+#include "tests/support/cuda.h"
+#include "tests/support/message.h"
+#include "tests/support/product_bound.h"
+
+namespace ktrain {
+namespace {
+
+using test::backward_on_cpu;
+using test::CpuGradients;
+using test::DeviceView;
+using test::forward_on_cpu;
+using test::kBf16Unit;
+using test::kRelu;
+using test::kResidual;
+using test::kScale;
+using test::kShift;
+using test::kSumUnit;
+using test::kTf32Unit;
+using Case = test::ConvCase;
+using Problem = test::ConvProblem;
+using Floats = std::vector<float>;
+
+// Maps and filters of T on the device.
+template <class T>
+std::vector<T> values_of(const Floats& values) {
+  if constexpr (std::is_same_v<T, Bfloat16>)
+    return test::as_bf16(values);
+  else
+    return values;
+}
+
+template <class T>
+Conv2dOptions options_of(const Problem& p) {
+  Conv2dOptions options = p.options;
+  if (std::is_same_v<T, float>) options.precision = Precision::kTf32;
+  return options;
+}
+
+Problem rounded(Problem p) {
+  for (Floats* const values : {&p.x, &p.w, &p.residual, &p.g})
+    *values = test::rounded_to_bf16(*values);
+  return p;
+}
+
+// The same with all terms positive and none cut off.
+Problem positive(Problem p) {
+  for (Floats* const values : {&p.x, &p.w, &p.scale, &p.shift, &p.residual, &p.g})
+    *values = test::magnitudes(*values);
+  p.options.relu = false;
+  return p;
+}
+
+template <class T>
+std::vector<T> forward_on_device(const Problem& p, std::int64_t offset = 0) {
+  const Stream stream;
+  const CudaStream s = stream.get();
+  const DeviceView<T> x(s, values_of<T>(p.x), offset), w(s, values_of<T>(p.w), offset),
+      residual(s, values_of<T>(p.residual), offset), y(p.out_size(), offset);
+  const DeviceView<float> scale(s, p.scale, offset), shift(s, p.shift, offset);
+  const auto in = p.in<const T>(x.data());
+  const auto filters = p.krsc<const T>(w.data());
+  const auto epilogue = p.epilogue(scale.in(), shift.in(), residual.in());
+  const DeviceView<float> workspace(
+      cuda::conv2d_forward_workspace(in, filters, epilogue, p.out<const T>(y.data()),
+                                     options_of<T>(p)),
+      offset);
+  cuda::conv2d_forward(s, in, filters, epilogue, workspace.span(), p.out(y.data()),
+                       options_of<T>(p));
+  return y.to_host(s);
+}
+
+template <class T>
+std::vector<T> data_gradient_on_device(const Problem& p, std::int64_t offset = 0) {
+  const Stream stream;
+  const CudaStream s = stream.get();
+  const DeviceView<T> w(s, values_of<T>(p.w), offset), g(s, values_of<T>(p.g), offset),
+      dx(static_cast<std::int64_t>(p.x.size()), offset);
+  const DeviceView<float> scale(s, p.scale, offset);
+  const auto filters = p.krsc<const T>(w.data());
+  const auto out = p.out<const T>(g.data());
+  const DeviceView<float> workspace(
+      cuda::conv2d_backward_data_workspace(out, filters, scale.in(), p.in<const T>(dx.data()),
+                                           options_of<T>(p)),
+      offset);
+  cuda::conv2d_backward_data(s, out, filters, scale.in(), workspace.span(), p.in(dx.data()),
+                             options_of<T>(p));
+  return dx.to_host(s);
+}
+
+struct WeightGradients {
+  Floats dw, dscale;
+};
+
+template <class T>
+WeightGradients weight_gradients_on_device(const Problem& p, std::int64_t offset = 0) {
+  const Stream stream;
+  const CudaStream s = stream.get();
+  const DeviceView<T> x(s, values_of<T>(p.x), offset), w(s, values_of<T>(p.w), offset),
+      g(s, values_of<T>(p.g), offset);
+  const DeviceView<float> scale(s, p.scale, offset);
+  const DeviceView<float> dw(static_cast<std::int64_t>(p.w.size()), offset),
+      dscale(static_cast<std::int64_t>(p.scale.size()), offset);
+  const auto in = p.in<const T>(x.data());
+  const auto out = p.out<const T>(g.data());
+  const DeviceView<float> workspace(cuda::conv2d_backward_weights_workspace(
+                                        in, out, p.krsc<const float>(dw.data()), options_of<T>(p)),
+                                    offset);
+  cuda::conv2d_backward_weights(s, in, out, {p.krsc<const T>(w.data()), scale.in()},
+                                workspace.span(), p.krsc(dw.data()), dscale.span(),
+                                options_of<T>(p));
+  return {dw.to_host(s), dscale.to_host(s)};
+}
+
+// Errors as shares of the sum of the terms' absolute values. `of_factors`: the two factors of each
+// product are off by a unit of tf32 each. A sum of `terms` products loses a unit in each addition.
+template <class T>
+constexpr double kOfFactors = std::is_same_v<T, float> ? kTf32Unit*(2 + kTf32Unit) : 0;
+template <class T>
+double of_sum(std::int64_t terms) {
+  return kOfFactors<T> + (1 + kOfFactors<T>)*kSumUnit * static_cast<double>(terms + 4);
+}
+// What is written as bf16 is rounded once more.
+template <class T>
+constexpr double kOfResult = std::is_same_v<T, float> ? 0 : kBf16Unit;
+
+template <class T>
+void expect_forward(const Problem& p) {
+  const double bound = of_sum<T>(p.c.taps * p.c.taps * p.c.channels) * (1 + kOfResult<T>);
+  EXPECT_TRUE(test::within(forward_on_device<T>(p), forward_on_cpu<double>(p),
+                           forward_on_cpu<double>(positive(p)), bound, kOfResult<T>));
+}
+
+template <class T>
+void expect_data_gradient(const Problem& p) {
+  const std::vector<double> want = backward_on_cpu<double>(p).dx,
+                            terms = backward_on_cpu<double>(positive(p)).dx;
+  // Filters times their scale are rounded: to float, or to bf16.
+  const double of_scaled = p.scale.empty() ? 0 : std::is_same_v<T, float> ? kSumUnit : kBf16Unit;
+  const double bound =
+      (of_sum<T>(p.c.taps * p.c.taps * p.c.filters) * (1 + of_scaled) + of_scaled) *
+      (1 + kOfResult<T>);
+  EXPECT_TRUE(test::within(data_gradient_on_device<T>(p), want, terms, bound, kOfResult<T>));
+}
+
+template <class T>
+void expect_weight_gradients(const Problem& p) {
+  const WeightGradients got = weight_gradients_on_device<T>(p);
+  const CpuGradients<double> want = backward_on_cpu<double>(p),
+                             terms = backward_on_cpu<double>(positive(p));
+  const double bound = of_sum<T>(p.c.batch * p.out_height * p.out_width);
+  EXPECT_TRUE(test::within(got.dw, want.dw, terms.dw, bound, 0));
+  EXPECT_TRUE(test::within(got.dscale, want.dscale, terms.dscale, bound, 0));
+}
+
+template <class T>
+void expect_all(const Case& c) {
+  const auto problem = [&](unsigned parts) {
+    return std::is_same_v<T, Bfloat16> ? rounded(Problem(c, parts)) : Problem(c, parts);
+  };
+  expect_forward<T>(problem(0));
+  expect_forward<T>(problem(kScale | kShift | kResidual | kRelu));
+  for (const unsigned parts : {0u, unsigned{kScale}}) {
+    expect_data_gradient<T>(problem(parts));
+    expect_weight_gradients<T>(problem(parts));
+  }
+}
+
+// One pixel; channels that are no pieces, pieces of floats only, and of bf16 too; maps smaller than
+// the filter; strides that leave pixels over, of 3 too; padding past the filter; filters without
+// padding; narrow outputs; sums that are cut.
+class Conv2dTensorCores : public testing::TestWithParam<Case> {};
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, Conv2dTensorCores,
+    testing::Values(Case{1, 1, 1, 1, 1, 1, 1, 0}, Case{2, 5, 4, 3, 5, 3, 1, 1},
+                    Case{1, 7, 6, 16, 17, 3, 2, 1}, Case{2, 9, 11, 3, 8, 7, 2, 3},
+                    Case{1, 4, 6, 33, 31, 1, 1, 0}, Case{2, 5, 7, 32, 48, 1, 2, 0},
+                    Case{1, 9, 7, 16, 24, 3, 1, 1}, Case{1, 6, 5, 4, 12, 3, 1, 0},
+                    Case{3, 8, 10, 64, 3, 1, 1, 0}, Case{1, 12, 9, 24, 40, 3, 2, 1},
+                    Case{1, 1, 1, 32, 32, 3, 1, 1}, Case{2, 7, 5, 20, 68, 3, 1, 0},
+                    Case{1, 6, 9, 8, 16, 3, 1, 2}, Case{1, 7, 9, 6, 5, 1, 3, 0},
+                    Case{1, 8, 7, 8, 72, 3, 3, 1}, Case{2, 24, 23, 8, 8, 3, 1, 1},
+                    Case{1, 5, 6, 72, 24, 3, 1, 1}, Case{2, 9, 8, 80, 136, 1, 1, 0}));
+
+TEST_P(Conv2dTensorCores, Bf16AgreesWithTheCpu) {
+  KT_NEEDS_GPU();
+  expect_all<Bfloat16>(GetParam());
+}
+
+TEST_P(Conv2dTensorCores, Tf32AgreesWithTheCpu) {
+  KT_NEEDS_GPU();
+  expect_all<float>(GetParam());
+}
+
+TEST_P(Conv2dTensorCores, IsTheSameToTheBitAgainAndAtAnotherAddress) {
+  KT_NEEDS_GPU();
+  const Problem any(GetParam(), kScale | kShift | kResidual | kRelu), p = rounded(any);
+  const auto y = test::bits_of(forward_on_device<Bfloat16>(p));
+  const auto dx = test::bits_of(data_gradient_on_device<Bfloat16>(p));
+  const WeightGradients bf16 = weight_gradients_on_device<Bfloat16>(p),
+                        tf32 = weight_gradients_on_device<float>(any);
+  const Floats tf32_y = forward_on_device<float>(any),
+               tf32_dx = data_gradient_on_device<float>(any);
+  for (const std::int64_t offset : {0, 1}) {
+    EXPECT_EQ(test::bits_of(forward_on_device<Bfloat16>(p, offset)), y);
+    EXPECT_EQ(test::bits_of(data_gradient_on_device<Bfloat16>(p, offset)), dx);
+    const WeightGradients again = weight_gradients_on_device<Bfloat16>(p, offset);
+    EXPECT_TRUE(test::same_bits(again.dw, bf16.dw));
+    EXPECT_TRUE(test::same_bits(again.dscale, bf16.dscale));
+    EXPECT_TRUE(test::same_bits(forward_on_device<float>(any, offset), tf32_y));
+    EXPECT_TRUE(test::same_bits(data_gradient_on_device<float>(any, offset), tf32_dx));
+    EXPECT_TRUE(test::same_bits(weight_gradients_on_device<float>(any, offset).dw, tf32.dw));
+  }
+}
+
+// Each has as many tiles as the plan wants before it takes large ones, and more slices of k than
+// the ring holds.
+ProductTile tile_of(std::int64_t m, std::int64_t n, std::int64_t k) {
+  return plan_product(0, {m, n, k, true, Precision::kBf16}).tile;
+}
+
+TEST(Conv2dTensorCoresLarge, ForwardWithLargeTiles) {
+  KT_NEEDS_GPU();
+  ASSERT_EQ(tile_of(131 * 129, 72, 9 * 16), ProductTile::kLarge);
+  const Problem p({1, 131, 129, 16, 72, 3, 1, 1}, kScale | kShift | kResidual | kRelu);
+  expect_forward<Bfloat16>(rounded(p));
+  expect_forward<float>(p);
+}
+
+TEST(Conv2dTensorCoresLarge, DataGradientWithLargeTiles) {
+  KT_NEEDS_GPU();
+  ASSERT_EQ(tile_of(131 * 129, 72, 9 * 16), ProductTile::kLarge);
+  const Problem p({1, 131, 129, 72, 16, 3, 1, 1}, kScale), q({1, 130, 131, 72, 16, 3, 2, 1}, 0);
+  expect_data_gradient<Bfloat16>(rounded(p));
+  expect_data_gradient<float>(p);
+  expect_data_gradient<Bfloat16>(rounded(q));
+  expect_data_gradient<float>(q);
+}
+
+TEST(Conv2dTensorCoresLarge, WeightGradientWithLargeTiles) {
+  KT_NEEDS_GPU();
+  ASSERT_EQ(tile_of(72, 9 * 1880, 110), ProductTile::kLarge);
+  const Problem p({1, 11, 10, 1880, 72, 3, 1, 1}, kScale);
+  expect_weight_gradients<Bfloat16>(rounded(p));
+  expect_weight_gradients<float>(p);
+}
+
+TEST(Conv2dTensorCores, NothingGivesZeroGradientsAndTheEpilogue) {
+  KT_NEEDS_GPU();
+  const Problem no_images = rounded(Problem({0, 4, 4, 8, 8, 3, 1, 1}, kScale));
+  EXPECT_THAT(weight_gradients_on_device<Bfloat16>(no_images).dw, testing::Each(0.0f));
+  const Problem no_channels({2, 4, 4, 0, 3, 3, 1, 1}, kShift | kRelu);
+  expect_forward<Bfloat16>(no_channels);
+  expect_forward<float>(no_channels);
+  const Problem no_output = rounded(Problem({2, 2, 2, 8, 8, 5, 1, 0}, kScale));
+  EXPECT_THAT(test::bits_of(data_gradient_on_device<Bfloat16>(no_output)), testing::Each(0));
+}
+
+TEST(Conv2dTensorCores, ErrorsAreNamed) {
+  KT_NEEDS_GPU();
+  const Stream stream;
+  const DeviceView<Bfloat16> h(200);
+  const DeviceView<float> f(200);
+  const Nhwc<const Bfloat16> x{h.data(), 1, 4, 4, 3};
+  const Krsc<const Bfloat16> w{h.data(), 2, 3, 3, 3};
+  EXPECT_THAT(test::message_of([&] {
+                cuda::conv2d_forward(stream.get(), x, w, {}, {}, {h.data(), 1, 4, 4, 2}, {});
+              }),
+              testing::HasSubstr("conv2d_forward: y is 1x4x4x2, wanted 1x2x2x2"));
+  EXPECT_THAT(test::message_of([&] {
+                cuda::conv2d_backward_data(stream.get(), {h.data(), 1, 2, 2, 2}, w, {f.data(), 2},
+                                           {}, {h.data(), 1, 4, 4, 3}, {});
+              }),
+              testing::HasSubstr("conv2d_backward_data: workspace has 0 elements, wanted 28"));
+}
+
+}  // namespace
+}  // namespace ktrain
