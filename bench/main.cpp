@@ -1,9 +1,11 @@
 // kt_bench: times the kernels, of the CPU always and of CUDA where the program has them and there
 // is a GPU, beside cuDNN and cuBLAS where these are.
 //
-//   kt_bench [--device=cpu|cuda|all] [--markdown] [--seconds=0.3] [--benchmark_filter=REGEX] ...
+//   kt_bench [--device=cpu|cuda|all] [--markdown] [--seconds=0.3] [--budget=SECONDS]
+//   [--benchmark_filter=REGEX] ...
 //
-// --gpu prints the GPU, or why there is none, and ends.
+// --budget leaves out, and counts, the cases that begin after so many seconds. --gpu prints the
+// GPU, or why there is none, and ends.
 //
 // Names are <device>/<family>/<op>/<shape>. With --markdown a table per device instead of Google
 // Benchmark's lines, for docs/performance.md. Ends with 0; 1 when a case threw; 64 for a wrong
@@ -12,6 +14,7 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,6 +27,7 @@
 #include "kernels/fma_peak.h"
 #include "kernels/gpu.h"
 #include "kernels/parallel.h"
+#include "kernels/profile.h"
 
 namespace ktrain::bench {
 namespace {
@@ -35,6 +39,7 @@ struct Options {
   bool markdown = false;
   bool ask_gpu = false;
   Sampling sampling;
+  double budget = std::numeric_limits<double>::infinity();  // seconds for all cases
   std::string command;
 };
 
@@ -51,6 +56,8 @@ Options take_options(int& argc, char** argv) {
       options.ask_gpu = true;
     else if (argument.starts_with("--device="))
       options.device = argument.substr(9);
+    else if (argument.starts_with("--budget="))
+      options.budget = std::stod(argument.substr(9));
     else if (argument.starts_with("--seconds="))
       options.sampling.seconds = std::stod(argument.substr(10));
     else
@@ -86,9 +93,16 @@ struct Bench {
   std::unique_ptr<Lab> lab = {};
   Ceilings ceilings = {};
   std::vector<Result> results = {};
+  std::int64_t left_out = 0;  // cases that the budget had no time for
 };
 
 void run_case(benchmark::State& state, Bench& bench, const Case& of, const Options& options) {
+  static const double begin = monotonic_seconds();
+  if (monotonic_seconds() - begin > options.budget) {
+    ++bench.left_out;
+    state.SkipWithError("no time left (--budget)");
+    return;
+  }
   if (!bench.lab) {
     bench.lab = std::make_unique<Lab>(bench.device);
     bench.ceilings = measure_ceilings(*bench.lab, options.sampling);
@@ -138,7 +152,11 @@ void print_tables(const std::vector<Bench>& benches, const Options& options) {
     Setting setting{today(), bench.machine, options.command, {bench.ceilings.text + "."}};
     if (bench.device == Device::kCuda)
       for (const std::string& line : rival_lines()) setting.lines.push_back(line + ".");
-    std::cout << markdown(setting, bench.results) << "\n";
+    std::cout << markdown(setting, bench.results);
+    if (bench.left_out > 0)
+      std::cout << fmt::format("- not measured, {} cases: no time left of {:.0f} s\n",
+                               bench.left_out, options.budget);
+    std::cout << "\n";
   }
 }
 

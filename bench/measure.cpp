@@ -171,7 +171,7 @@ Ceilings measure_ceilings(const Lab& lab, const Sampling& sampling) {
     }
 #endif
   if (!lab.cuda()) {
-    ceilings.product[Precision::kFloat] = measure_fma_peak(sampling.least > 1 ? 20 : 1);
+    ceilings.product[Precision::kFloat] = measure_fma_peak(sampling.seconds > 0 ? 20 : 1);
     products = fmt::format(", {:.0f} GFLOP/s of multiply-adds out of registers",
                            ceilings.product[Precision::kFloat] * 1e-9);
   }

@@ -3,6 +3,8 @@
 #include "bench/cases.h"
 #include "kernels/count_sketch.h"
 #include "kernels/gram.h"
+#include "kernels/mixed_sum.h"
+#include "kernels/random_sign.h"
 
 namespace ktrain::bench {
 namespace {
@@ -76,8 +78,62 @@ Job count_sketch(const Lab& lab) {
           .rivals = {}};
 }
 
+Job mixed_sum(const Lab& lab) {
+  const Gradients g(lab);
+  const auto list = g.list();
+  const Array<float> out = lab.make<float>(g.n);
+  return {.bytes = static_cast<double>(g.values.bytes() + out.bytes()),
+          .flops = 2.0 * static_cast<double>(g.values.size()),
+          .run =
+              [=, &lab] {
+                (void)g;  // what the list points to
+                const double weights[kVectors] = {1, 0.5, 0.25, 2};
+                const MixWeights<float> mix{{weights, kVectors}};
+                KT_RUN(lab.queue(), mixed_sum, span_of(list), Remainder{}, mix, out.out());
+              },
+          .rivals = {}};
+}
+
+Job change_products(const Lab& lab) {
+  const Gradients g(lab);
+  const auto list = g.list();
+  const Array<float> before = lab.normal(g.n, 2), now = lab.normal(g.n, 3);
+  const Array<double> out = lab.make<double>(kVectors);
+  const Array<std::byte> scratch =
+      lab.make<std::byte>(change_products_scratch_bytes(kVectors, g.n));
+  return {.bytes = static_cast<double>(g.values.bytes() + 2 * now.bytes()),
+          .flops = 3.0 * static_cast<double>(g.values.size()),
+          .run =
+              [=, &lab] {
+                (void)g;  // what the list points to
+                KT_RUN(lab.queue(), change_products, span_of(list), Remainder{}, before.span(),
+                       now.span(), out.out(), scratch.out());
+              },
+          .rivals = {}};
+}
+
+Job random_sign(const Lab& lab) {
+  const Array<float> map = lab.normal(lab.scaled(kImages * 128 * 160 * 256)),
+                     value = lab.make<float>(1);
+  const std::vector<Span<const float>> list = {map.span()};
+  const Array<std::byte> scratch = lab.make<std::byte>(random_sign_scratch_bytes(span_of(list)));
+  return {.bytes = static_cast<double>(map.bytes()),
+          .flops = static_cast<double>(map.size()),
+          .run =
+              [=, &lab] {
+                (void)map;  // what the list points to
+                const RandomKey key{.seed = 1, .stream = 2, .epoch = 3};
+                KT_RUN(lab.queue(), random_sign_sum, key, span_of(list), value.out(), scratch.out(),
+                       1.0);
+              },
+          .rivals = {}};
+}
+
 const bool kAdded = add_case("gram", "four vectors", "a quarter of the backbone each", gram) &&
-                    add_case("count_sketch", "4096 buckets", "four vectors", count_sketch);
+                    add_case("count_sketch", "4096 buckets", "four vectors", count_sketch) &&
+                    add_case("mixed_sum", "mixed_sum", "four vectors", mixed_sum) &&
+                    add_case("mixed_sum", "change_products", "four vectors", change_products) &&
+                    add_case("random_sign", "sum", "P2 map", random_sign);
 
 }  // namespace
 }  // namespace ktrain::bench

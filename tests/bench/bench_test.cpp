@@ -26,6 +26,11 @@ TEST(Cases, HaveNamesOfTheirOwnAndCoverEveryFamily) {
     families.insert(of.family);
   }
   for (const char* family : {"adamw",
+                             "key_queue",
+                             "mixed_sum",
+                             "next_rows",
+                             "queue_contrast",
+                             "random_sign",
                              "anchors",
                              "assign",
                              "bce",

@@ -101,6 +101,24 @@ BudgetTable parse_budget(std::string_view text) {
 
 namespace {
 
+// The most registers with which as many blocks of `threads` fit as do now; its own without them.
+int rounded_registers(const KernelUse& use, int threads) {
+  KernelUse more = use;
+  while (threads > 0 && more.registers < 255) {
+    ++more.registers;
+    if (resident_threads(more, threads) < resident_threads(use, threads)) break;
+  }
+  return threads > 0 && more.registers < 255 ? more.registers - 1 : use.registers;
+}
+
+std::string proposed_line(const std::string& file, std::string name, const KernelUse& use,
+                          int threads) {
+  name.resize(std::min(name.size(), name.find('<')));
+  return fmt::format("{} {} {} {} {} x {}: WHY", file, name, rounded_registers(use, threads),
+                     use.shared, threads > 0 ? resident_threads(use, threads) / threads : 0,
+                     threads);
+}
+
 struct Judge {
   const std::string& file;
   Verdict verdict;
@@ -153,8 +171,8 @@ Verdict judge(const BudgetTable& table, const std::string& file, const std::vect
     for (const BudgetLine& line : table.lines)
       if (!budget && line.file == file && line.fits(name)) budget = &line;
     if (!budget) {
-      j.fault("{} has no line in the budget table ({} registers, {} bytes shared on sm_{})", name,
-              use.registers, use.shared, use.architecture);
+      j.fault("{} has no line in the budget table; on sm_{} it could be: {}", name,
+              use.architecture, proposed_line(file, name, use, code ? code->threads : 0));
       continue;
     }
     used.insert(budget->line);

@@ -125,6 +125,13 @@ TEST(Budget, RefusesKernelsWithoutALineAndLinesWithoutAKernel) {
   EXPECT_THAT(faults("adamw", {}), ElementsAre(HasSubstr("line 3")));
 }
 
+// 30 registers let eight blocks of 256 in; 32 are the most with which that is so.
+TEST(Budget, ProposesALine) {
+  const auto verdict = judge(parse_budget(""), "columns", {{kTemplate, "80", 30, 16, 0, 0}},
+                             {{"80", {{kTemplate, {256, "body"}}}}});
+  EXPECT_THAT(verdict.faults, ElementsAre(HasSubstr("columns copy_kernel 32 16 8 x 256: WHY")));
+}
+
 TEST(Budget, TakesTheFirstLineThatFits) {
   EXPECT_THAT(faults("columns", {{kTemplate, "80", 32, 1024, 0, 0}}),
               ElementsAre(HasSubstr("line 5")));  // nothing is left for the second
