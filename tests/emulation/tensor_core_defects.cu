@@ -97,7 +97,10 @@ bool product() {
 
 }  // namespace
 
-bool tensor_core_product() { return product<Bug::kNone>(); }
+bool tensor_core_product() {
+  return product<Bug::kNone>() && emulation::matrix_loads().matrices > 0 &&
+         emulation::matrix_loads().lost_cycles == 0;
+}
 
 std::vector<Defect> tensor_core_defects() {
   constexpr Expected kSeenByCheck{'W', 'W', 'W', 'E'}, kSeen{'E', 'E', 'E', 'E'},
