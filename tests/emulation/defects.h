@@ -38,7 +38,7 @@ std::vector<Defect> launch_defects();       // launches, arithmetic, calls
 std::vector<Defect> tensor_core_defects();  // asynchronous copies and matrix instructions
 std::vector<Defect> stripped_ops();         // the project's own kernels without their barriers
 std::vector<Defect> stripped_maps();        // more of them: on maps, images and random numbers
-bool tensor_core_product();                 // without a defect: is its result right?
+bool tensor_core_product();                 // without a defect: right, and without bank conflicts?
 // The repaired kernels: nothing may be noticed and the result must be right.
 std::vector<Defect> clean_kernels();
 

@@ -97,7 +97,10 @@ bool product() {
 
 }  // namespace
 
-bool tensor_core_product() { return product<Bug::kNone>(); }
+bool tensor_core_product() {
+  return product<Bug::kNone>() && emulation::matrix_loads().matrices > 0 &&
+         emulation::matrix_loads().lost_cycles == 0;
+}
 
 std::vector<Defect> tensor_core_defects() {
   constexpr Expected kSeenByCheck{'W', 'W', 'W', 'E'}, kSeen{'E', 'E', 'E', 'E'},
@@ -106,7 +109,9 @@ std::vector<Defect> tensor_core_defects() {
       {"copy that nobody waited for", kSeenByCheck, "race|what nobody wrote",
        product<Bug::kNoWait>},
       {"copy without a barrier", kSeenByCheck, "race|what nobody wrote", product<Bug::kNoBarrier>},
-      {"copy over what is still read", kSeenByCheck, "race|what nobody wrote",
+      {"copy over what is still read",
+       {'.', 'W', '.', 'E'},
+       "race|what nobody wrote",
        product<Bug::kOverwritten>},
       {"registers of a fragment exchanged", kWrong, "", product<Bug::kWrongFragment>},
       {"swizzle on one side", kWrong, "", product<Bug::kOneSidedSwizzle>},
