@@ -7,7 +7,7 @@ install(TARGETS kt_kernels kt_runtime kt_models EXPORT ktrain_targets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 foreach(folder kernels runtime models)
   install(DIRECTORY ${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ktrain
-          FILES_MATCHING PATTERN "*.h" PATTERN "device" EXCLUDE)
+          FILES_MATCHING PATTERN "*.h" PATTERN "emulation" EXCLUDE)
 endforeach()
 install(EXPORT ktrain_targets NAMESPACE ktrain:: FILE ktrain_targets.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/ktrain)

@@ -46,6 +46,7 @@ void adamw(Span<const T> gradient, Span<const T> numbers, Span<const T> gradient
   const T decay = n[kAdamwDecay], rate = n[kAdamwRate], mix_m = n[kAdamwMixM];
   const T keep_v = n[kAdamwKeepV], mix_v = n[kAdamwMixV], root_scale = n[kAdamwRootScale];
   const T eps = n[kAdamwEps], scale = gradient_scale.data[0];
+  if (std::isnan(scale)) return;
   parallel_chunks(weight.size, kGrain, [=](std::int64_t, std::int64_t begin, std::int64_t end) {
     const T* __restrict const gi = gradient.data;
     T* __restrict const wi = weight.data;

@@ -32,6 +32,7 @@ __global__ void __launch_bounds__(kThreads)
   const Numbers n = {numbers[kAdamwDecay], numbers[kAdamwRate], numbers[kAdamwMixM],
                      numbers[kAdamwKeepV], numbers[kAdamwMixV], numbers[kAdamwRootScale],
                      numbers[kAdamwEps],   gradient_scale[0]};
+  if (n.scale != n.scale) return;  // NaN
   const float4 g = load_quad(gradient + i, aligned, count);
   float4 w = load_quad(weight + i, aligned, count);
   float4 first = load_quad(m + i, aligned, count);

@@ -6,7 +6,8 @@
 //   v = beta2 * v + (1 - beta2) * g * g
 //   w = w - lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
 // Everything that changes between steps is read from memory: the numbers below, and the factor that
-// a gradient clip has found, 1 for none. Sizes must agree, or Error is thrown; empty is a no-op.
+// a gradient clip has found, 1 for none. A NaN there leaves weight, m and v as they are. Sizes must
+// agree, or Error is thrown; empty is a no-op.
 // No two of gradient, weight, m and v may overlap. m and v start as zeros.
 #pragma once
 

@@ -1,5 +1,7 @@
 #include "kernels/sgd.h"
 
+#include <cmath>
+
 #include "kernels/check.h"
 #include "kernels/parallel.h"
 
@@ -35,6 +37,7 @@ void sgd(Span<const T> gradient, Span<const T> numbers, Span<const T> gradient_s
            static_cast<int>(kSgdNumbers), gradient_scale.size);
   const T rate = numbers[kSgdRate], momentum = numbers[kSgdMomentum], decay = numbers[kSgdDecay];
   const T scale = gradient_scale[0];
+  if (std::isnan(scale)) return;
   parallel_chunks(weight.size, kGrain, [=](std::int64_t, std::int64_t begin, std::int64_t end) {
     const T* __restrict const gi = gradient.data;
     T* __restrict const wi = weight.data;

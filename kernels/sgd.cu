@@ -29,6 +29,7 @@ __global__ void __launch_bounds__(kThreads)
   const std::int64_t count = size - i;
   const Numbers n = {numbers[kSgdRate], numbers[kSgdMomentum], numbers[kSgdDecay],
                      gradient_scale[0]};
+  if (n.scale != n.scale) return;  // NaN
   const float4 g = load_quad(gradient + i, aligned, count);
   float4 w = load_quad(weight + i, aligned, count), v = load_quad(velocity + i, aligned, count);
   update(n, g.x, w.x, v.x);

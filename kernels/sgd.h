@@ -4,7 +4,8 @@
 //   v = momentum * v + g
 //   w = w - learning_rate * v
 // Everything that changes between steps is read from memory: the numbers below, and the factor that
-// a gradient clip has found, 1 for none. Sizes must agree, or Error is thrown; empty is a no-op.
+// a gradient clip has found, 1 for none. A NaN there leaves weight and velocity as they are.
+// Sizes must agree, or Error is thrown; empty is a no-op.
 // No two of gradient, weight and velocity may overlap. velocity starts as zeros.
 #pragma once
 

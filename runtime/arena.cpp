@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "kernels/device/memory.h"
 #include "runtime/fault.h"
 
 namespace ktrain {
@@ -25,6 +26,15 @@ std::int64_t rounded(std::int64_t bytes) {
   return std::max(unit, (bytes + unit - 1) / unit * unit);
 }
 
+// Of one block; well mixed, so that the sum over a set of blocks tells sets apart.
+std::uint64_t mark(std::int64_t offset, std::int64_t bytes) {
+  std::uint64_t z = static_cast<std::uint64_t>(offset) * 0x9E3779B97F4A7C15u +
+                    static_cast<std::uint64_t>(bytes) * 0xD1B54A32D192ED03u;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+  return z ^ (z >> 31);
+}
+
 }  // namespace
 
 std::string_view name(MemoryUse use) {
@@ -37,10 +47,23 @@ MemoryUseScope::MemoryUseScope(MemoryUse use) : before_(current_use) { current_u
 MemoryUseScope::~MemoryUseScope() { current_use = before_; }
 MemoryUse MemoryUseScope::current() { return current_use; }
 
-Arena::Arena(std::int64_t capacity_bytes) {
+Arena::Arena(std::int64_t capacity_bytes, ArenaMemory memory) : memory_(memory) {
   capacity_ = capacity_bytes > 0 ? rounded(capacity_bytes) : 4 * physical_memory_bytes();
+  if (memory != ArenaMemory::kDevice) {
+    reserve_addresses();
+    return;
+  }
+  const DeviceMemory device = device_memory();
+  if (capacity_ > device.free_bytes)
+    throw_fault("KT-SYS-002", "the GPU has {} MiB free of {} MiB, {} MiB are wanted",
+                device.free_bytes >> 20, device.total_bytes >> 20, (capacity_ >> 20) + 1);
+  base_ = static_cast<std::byte*>(device_allocate(capacity_));
+}
+
+void Arena::reserve_addresses() {
+  const int access = memory_ == ArenaMemory::kHost ? PROT_READ | PROT_WRITE : PROT_NONE;
   for (;;) {
-    void* const base = mmap(nullptr, static_cast<std::size_t>(capacity_), PROT_READ | PROT_WRITE,
+    void* const base = mmap(nullptr, static_cast<std::size_t>(capacity_), access,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base != MAP_FAILED) {
       base_ = static_cast<std::byte*>(base);
@@ -52,6 +75,7 @@ Arena::Arena(std::int64_t capacity_bytes) {
                   kSmallestReserve >> 20);
     capacity_ /= 2;
   }
+  if (memory_ != ArenaMemory::kHost) return;
   // Large pages save the page faults that otherwise cost more than the arithmetic; where the kernel
   // has none to give, small ones work too.
   (void)madvise(base_, static_cast<std::size_t>(capacity_), MADV_HUGEPAGE);
@@ -59,7 +83,10 @@ Arena::Arena(std::int64_t capacity_bytes) {
 
 Arena::~Arena() {
   assert(blocks_.empty() && "a tensor outlives its arena");
-  munmap(base_, static_cast<std::size_t>(capacity_));
+  if (memory_ == ArenaMemory::kDevice)
+    device_free(base_);
+  else
+    munmap(base_, static_cast<std::size_t>(capacity_));
 }
 
 void Arena::insert_free(std::int64_t offset, std::int64_t bytes) {
@@ -118,6 +145,7 @@ void* Arena::allocate(std::int64_t bytes, MemoryUse use) {
     }
   }
   blocks_.emplace(offset, Block{need, use});
+  layout_ += mark(offset, need);
   const auto slot = static_cast<std::size_t>(use);
   usage_.live_bytes += need;
   usage_.live_by_use[slot] += need;
@@ -138,6 +166,7 @@ void Arena::release(void* block) noexcept {
   usage_.live_bytes -= bytes;
   usage_.live_by_use[static_cast<std::size_t>(found->second.use)] -= bytes;
   blocks_.erase(found);
+  layout_ -= mark(offset, bytes);
 
   auto next = free_.lower_bound(offset);
   if (next != free_.end() && offset + bytes == next->first) {
@@ -162,6 +191,11 @@ void Arena::release(void* block) noexcept {
 MemoryUsage Arena::usage() const {
   const std::lock_guard lock(mutex_);
   return usage_;
+}
+
+std::uint64_t Arena::layout() const {
+  const std::lock_guard lock(mutex_);
+  return layout_;
 }
 
 void Arena::reset_peak() {

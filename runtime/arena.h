@@ -1,9 +1,10 @@
 // One address range from which every tensor's memory comes.
 //
-// The range is reserved once and pages become real when they are first written, so that a pass
-// which only plans (Queue::planning) costs nothing and tells the exact peak. A freed block goes
-// back to the range and is used again: a step that repeats the last one's sizes takes no new
-// memory.
+// On the host the range is reserved once and pages become real when they are first written, so that
+// a pass which only plans (Queue::planning) costs nothing and tells the exact peak. A freed block
+// goes back to the range and is used again: a step that repeats the last one's sizes takes no new
+// memory. On a GPU the range is one allocation of the size that such a pass has found. Where a
+// block lies depends on the order and the sizes of the calls alone.
 #pragma once
 
 #include <array>
@@ -52,12 +53,19 @@ struct MemoryUsage {
   std::array<std::int64_t, kNumMemoryUses> peak_by_use{};  // at the moment of peak_bytes
 };
 
+// Where an arena's range lies.
+enum class ArenaMemory : std::uint8_t {
+  kHost,
+  kDevice,   // one allocation of the GPU
+  kNowhere,  // addresses without memory, for a pass that plans: a touch ends the process
+};
+
 // Thread-safe. Blocks are aligned to 64 bytes, from 1 MiB on to 4 KiB.
 class Arena {
  public:
-  // Reserves addresses only; with 0, four times the machine's memory. Throws Fault KT-SYS-002 when
-  // not even 256 MiB of addresses can be had.
-  explicit Arena(std::int64_t capacity_bytes = 0);
+  // On the host it reserves addresses only; with 0, four times the machine's memory. Throws Fault
+  // KT-SYS-002 when not even 256 MiB of addresses can be had, or the GPU does not have the bytes.
+  explicit Arena(std::int64_t capacity_bytes = 0, ArenaMemory memory = ArenaMemory::kHost);
   ~Arena();
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
@@ -71,6 +79,9 @@ class Arena {
   // Forgets peak and high water above what lives now; call between planning and running.
   void reset_peak();
   [[nodiscard]] std::int64_t capacity_bytes() const { return capacity_; }
+  [[nodiscard]] ArenaMemory memory() const { return memory_; }
+  // A number of the set of blocks that live now, with where they lie and how large they are.
+  [[nodiscard]] std::uint64_t layout() const;
 
  private:
   struct Block {
@@ -79,7 +90,9 @@ class Arena {
   };
   void insert_free(std::int64_t offset, std::int64_t bytes);
   void erase_free(std::map<std::int64_t, std::int64_t>::iterator range);
+  void reserve_addresses();
 
+  ArenaMemory memory_;
   mutable std::mutex mutex_;
   std::byte* base_ = nullptr;
   std::int64_t capacity_ = 0;
@@ -88,6 +101,7 @@ class Arena {
   std::set<std::pair<std::int64_t, std::int64_t>> by_size_;  // (bytes, offset) of free_
   std::map<std::int64_t, Block> blocks_;                     // offset -> live block
   MemoryUsage usage_;
+  std::uint64_t layout_ = 0;
 };
 
 // Bytes of memory in the machine, and how many of them a new program may take without swapping.

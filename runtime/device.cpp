@@ -3,29 +3,21 @@
 #include "runtime/fault.h"
 
 namespace ktrain {
-namespace {
 
-// True as soon as every kernel of a training step has a CUDA form and tensors can live on a GPU.
-constexpr bool kTrainingRunsOnGpu = false;
-
-constexpr std::string_view kNotYet =
-    "a training step still has kernels without a CUDA form (convolution is one)";
-
-}  // namespace
-
-DeviceChoice choose_device(std::string_view requested) {
+DeviceChoice choose_device(std::string_view requested, std::string_view refusal) {
   // Asking the driver takes a moment, and "cpu" does not want to know.
-  return choose_device(requested, requested == "cpu" ? GpuQuery{} : find_gpu());
+  return choose_device(requested, requested == "cpu" ? GpuQuery{} : find_gpu(), refusal);
 }
 
-DeviceChoice choose_device(std::string_view requested, const GpuQuery& found) {
+DeviceChoice choose_device(std::string_view requested, const GpuQuery& found,
+                           std::string_view refusal) {
   if (requested == "cpu") return {Device::kCpu, ""};
   if (requested == "auto") {
     if (!found.gpu)
       return {Device::kCpu, fmt::format("no GPU: {}; training on the CPU", found.reason)};
-    if (!kTrainingRunsOnGpu)
+    if (!refusal.empty())
       return {Device::kCpu,
-              fmt::format("{} is not used: {}; training on the CPU", found.gpu->name, kNotYet)};
+              fmt::format("{} is not used: {}; training on the CPU", found.gpu->name, refusal)};
     return {Device::kCuda, found.gpu->name};
   }
   if (requested != "cuda")
@@ -35,11 +27,11 @@ DeviceChoice choose_device(std::string_view requested, const GpuQuery& found) {
         "KT-SYS-001",
         "device = \"cuda\": no GPU: {}; set device = \"auto\" or \"cpu\" to train on the CPU",
         found.reason);
-  if (!kTrainingRunsOnGpu)
+  if (!refusal.empty())
     throw_fault("KT-SYS-003",
                 "device = \"cuda\": found {}, but {}; set device = \"auto\" or \"cpu\" to train on "
                 "the CPU",
-                found.gpu->name, kNotYet);
+                found.gpu->name, refusal);
   return {Device::kCuda, found.gpu->name};
 }
 

@@ -22,6 +22,9 @@ namespace ktrain {
 // constants.
 [[nodiscard]] Tensor weighted_sum(const std::vector<Tensor>& terms,
                                   const std::vector<float>& weights);
+// The same with the weights read from memory when the sum is taken and again when its gradient is:
+// as many as there are terms, 16 at most. No gradient flows to them.
+[[nodiscard]] Tensor weighted_sum(const std::vector<Tensor>& terms, const Tensor& weights);
 // Every element the same. Not differentiable.
 [[nodiscard]] Tensor filled(const ContextPtr& context, const Shape& shape, float value);
 // y += x, in place, for gradients that nobody else holds. Not differentiable.

@@ -3,11 +3,33 @@
 #include <cstring>
 
 #include "kernels/check.h"
+#include "kernels/device/memory.h"
 #include "runtime/autograd.h"
+#include "runtime/fault.h"
 
 namespace ktrain {
 
-ContextPtr make_cpu_context() { return std::make_shared<Context>(); }
+namespace {
+
+bool is_on_gpu(const Queue& queue) { return queue.device == Device::kCuda; }
+
+// Work on bytes, which every device has: on a GPU by its copies, else by the host.
+void set_bytes(const Queue& queue, const char* name, void* to, std::uint8_t value,
+               std::int64_t bytes) {
+  if (!is_on_gpu(queue))
+    return run_on_cpu(queue, name,
+                      [&] { std::memset(to, value, static_cast<std::size_t>(bytes)); });
+  if (!queue.planning) fill_device(queue.stream, to, value, bytes);
+}
+
+void copy_bytes(const Queue& queue, const char* name, const void* from, void* to,
+                std::int64_t bytes) {
+  if (!is_on_gpu(queue))
+    return run_on_cpu(queue, name, [&] { std::memcpy(to, from, static_cast<std::size_t>(bytes)); });
+  if (!queue.planning) copy_on_device(queue.stream, from, to, bytes);
+}
+
+}  // namespace
 
 // A block of a context's memory; gives it back when the last handle goes.
 class Storage {
@@ -34,17 +56,13 @@ Tensor Tensor::empty(const ContextPtr& context, const Shape& shape, DType dtype)
   tensor.storage_ = std::make_shared<Storage>(context, bytes);
   tensor.shape_ = shape;
   tensor.dtype_ = dtype;
-  if (context->poison && !context->queue.planning)
-    std::memset(tensor.storage_->data(), 0xFF, static_cast<std::size_t>(bytes));
+  if (context->poison) set_bytes(context->queue, "poison", tensor.storage_->data(), 0xFF, bytes);
   return tensor;
 }
 
 Tensor Tensor::zeros(const ContextPtr& context, const Shape& shape, DType dtype) {
   Tensor tensor = empty(context, shape, dtype);
-  run_on_cpu(tensor.queue(), "zeros", [&] {
-    std::memset(tensor.storage_->data(), 0,
-                static_cast<std::size_t>(shape.size() * size_bytes(dtype)));
-  });
+  set_bytes(tensor.queue(), "zeros", tensor.storage_->data(), 0, shape.size() * size_bytes(dtype));
   return tensor;
 }
 
@@ -154,10 +172,8 @@ Tensor Tensor::slice(std::int64_t begin, std::int64_t end) const {
 
 Tensor Tensor::clone() const {
   Tensor copy = empty_like(*this);
-  run_on_cpu(queue(), "clone", [&] {
-    std::memcpy(copy.storage_->data(), storage_->data() + offset_bytes_,
-                static_cast<std::size_t>(size() * size_bytes(dtype_)));
-  });
+  copy_bytes(queue(), "clone", storage_->data() + offset_bytes_, copy.storage_->data(),
+             size() * size_bytes(dtype_));
   return copy;
 }
 
@@ -171,9 +187,18 @@ template <class T>
 std::vector<T> Tensor::to_vector() const {
   const Span<const T> view = span<T>();
   std::vector<T> values(static_cast<std::size_t>(view.size));
-  run_on_cpu(queue(), "to_host",
-             [&] { std::memcpy(values.data(), view.data, values.size() * sizeof(T)); });
+  read_bytes(std::as_writable_bytes(std::span(values)));
   return values;
+}
+
+void Tensor::read_bytes(std::span<std::byte> bytes) const {
+  const std::byte* const from = storage_->data() + offset_bytes_;
+  KT_CHECK(std::ssize(bytes) == size() * size_bytes(dtype_), "Tensor {}: {} bytes asked for",
+           shape_.text(), bytes.size());
+  if (!is_on_gpu(queue()))
+    return run_on_cpu(queue(), "to_host", [&] { std::memcpy(bytes.data(), from, bytes.size()); });
+  if (!queue().planning && !bytes.empty())
+    copy_to_host(queue().stream, from, bytes.data(), std::ssize(bytes));
 }
 
 template <class T>
@@ -181,8 +206,31 @@ void Tensor::copy_from(std::span<const T> values) {
   const Span<T> view = mutable_span<T>();
   KT_CHECK(static_cast<std::int64_t>(values.size()) == view.size, "Tensor {}: {} values given",
            shape_.text(), values.size());
-  run_on_cpu(queue(), "from_host",
-             [&] { std::memcpy(view.data, values.data(), values.size_bytes()); });
+  if (!is_on_gpu(queue()))
+    return run_on_cpu(queue(), "from_host",
+                      [&] { std::memcpy(view.data, values.data(), values.size_bytes()); });
+  if (queue().planning || values.empty()) return;
+  copy_to_device(queue().stream, values.data(), view.data,
+                 static_cast<std::int64_t>(values.size_bytes()));
+  context()->stream->synchronize();  // `values` may go
+}
+
+void Tensor::check_on_host() const {
+  if (is_on_gpu(queue()))
+    throw_fault("KT-BUG-005", "the host wants to read a tensor {} that lies on the GPU",
+                shape_.text());
+}
+
+template <class T>
+Span<const T> Tensor::host_span() const {
+  check_on_host();
+  return span<T>();
+}
+
+template <class T>
+Span<T> Tensor::mutable_host_span() {
+  check_on_host();
+  return mutable_span<T>();
 }
 
 float Tensor::item() const {
@@ -203,6 +251,8 @@ void Tensor::set_requires_grad(bool on) {
   template Rows<const T> Tensor::rows<T>() const;                                       \
   template Nhwc<const T> Tensor::nhwc<T>() const;                                       \
   template Krsc<const T> Tensor::krsc<T>() const;                                       \
+  template Span<const T> Tensor::host_span<T>() const;                                  \
+  template Span<T> Tensor::mutable_host_span<T>();                                      \
   template Span<T> Tensor::mutable_span<T>();                                           \
   template Rows<T> Tensor::mutable_rows<T>();                                           \
   template Nhwc<T> Tensor::mutable_nhwc<T>();                                           \

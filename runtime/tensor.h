@@ -64,6 +64,13 @@ class Tensor {
   template <class T>
   [[nodiscard]] Krsc<T> mutable_krsc();
 
+  // The same elements for a loop on the host, which sees the memory of the CPU alone: Fault
+  // KT-BUG-005 on a GPU, whose memory goes to kernels or comes by to_vector().
+  template <class T>
+  [[nodiscard]] Span<const T> host_span() const;
+  template <class T>
+  [[nodiscard]] Span<T> mutable_host_span();
+
   // The same memory under another shape of the same size, without history (ops.h has `reshape`).
   [[nodiscard]] Tensor viewed(const Shape& shape) const;
   // Rows [begin, end) of the first axis, the same memory, without history.
@@ -76,6 +83,8 @@ class Tensor {
   [[nodiscard]] std::vector<T> to_vector() const;
   template <class T>
   void copy_from(std::span<const T> values);
+  // All bytes, whatever their type, into `bytes`, of which there are as many. Waits.
+  void read_bytes(std::span<std::byte> bytes) const;
   // The only element of a float tensor.
   [[nodiscard]] float item() const;
 
@@ -92,6 +101,7 @@ class Tensor {
  private:
   friend Tensor with_node(Tensor tensor, std::shared_ptr<Node> node);
   [[nodiscard]] void* address(DType wanted) const;
+  void check_on_host() const;
 
   std::shared_ptr<Storage> storage_;
   std::int64_t offset_bytes_ = 0;

@@ -1,5 +1,5 @@
-# cmake -DROOT=<project> -P include_rules.cmake: the arrows between folders point one way only, and
-# every kernel contract has a test of its name.
+# cmake -DROOT=<project> -P include_rules.cmake: the arrows between folders point one way only, every
+# kernel contract has a test of its name, and the CUDA run-time library is called in one layer alone.
 cmake_minimum_required(VERSION 3.25)
 set(kernels_may kernels)
 set(runtime_may kernels runtime)
@@ -37,6 +37,17 @@ foreach(folder kernels runtime models data train bench)
       if(cuda)
         complain("${file} includes a CUDA header; a .h must compile without the toolkit")
       endif()
+    endif()
+    # What is called elsewhere is not counted (kernels/device/calls.h). gpu.cu asks once, at the start.
+    if(NOT file MATCHES "^kernels/device/" AND NOT file STREQUAL "kernels/gpu.cu"
+       AND NOT file MATCHES "^bench/")
+      file(STRINGS ${ROOT}/${file} calls REGEX
+           "(^|[^A-Za-z0-9_])(cuda[A-Z][A-Za-z0-9]*[(]|cu(Ctx|Device|Event|Func|Graph|Launch|Mem|Module|Stream|TensorMap)[A-Z][A-Za-z0-9]*[(]|KT_CUDA[(])|<<<")
+      foreach(line ${calls})
+        if(NOT line MATCHES "^ *//")
+          complain("${file} calls the CUDA run-time library: only kernels/device/ may, where calls are counted: ${line}")
+        endif()
+      endforeach()
     endif()
   endforeach()
 endforeach()

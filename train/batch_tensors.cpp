@@ -25,6 +25,11 @@ BatchTensors::BatchTensors(const ContextPtr& context, std::int64_t batch, Size p
   input_.targets.ignored = boxes();
   input_.counters = Tensor::zeros(context, {batch, 2}, DType::kI32);
   input_.identity = Tensor::zeros(context, {batch, 3}, DType::kI32);
+  const TargetTensors& targets = input_.targets;
+  for (const Tensor& tensor : {input_.visible, input_.thermal, input_.sizes, input_.scales,
+                               targets.boxes.boxes, targets.boxes.counts, targets.ignored.boxes,
+                               targets.ignored.counts, input_.counters, input_.identity})
+    (void)staging_.add(tensor);
 }
 
 void BatchTensors::fill(const PairBatch& batch) {
@@ -42,16 +47,18 @@ void BatchTensors::fill(const PairBatch& batch) {
     identity_[3 * i + 2] = filled && !batch.frames.empty() ? batch.frames[i] : -1;
     counters_[2 * i + 1] = filled ? static_cast<std::int32_t>(batch.indices[i]) : 0;
   }
-  input_.visible.copy_from<std::uint8_t>(batch.visible);
-  input_.thermal.copy_from<std::uint8_t>(batch.thermal);
-  input_.sizes.copy_from<std::int32_t>(sizes_);
-  input_.scales.copy_from<float>(scales_);
-  input_.targets.boxes.boxes.copy_from<float>(batch.boxes);
-  input_.targets.boxes.counts.copy_from<std::int32_t>(batch.box_counts);
-  input_.targets.ignored.boxes.copy_from<float>(batch.ignored);
-  input_.targets.ignored.counts.copy_from<std::int32_t>(batch.ignored_counts);
-  input_.counters.copy_from<std::int32_t>(counters_);
-  input_.identity.copy_from<std::int32_t>(identity_);
+  staging_.begin();
+  staging_.write<std::uint8_t>(kVisible, batch.visible);
+  staging_.write<std::uint8_t>(kThermal, batch.thermal);
+  staging_.write<std::int32_t>(kSizes, sizes_);
+  staging_.write<float>(kScales, scales_);
+  staging_.write<float>(kBoxes, batch.boxes);
+  staging_.write<std::int32_t>(kBoxCounts, batch.box_counts);
+  staging_.write<float>(kIgnored, batch.ignored);
+  staging_.write<std::int32_t>(kIgnoredCounts, batch.ignored_counts);
+  staging_.write<std::int32_t>(kCounters, counters_);
+  staging_.write<std::int32_t>(kIdentity, identity_);
+  staging_.send();
 }
 
 }  // namespace ktrain

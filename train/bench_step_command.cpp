@@ -8,12 +8,15 @@
 #include <ostream>
 #include <vector>
 
+#include "kernels/device/calls.h"
 #include "kernels/fma_peak.h"
 #include "kernels/parallel.h"
 #include "kernels/profile.h"
 #include "models/detector.h"
+#include "runtime/device.h"
 #include "runtime/fault.h"
 #include "train/bench_step_report.h"
+#include "train/device_step.h"
 #include "train/memory_plan.h"
 #include "train/objective.h"
 #include "train/optimizer.h"
@@ -110,11 +113,14 @@ TargetTensors random_targets(const ContextPtr& context, std::int64_t batch, std:
 // Model, optimizer and one way to take a step: everything that is timed.
 class TimedStep {
  public:
-  explicit TimedStep(const BenchStepOptions& options)
+  TimedStep(const BenchStepOptions& options, ContextPtr context)
       : options_(options),
         size_(parse_size(options.size)),
+        context_(std::move(context)),
         detector_(context_, detector_options(options), kSeed, parameters_),
-        optimizer_(optimizer_plan(), parameters_) {}
+        optimizer_(optimizer_plan(), parameters_) {
+    if (context_->queue.device == Device::kCuda) device_.emplace(context_, optimizer_, kTerms, 0);
+  }
 
   [[nodiscard]] Context& context() const { return *context_; }
   [[nodiscard]] const ParameterSet& parameters() const { return parameters_; }
@@ -140,8 +146,15 @@ class TimedStep {
   }
 
   // Forward, losses, backward with a consumed tape, clip, AdamW. Returns the total loss; 0 in a
-  // pass that only plans.
+  // pass that only plans, and on a GPU, where the step runs on when this returns.
   double run(const DetectorInput& input, std::int64_t step) {
+    if (device_) {
+      device_->begin(kRate, std::vector<double>(kTerms, 1.0));
+      // Batches are taken in turn: each has a graph of its own.
+      device_->run(static_cast<std::uint64_t>(step % kBatches), [&] { give(input); });
+      sent_ = device_->send();
+      return 0;
+    }
     const std::vector<LossTerm> terms = losses(input);
     Tensor total = [&] {
       const PartScope part("total");
@@ -154,7 +167,26 @@ class TimedStep {
     return read_values(terms, total, step, {"made-up images"}).total;
   }
 
+  // The total of the last step on a GPU, when that is done.
+  double wait(std::int64_t step) {
+    const StepNumbers numbers = device_->read(sent_);
+    check_values({numbers.total, numbers.terms, {}}, {"rpn_cls", "rpn_bbox", "roi_cls", "roi_bbox"},
+                 step, {"made-up images"});
+    return numbers.total;
+  }
+  [[nodiscard]] std::int64_t nodes() const { return device_->replay().nodes(); }
+
  private:
+  static constexpr std::int64_t kTerms = 4;
+
+  void give(const DetectorInput& input) {
+    std::vector<LossTerm> terms = losses(input);
+    for (LossTerm& term : terms) term.weights = device_->weights();
+    const Tensor total = form_total(terms);
+    const std::vector<Tensor> gradients = backward(total, parameters_, Tape::kConsume);
+    device_->update(terms, total, {}, gradients);
+  }
+
   // A function of its own, so that features and proposals go when the tape has what it needs.
   [[nodiscard]] std::vector<LossTerm> losses(const DetectorInput& input) const {
     const DetectorLosses losses = detector_.losses(input);
@@ -166,11 +198,35 @@ class TimedStep {
 
   BenchStepOptions options_;
   PlanSize size_;
-  ContextPtr context_ = make_cpu_context();
+  ContextPtr context_;
   ParameterSet parameters_;
   TwoStreamDetector detector_;
   Optimizer optimizer_;
+  std::optional<DeviceStep> device_;  // on a GPU
+  std::int64_t sent_ = 0;
 };
+
+MemoryPlan planned(TimedStep& step, std::int64_t batch) {
+  return plan_memory(step.context(), batch,
+                     [&](std::int64_t pairs) { (void)step.run(step.batch(pairs, 0), 0); });
+}
+
+// What model, batches and step need on a GPU; blocks lie where they will.
+struct GpuPlan {
+  MemoryPlan step;
+  std::int64_t bytes = 0;
+};
+GpuPlan plan_on_gpu(const BenchStepOptions& options) {
+  const ContextPtr context = make_planning_context(Device::kCuda);
+  TimedStep step(options, context);
+  GpuPlan plan{planned(step, options.batch)};
+  context->memory.reset_peak();
+  std::vector<DetectorInput> batches;
+  for (std::int64_t i = 0; i < kBatches; ++i) batches.push_back(step.batch(options.batch, i));
+  (void)step.run(batches[0], 0);
+  plan.bytes = context->memory.usage().high_water_bytes;
+  return plan;
+}
 
 void check(const BenchStepOptions& options) {
   const auto at_least = [](std::string_view option, std::int64_t value, std::int64_t least) {
@@ -180,6 +236,8 @@ void check(const BenchStepOptions& options) {
   at_least("--boxes", options.boxes, 1);
   at_least("--steps", options.steps, 1);
   at_least("--warmup", options.warmup, 0);
+  if (options.device != "auto" && options.device != "cpu" && options.device != "cuda")
+    refuse("--device", options.device, "auto, cpu or cuda");
   at_least("--channels", options.channels, 1);
   at_least("--proposals", options.proposals, 1);
   at_least("--rois", options.rois, 1);
@@ -192,17 +250,42 @@ void check(const BenchStepOptions& options) {
 
 }  // namespace
 
-int run_bench_step(const BenchStepOptions& options, std::ostream& out) {
-  check(options);
-  set_num_threads(options.threads);
-  TimedStep step(options);
-  BenchStepReport report;
-  report.options = options;
-  report.parameters = step.parameters().count();
-  report.memory = plan_memory(step.context(), options.batch,
-                              [&](std::int64_t pairs) { (void)step.run(step.batch(pairs, 0), 0); });
-  check_fits(report.memory);
+namespace {
 
+void time_on_gpu(const BenchStepOptions& options, BenchStepReport& report) {
+  const GpuPlan plan = plan_on_gpu(options);
+  report.memory = plan.step;
+  check_fits(report.memory);
+  TimedStep step(options, make_cuda_context(plan.bytes));
+  report.parameters = step.parameters().count();
+  std::vector<DetectorInput> batches;
+  for (std::int64_t i = 0; i < kBatches; ++i) batches.push_back(step.batch(options.batch, i));
+  std::int64_t taken = 0;
+  const auto take = [&](std::int64_t count) {
+    for (const std::int64_t end = taken + count; taken < end; ++taken)
+      (void)step.run(batches[static_cast<std::size_t>(taken % kBatches)], taken);
+    report.loss = step.wait(taken - 1);
+  };
+  // Every batch comes to its graph before the clock starts.
+  take(std::max<std::int64_t>(options.warmup, kBatches * (Replay::kWarmUps + 1)));
+  const std::int64_t growths = step.context().memory.usage().growths;
+  const DeviceCalls before = device_calls();
+  const double begin = monotonic_seconds();
+  take(options.steps);
+  const double seconds = monotonic_seconds() - begin;
+  report.calls = device_calls() - before;
+  report.nodes = step.nodes() / kBatches;
+  report.seconds.assign(static_cast<std::size_t>(options.steps), seconds / options.steps);
+  report.growths = step.context().memory.usage().growths - growths;
+  report.high_water_bytes = plan.bytes;
+  report.peak_rss_bytes = peak_rss_bytes();
+}
+
+void time_on_cpu(const BenchStepOptions& options, BenchStepReport& report) {
+  TimedStep step(options, make_cpu_context());
+  report.parameters = step.parameters().count();
+  report.memory = planned(step, options.batch);
+  check_fits(report.memory);
   std::vector<DetectorInput> batches;
   for (std::int64_t i = 0; i < kBatches; ++i) batches.push_back(step.batch(options.batch, i));
   std::int64_t taken = 0;
@@ -231,6 +314,23 @@ int run_bench_step(const BenchStepOptions& options, std::ostream& out) {
     step.context().queue.profile = nullptr;
   }
   report.fma_peak = measure_fma_peak(kPeakRounds);
+}
+
+}  // namespace
+
+int run_bench_step(const BenchStepOptions& options, std::ostream& out) {
+  check(options);
+  set_num_threads(options.threads);
+  const DeviceChoice device = choose_device(options.device);
+  BenchStepReport report;
+  report.options = options;
+  if (device.device == Device::kCpu) {
+    time_on_cpu(options, report);
+  } else {
+    report.gpu = device.note;
+    report.options.parts = false;
+    time_on_gpu(options, report);
+  }
   write_report(report, out);
   return 0;
 }

@@ -15,6 +15,7 @@ struct BenchStepOptions {
   std::int64_t proposals = 1000;  // of an image
   std::int64_t rois = 512;        // of an image, that a step trains on
   std::int64_t fc_channels = 1024;
+  std::string device = "cpu";    // auto, cpu, cuda
   std::string streams = "both";  // both, visible, thermal
   std::string norm = "frozen";   // frozen, batch
   std::int64_t batch = 2;        // image pairs
@@ -25,6 +26,10 @@ struct BenchStepOptions {
   bool json = false;             // one JSON object instead of text
 };
 
+// On a GPU the steps are given to it one after the other, as in training, and their time is that of
+// all by their number; three warm-up steps at least, since the first two are not in a graph yet;
+// and there is no table of parts.
+//
 // Runs `warmup` steps, then times `steps`, then, with `parts`, as many under the profile, whose
 // clocks the first count is thus free of. Images and boxes are functions of a fixed seed. Writes
 // what was measured to `out` and returns 0. Throws Fault KT-CLI-001 for options that make no step.

@@ -43,7 +43,7 @@ struct Summary {
       kernel_ms += 1e3 * entry.seconds;
     }
     outside_ms = 1e3 * report.profiled_seconds - kernel_ms;
-    share_of_peak = flops / (median_ms * 1e-3) / report.fma_peak;
+    share_of_peak = report.fma_peak > 0 ? flops / (median_ms * 1e-3) / report.fma_peak : 0;
   }
 };
 
@@ -124,12 +124,29 @@ void write_kernels(const BenchStepReport& report, std::ostream& out) {
   }
 }
 
+std::string machine_line(const BenchStepReport& report) {
+  if (!report.gpu.empty()) return fmt::format("machine   {}\n", report.gpu);
+  return fmt::format(
+      "machine   {}, {} threads, {:.1f} GFLOP/s of multiply-adds measured ({} bit)\n", cpu_name(),
+      num_threads(), report.fma_peak * 1e-9, fma_vector_bits());
+}
+
+// What the host asked of the GPU in a timed step, on average.
+std::string calls_line(const BenchStepReport& report) {
+  std::string text = fmt::format("calls     of a step, in a graph of {} nodes:", report.nodes);
+  const auto steps = static_cast<double>(report.seconds.size());
+  for (std::size_t i = 0; i < kNumDeviceCalls; ++i)
+    if (const auto count = report.calls.counts[i]; count > 0)
+      text += fmt::format(" {} {:g},", name(static_cast<DeviceCall>(i)),
+                          static_cast<double>(count) / steps);
+  return text + fmt::format(" synchronisations in all {}, allocations {}\n",
+                            report.calls[DeviceCall::kSynchronize],
+                            report.calls[DeviceCall::kAllocate]);
+}
+
 void write_text(const BenchStepReport& report, std::ostream& out) {
   const Summary s(report);
-  out << fmt::format(
-             "machine   {}, {} threads, {:.1f} GFLOP/s of multiply-adds measured ({} bit)\n",
-             cpu_name(), num_threads(), report.fma_peak * 1e-9, fma_vector_bits())
-      << fmt::format("model     {}\n", settings(report.options))
+  out << machine_line(report) << fmt::format("model     {}\n", settings(report.options))
       << fmt::format("          {} parameters, loss {:.4f} after the last step\n",
                      report.parameters, report.loss)
       << fmt::format(
@@ -140,7 +157,7 @@ void write_text(const BenchStepReport& report, std::ostream& out) {
              "used      {:.1f} MiB of the arena, which grew {} times in the timed steps; {:.1f} "
              "MiB peak of the process\n",
              mebibytes(report.high_water_bytes), report.growths, mebibytes(report.peak_rss_bytes))
-      << memory_table(report.memory);
+      << (report.gpu.empty() ? "" : calls_line(report)) << memory_table(report.memory);
   if (!report.options.parts) return;
   out << fmt::format(
       "work      {:.1f} GFLOP a step, as direct convolution and matrix products have them: {:.1f} "
@@ -176,6 +193,12 @@ void write_json(const BenchStepReport& report, std::ostream& out) {
       {"threads", num_threads()},
       {"fma_peak_gflops", report.fma_peak * 1e-9},
   };
+  if (!report.gpu.empty()) {
+    object["gpu"] = report.gpu;
+    object["graph_nodes"] = report.nodes;
+    for (std::size_t i = 0; i < kNumDeviceCalls; ++i)
+      object["calls"][name(static_cast<DeviceCall>(i))] = report.calls.counts[i];
+  }
   object["settings"] = {{"size", o.size},         {"depth", o.depth},         {"width", o.width},
                         {"channels", o.channels}, {"proposals", o.proposals}, {"rois", o.rois},
                         {"fc", o.fc_channels},    {"streams", o.streams},     {"norm", o.norm},

@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <iosfwd>
+#include <string>
 #include <vector>
 
+#include "kernels/device/calls.h"
 #include "kernels/profile.h"
 #include "train/bench_step_command.h"
 #include "train/memory_plan.h"
@@ -23,6 +25,10 @@ struct BenchStepReport {
   double profiled_seconds = 0;        // of the fastest step under the profile
   Profile profile;                    // of that step; empty without `parts`
   double fma_peak = 0;                // operations per second, measured
+  // On a GPU, of which this is the name; else empty.
+  std::string gpu;
+  DeviceCalls calls;       // of the timed steps together
+  std::int64_t nodes = 0;  // of a step's graph
 };
 
 // Largest resident size of this process until now.

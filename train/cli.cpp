@@ -290,6 +290,8 @@ void add_bench_step(CLI::App& app, Action& action) {
   add("--proposals", options->proposals, "of an image");
   add("--rois", options->rois, "regions of an image that a step trains on");
   add("--fc", options->fc_channels, "outputs of the RoI head's two layers");
+  add("--device", options->device, "where the step runs")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
   add("--streams", options->streams, "which streams there are")
       ->check(CLI::IsMember({"both", "visible", "thermal"}));
   add("--norm", options->norm, "statistics of the normalisation")

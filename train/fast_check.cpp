@@ -61,7 +61,8 @@ int fast_check(const ResolvedPlan& resolved, const std::string& folder, Console&
                    : fmt::format("init      random numbers: {} is not run for a check", init.plan));
   setup.seek(0);
   for (std::int64_t step = 0; step < kSteps; ++step) {
-    const StepReport report = setup.train_step(step);
+    StepReport report = setup.train_step(step);
+    setup.training().finish(report);
     console.text(fmt::format("step {}    loss {:.4f}  |g| {:.3f}", step + 1, report.values.total,
                              report.gradient_norm));
   }

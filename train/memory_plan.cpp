@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/device/memory.h"
 #include "runtime/fault.h"
 
 namespace ktrain {
@@ -41,7 +42,9 @@ MemoryPlan plan_memory(Context& context, std::int64_t batch,
   MemoryPlan plan;
   plan.batch = batch;
   const std::int64_t before = context.memory.usage().live_bytes;
-  plan.available_bytes = available_memory_bytes();
+  plan.device = context.queue.device;
+  plan.available_bytes =
+      plan.device == Device::kCpu ? available_memory_bytes() : device_memory().free_bytes;
   plan.usage = planned_usage(context, batch, step);
   const MemoryUsage more = planned_usage(context, batch + 1, step);
   KT_CHECK(context.memory.usage().live_bytes == before,
@@ -66,7 +69,8 @@ std::string memory_table(const MemoryPlan& plan) {
   text += fmt::format(
       "  {:<12} {:>10.1f} MiB available; one more pair takes {:.1f} MiB; "
       "largest batch that fits: {}\n",
-      "machine", static_cast<double>(plan.available_bytes) / kMiB,
+      plan.device == Device::kCpu ? "machine" : "GPU",
+      static_cast<double>(plan.available_bytes) / kMiB,
       static_cast<double>(plan.bytes_per_pair) / kMiB, plan.largest_batch);
   return text;
 }
@@ -81,9 +85,10 @@ std::string probe_memory_line(const MemoryPlan& plain, const MemoryPlan& probed)
 void check_fits(const MemoryPlan& plan) {
   if (plan.usage.high_water_bytes <= plan.available_bytes) return;
   throw_fault("KT-SYS-002",
-              "a step with train.batch = {} needs {:.0f} MiB, {:.0f} MiB are available; {}",
+              "a step with train.batch = {} needs {:.0f} MiB, {:.0f} MiB are available{}; {}",
               plan.batch, static_cast<double>(plan.usage.high_water_bytes) / kMiB,
               static_cast<double>(plan.available_bytes) / kMiB,
+              plan.device == Device::kCpu ? "" : " on the GPU",
               plan.largest_batch > 0
                   ? fmt::format("train.batch = {} fits", plan.largest_batch)
                   : std::string("not even one pair fits: use a smaller data.size or model.width"));

@@ -10,10 +10,11 @@
 namespace ktrain {
 
 struct MemoryPlan {
+  Device device = Device::kCpu;
   std::int64_t batch = 0;
   MemoryUsage usage;                 // of one step at `batch`, by use
   std::int64_t bytes_per_pair = 0;   // what one more pair in the batch adds
-  std::int64_t available_bytes = 0;  // what the machine can still give
+  std::int64_t available_bytes = 0;  // what the machine, or its GPU, can still give
   std::int64_t largest_batch = 0;  // that fits into available_bytes; 0 when not even one pair does
 };
 

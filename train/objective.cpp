@@ -22,6 +22,8 @@ Tensor form_total(const std::vector<LossTerm>& terms) {
     values.push_back(term.value);
     weights.push_back(static_cast<float>(term.weight));
   }
+  if (!values.empty() && terms[0].weights.defined())
+    return weighted_sum(values, terms[0].weights.slice(0, std::ssize(values)));
   if (!values.empty()) return weighted_sum(values, weights);
   for (const LossTerm& term : terms) values.push_back(term.value);
   return weighted_sum(values, std::vector<float>(values.size(), 0.0f));
@@ -36,20 +38,27 @@ std::string pairs_text(const std::vector<std::string>& pair_ids) {
       fmt::join(ids, ", "));
 }
 
-ObjectiveValues read_values(const std::vector<LossTerm>& terms, const Tensor& total,
-                            std::int64_t step, const std::vector<std::string>& pair_ids) {
-  ObjectiveValues values;
-  values.total = total.item();
+void check_values(const ObjectiveValues& values, const std::vector<std::string>& names,
+                  std::int64_t step, const std::vector<std::string>& pair_ids) {
   const auto check = [&](std::string_view what, double value) {
     if (std::isfinite(value)) return;
     throw_fault("KT-NUM-001", "step {}: {} is {}{}", step, what, value, pairs_text(pair_ids));
   };
+  for (std::size_t i = 0; i < values.terms.size(); ++i) check(names[i], values.terms[i]);
+  check("the total", values.total);
+}
+
+ObjectiveValues read_values(const std::vector<LossTerm>& terms, const Tensor& total,
+                            std::int64_t step, const std::vector<std::string>& pair_ids) {
+  ObjectiveValues values;
+  std::vector<std::string> names;
+  values.total = total.item();
   for (const LossTerm& term : terms) {
     values.terms.push_back(term.value.item());
     values.weights.push_back(static_cast<float>(term.weight));
-    check(term.name, values.terms.back());
+    names.push_back(term.name);
   }
-  check("the total", values.total);
+  check_values(values, names, step, pair_ids);
   return values;
 }
 

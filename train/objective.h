@@ -14,6 +14,9 @@ struct LossTerm {
   Tensor value;                // unweighted scalar with its history
   double weight = 1.0;         // what it is multiplied by
   double configured = weight;  // what the plan says; another number with compat.weights alone
+  // On a device that the host does not wait for: where the weights of all terms of a weight other
+  // than 0 stand in memory, in the order of the terms, the same for every term. Else undefined.
+  Tensor weights = {};
 };
 
 // "; pairs of the batch: a, b; lower optimizer.lr, ...", for messages; "" without ids.
@@ -31,6 +34,10 @@ struct ObjectiveValues {
 // Fault KT-NUM-002 for a term that is enabled (weight not 0) but depends on no trainable parameter:
 // such a term would be logged and train nothing.
 [[nodiscard]] Tensor form_total(const std::vector<LossTerm>& terms);
+
+// Throws Fault KT-NUM-001 for the first of the terms, or the total, that is not finite.
+void check_values(const ObjectiveValues& values, const std::vector<std::string>& names,
+                  std::int64_t step, const std::vector<std::string>& pair_ids);
 
 // Reads all values. Throws Fault KT-NUM-001 when a term or the total is not finite, naming term,
 // step and the pairs of the batch.

@@ -7,6 +7,7 @@
 #include "kernels/adamw.h"
 #include "kernels/clip.h"
 #include "kernels/sgd.h"
+#include "runtime/box_views.h"
 #include "runtime/fault.h"
 #include "runtime/ops_alignment.h"
 #include "train/objective.h"
@@ -137,15 +138,33 @@ void Optimizer::measure(std::span<const Tensor> gradients) {
     spans_.push_back(gradient.span<float>());
   }
   const Span<const Span<const float>> all{spans_.data(), std::ssize(spans_)};
-  scratch_.resize(static_cast<std::size_t>(clip_scratch_bytes(all)));
+  Tensor scratch = scratch_bytes(norm_, clip_scratch_bytes(all));
   const double largest = plan_.clip > 0 ? plan_.clip : std::numeric_limits<double>::infinity();
-  run_on_cpu(norm_.queue(), "clip_factor", [&] {
-    cpu::clip_factor<float>(all, norm_.mutable_span<float>(), clip_factor_.mutable_span<float>(),
-                            {scratch_.data(), std::ssize(scratch_)}, largest);
-  });
+  KT_RUN(norm_.queue(), clip_factor, all, norm_.mutable_span<float>(),
+         clip_factor_.mutable_span<float>(), bytes_of(scratch), largest);
+}
+
+std::span<const float> Optimizer::begin_step(double lr) {
+  ++steps_;
+  make_numbers(lr);
+  return host_numbers_;
+}
+
+void Optimizer::enqueue(std::span<const Tensor> gradients, const std::function<void()>& guard) {
+  KT_CHECK(gradients.size() == parameters_.all().size(), "optimizer: {} gradients, {} parameters",
+           gradients.size(), parameters_.all().size());
+  measure(gradients);
+  guard();
+  for (const Slot& slot : slots_)
+    if (gradients[slot.index].defined()) update(slot, gradients[slot.index]);
 }
 
 void Optimizer::write_numbers(double lr) {
+  make_numbers(lr);
+  numbers_.copy_from<float>(host_numbers_);
+}
+
+void Optimizer::make_numbers(double lr) {
   auto out = host_numbers_.begin();
   for (const Factors& factors : groups_) {
     const double rate = lr * factors.lr, decay = plan_.weight_decay * factors.decay;
@@ -158,7 +177,6 @@ void Optimizer::write_numbers(double lr) {
       out = std::copy(row.begin(), row.end(), out);
     }
   }
-  numbers_.copy_from<float>(host_numbers_);
 }
 
 void Optimizer::update(const Slot& slot, const Tensor& gradient) {

@@ -44,6 +44,17 @@ class Optimizer {
   void step(std::span<const Tensor> gradients, double lr,
             const std::vector<std::string>& pair_ids = {}, const Observer& observer = {});
 
+  // The same in two parts, for a device that the host does not wait for. First, while nothing runs:
+  // counts the step and returns what numbers() must hold when the second part runs.
+  [[nodiscard]] std::span<const float> begin_step(double lr);
+  // Then, reading nothing back: measures norm() and clip_scale(), calls `guard`, which may make
+  // clip_scale() NaN to keep everything as it is, and updates.
+  void enqueue(std::span<const Tensor> gradients, const std::function<void()>& guard);
+  // Of one element each, but for the numbers; in the parameters' context.
+  [[nodiscard]] const Tensor& norm() const { return norm_; }
+  [[nodiscard]] const Tensor& clip_scale() const { return clip_factor_; }
+  [[nodiscard]] const Tensor& numbers() const { return numbers_; }
+
   // The global L2 norm of the last step's gradients before clipping; 0 before the first step.
   [[nodiscard]] double gradient_norm() const { return gradient_norm_; }
   [[nodiscard]] std::int64_t steps() const { return steps_; }
@@ -89,6 +100,7 @@ class Optimizer {
   [[nodiscard]] const Parameter& parameter(const Slot& slot) const;
   std::vector<std::pair<std::string, Tensor>> named_state() const;
   void measure(std::span<const Tensor> gradients);
+  void make_numbers(double lr);
   void write_numbers(double lr);
   void update(const Slot& slot, const Tensor& gradient);
 
@@ -102,7 +114,6 @@ class Optimizer {
   // Kept from step to step, so that a step allocates nothing.
   std::vector<Span<const float>> spans_;
   std::vector<float> host_numbers_;
-  std::vector<std::byte> scratch_;
 };
 
 }  // namespace ktrain

@@ -14,6 +14,7 @@
 #include "train/checkpoint.h"
 #include "train/data_set.h"
 #include "train/fast_check.h"
+#include "train/gpu_support.h"
 #include "train/initial_weights.h"
 #include "train/metrics/text_file.h"
 #include "train/plan_keys.h"
@@ -175,7 +176,8 @@ int run_plan(const RunCommand& given, std::ostream& out) {
                                   : Console::Mode::kText,
                   &out == &std::cout && ::isatty(STDOUT_FILENO) == 1);
   if (!said.str().empty()) console.text(said.str());
-  const DeviceChoice device = choose_device(chain.back().plan.device);
+  const Plan& last = chain.back().plan;
+  const DeviceChoice device = choose_device(last.device, gpu_refusal(last));
   if (!device.note.empty()) console.text("device    " + device.note);
   const Notice notice = [&](const std::string& line) { console.text("notice    " + line); };
   if (command.dry_run) return dry_run(chain, command, console, notice);

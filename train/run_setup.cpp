@@ -4,32 +4,55 @@
 
 #include "kernels/parallel.h"
 #include "train/alignment_plan.h"
+#include "train/gpu_memory.h"
+#include "train/gpu_support.h"
 #include "train/model_options.h"
 
 namespace ktrain {
 
 RunSetup::RunSetup(const ResolvedPlan& resolved, const Notice& notice)
-    : resolved_(resolved), device_(choose_device(plan().device)), context_(make_cpu_context()) {
-  KT_CHECK(device_.device == Device::kCpu, "run: no context for device {}", name(device_.device));
+    : resolved_(resolved), device_(choose_device(plan().device, gpu_refusal(plan()))) {
   set_num_threads(static_cast<int>(plan().threads));
   data_ = open_data_set(plan().data, plan().threads, notice);
-  training_.emplace(context_, plan());
+  if (device_.device == Device::kCpu) {
+    context_ = make_cpu_context();
+    training_.emplace(context_, plan());
+  }
   train_loader_.emplace(data_.train.index, *data_.folder, train_loader_options(plan()));
   val_loader_.emplace(data_.val.index, *data_.folder, val_loader_options(plan()));
   timeline_ = {plan().train.epochs, train_loader_->steps_per_epoch()};
   total_steps_ = timeline_.steps();
   if (plan().train.steps > 0) total_steps_ = std::min(total_steps_, plan().train.steps);
-  memory_ = plan_step_memory(false);
-  check_fits(memory_);
-  if (training_->monitor().active()) {
-    probe_memory_ = plan_step_memory(true);
-    check_fits(*probe_memory_);
-  }
+  if (device_.device == Device::kCpu)
+    plan_on_cpu();
+  else
+    begin_on_gpu();
   const auto tensors = [&](const Loader& loader) {
     return BatchTensors(context_, plan().train.batch, loader.padded_size(), loader.max_boxes());
   };
   train_tensors_.emplace(tensors(*train_loader_));
   val_tensors_.emplace(tensors(*val_loader_));
+}
+
+void RunSetup::plan_on_cpu() {
+  memory_ = plan_step_memory(false);
+  check_fits(memory_);
+  if (!training_->monitor().active()) return;
+  probe_memory_ = plan_step_memory(true);
+  check_fits(*probe_memory_);
+}
+
+// On a GPU everything is planned before anything is there.
+void RunSetup::begin_on_gpu() {
+  const auto shape = [](const Loader& loader) {
+    return BatchShape{loader.padded_size(), loader.max_boxes()};
+  };
+  const GpuMemoryPlan planned =
+      plan_gpu_memory(plan(), timeline_, shape(*train_loader_), shape(*val_loader_));
+  memory_ = planned.step;
+  check_fits(memory_);
+  context_ = make_cuda_context(planned.bytes);
+  training_.emplace(context_, plan());
 }
 
 MemoryPlan RunSetup::plan_step_memory(bool probed) {

@@ -36,7 +36,8 @@ class RunSetup {
   [[nodiscard]] std::int64_t total_steps() const { return total_steps_; }
 
   // One step on the next batch of the training list; `step` counts from 0 and must be the one that
-  // follows the last call's, or the one that was sought.
+  // follows the last call's, or the one that was sought. On a GPU the step still runs when this
+  // returns: TrainingStep::finish.
   StepReport train_step(std::int64_t step);
   void seek(std::int64_t step) { train_loader_->seek(step); }
   // Seconds that steps have waited for data, in all.
@@ -56,6 +57,8 @@ class RunSetup {
   [[nodiscard]] std::string heading() const;
 
  private:
+  void plan_on_cpu();
+  void begin_on_gpu();
   [[nodiscard]] MemoryPlan plan_step_memory(bool probed);
 
   ResolvedPlan resolved_;

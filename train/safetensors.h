@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,10 +31,11 @@ struct ArraySpec {
   [[nodiscard]] std::string text() const;  // "F32 [64, 3]"
 };
 
-// An array whose bytes somebody else owns.
+// An array whose bytes somebody else owns, or that brought a copy of them along.
 struct NamedArray {
   ArraySpec spec;
   std::span<const std::byte> bytes;
+  std::shared_ptr<const std::vector<std::byte>> copy = nullptr;
 };
 [[nodiscard]] NamedArray named_array(std::string name, std::vector<std::int64_t> shape,
                                      std::span<const float> values);

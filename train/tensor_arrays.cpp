@@ -11,7 +11,7 @@ ArrayType array_type(DType type) {
 
 template <class T>
 std::span<const std::byte> bytes_of(const Tensor& tensor) {
-  const Span<const T> view = tensor.span<T>();
+  const Span<const T> view = tensor.host_span<T>();
   return std::as_bytes(std::span(view.data, static_cast<std::size_t>(view.size)));
 }
 
@@ -31,7 +31,12 @@ ArraySpec array_spec(const std::string& name, const Tensor& tensor) {
 }
 
 NamedArray named_array(const std::string& name, const Tensor& tensor) {
-  KT_CHECK(tensor.queue().device == Device::kCpu, "'{}' is not in the host's memory", name);
+  if (tensor.queue().device != Device::kCpu) {
+    const auto copy = std::make_shared<std::vector<std::byte>>(
+        static_cast<std::size_t>(tensor.size() * size_bytes(tensor.dtype())));
+    tensor.read_bytes(*copy);
+    return {array_spec(name, tensor), *copy, copy};
+  }
   const std::span<const std::byte> bytes = tensor.dtype() == DType::kF32 ? bytes_of<float>(tensor)
                                            : tensor.dtype() == DType::kI32
                                                ? bytes_of<std::int32_t>(tensor)

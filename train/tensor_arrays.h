@@ -10,7 +10,8 @@ namespace ktrain {
 
 [[nodiscard]] ArraySpec array_spec(const std::string& name, const Tensor& tensor);
 
-// The tensor's own memory, which must outlive the array and hold still until it is written.
+// The tensor's own memory, which must outlive the array and hold still until it is written. Of a
+// tensor on a GPU: a copy, as it is now.
 [[nodiscard]] NamedArray named_array(const std::string& name, const Tensor& tensor);
 
 // Every parameter and buffer of the set under its name.

@@ -1,6 +1,7 @@
 #include "train/trainer.h"
 
 #include <csignal>
+#include <utility>
 
 #include "kernels/parallel.h"
 #include "kernels/profile.h"
@@ -102,8 +103,17 @@ struct Trainer::State {
     return progress.step > 0 && (progress.step % setup.timeline().steps_per_epoch == 0 ||
                                  progress.step == setup.total_steps());
   }
+  [[nodiscard]] bool save_due() const {
+    const std::int64_t every = setup.plan().train.checkpoint_every;
+    return every > 0 && progress.step % every == 0;
+  }
+  [[nodiscard]] bool drift_due() const { return drift && drift->due(progress.step); }
   void begin();
   RunEnd loop(const StopSignals& signals);
+  // One more step is done. On a GPU what it measured is told when the next one is on its way, or
+  // when something else than a step comes next.
+  void step_done(StepReport report);
+  void tell_step();
   // False when a signal came before the validation was through.
   bool finish_epoch(const StopSignals& signals);
   bool validate(const StopSignals& signals);
@@ -135,6 +145,12 @@ struct Trainer::State {
   std::optional<RunEvents> events;
   std::string init;
   std::int64_t saved_step = -1;
+  struct Untold {
+    StepReport report;
+    Progress progress;
+    double data_seconds;
+  };
+  std::optional<Untold> untold;
 };
 
 Trainer::Trainer(const ResolvedPlan& resolved, const TrainerOptions& options, Console& console)
@@ -222,9 +238,9 @@ RunEnd Trainer::run(const StopSignals& signals) {
 }
 
 RunEnd Trainer::State::loop(const StopSignals& signals) {
-  const Plan& plan = setup.plan();
   // A run that was cut short between the last step of an epoch and its validation.
   const auto leave = [&] {
+    tell_step();
     records.text("stopping on request; a second Ctrl-C ends at once");
     if (saved_step != progress.step) save();
     return signals.pending() == SIGINT ? RunEnd::kInterrupted : RunEnd::kPreempted;
@@ -233,28 +249,38 @@ RunEnd Trainer::State::loop(const StopSignals& signals) {
   records.restart_clock();
   while (progress.step < setup.total_steps() && !stop.stopped()) {
     if (signals.pending() != 0) return leave();
-    const StepReport report = setup.train_step(progress.step);
-    ++progress.step;
-    records.step(progress, report, setup.data_seconds());
-    for (const std::string& line : report.monitor.lines) folder.monitor(line);
-    for (const std::string& text : report.monitor.texts) records.text(text);
-    if (report.audit)
-      folder.monitor(audit_line(*report.audit, progress.step,
-                                setup.timeline().epoch_of(progress.step - 1) + 1));
+    step_done(setup.train_step(progress.step));
     if (at_epoch_end()) {
       if (drift) queue = DriftMonitor::queue_numbers(report.side);
       if (!finish_epoch(signals)) return leave();
     } else {
-      const bool look = drift && drift->due(progress.step);
+      const bool look = drift_due(), keep = save_due();
       if (look) measure_drift(Depth::kLayers);
-      const std::int64_t every = plan.train.checkpoint_every;
-      const bool keep = every > 0 && progress.step % every == 0;
       if (keep) save();
       if (!look && !keep) continue;
     }
     records.restart_clock();
   }
   return stop.stopped() ? RunEnd::kStoppedEarly : RunEnd::kDone;
+}
+
+void Trainer::State::step_done(StepReport report) {
+  ++progress.step;
+  tell_step();
+  untold.emplace(Untold{std::move(report), progress, setup.data_seconds()});
+  if (!untold->report.sent || at_epoch_end() || save_due() || drift_due()) tell_step();
+}
+
+void Trainer::State::tell_step() {
+  if (!untold) return;
+  Untold step = *std::exchange(untold, std::nullopt);
+  setup.training().finish(step.report);
+  records.step(step.progress, step.report, step.data_seconds);
+  for (const std::string& line : step.report.monitor.lines) folder.monitor(line);
+  for (const std::string& text : step.report.monitor.texts) records.text(text);
+  if (step.report.audit)
+    folder.monitor(audit_line(*step.report.audit, step.progress.step,
+                              setup.timeline().epoch_of(step.progress.step - 1) + 1));
 }
 
 bool Trainer::State::finish_epoch(const StopSignals& signals) {

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "runtime/ops.h"
+#include "runtime/ops_alignment.h"
 #include "runtime/part.h"
 #include "train/alignment_plan.h"
 #include "train/model_options.h"
@@ -60,9 +61,7 @@ class BuffersScope {
   }
   ~BuffersScope() {
     for (auto& [buffer, before] : buffers_) {
-      if (buffer.queue().planning) continue;
-      const Span<const float> from = before.span<float>();
-      std::copy(from.data, from.data + from.size, buffer.mutable_span<float>().data);
+      copy_into(buffer, before);
     }
   }
   BuffersScope(const BuffersScope&) = delete;
@@ -111,6 +110,9 @@ TrainingStep::TrainingStep(const ContextPtr& context, const Plan& plan,
   if (plan.train.average > 0) average_.emplace(*parameters_, plan.train.average);
   monitor_ = std::make_unique<Monitor>(plan, context, *parameters_, *optimizer_, loss_names_,
                                        kDetectionTerms);
+  if (context->queue.device == Device::kCuda)
+    device_.emplace(context, *optimizer_, std::ssize(loss_names_),
+                    std::ssize(auxiliary_.losses.names()));
 }
 
 ForwardPass TrainingStep::forward(const StepInput& input, const Proposals* fixed) const {
@@ -139,6 +141,8 @@ ForwardPass TrainingStep::forward(const StepInput& input, const Proposals* fixed
         {loss_names_[i], values[i], applied_weight(plan_.compat, loss_names_[i], weight), weight});
   }
   if (plan_.loss.planted.kind != "none") pass.terms.push_back(planted(input, losses, pass.terms));
+  if (device_)
+    for (LossTerm& term : pass.terms) term.weights = device_->weights();
   return pass;
 }
 
@@ -223,6 +227,7 @@ TrainingStep::HeldOut TrainingStep::steps_without(const StepInput& input,
 }
 
 StepReport TrainingStep::run(const StepInput& input) {
+  if (device_) return run_on_device(input);
   StepReport report;
   const bool probed = input.may_probe && monitor_->begin_step(input.step, input.timeline);
   report.learning_rate =

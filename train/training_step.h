@@ -11,6 +11,7 @@
 #include "models/detector.h"
 #include "train/auxiliary_terms.h"
 #include "train/connectivity.h"
+#include "train/device_step.h"
 #include "train/monitor/monitor.h"
 #include "train/objective.h"
 #include "train/optimizer.h"
@@ -41,6 +42,13 @@ struct StepReport {
   // Terms that met no pair in this step, and are worth 0 therefore.
   std::vector<std::string> without_rows;
   std::optional<WeightAudit> audit;  // in the steps where one is due (train/weight_audit.h)
+  // On a GPU: the numbers of the step (values but for their weights, gradient_norm, without_rows)
+  // are not there before TrainingStep::finish.
+  struct Sent {
+    std::int64_t step = 0, number = 0;
+    std::vector<std::string> pair_ids;
+  };
+  std::optional<Sent> sent;
 };
 
 // What a forward pass leaves: the terms with their history, and what came with them.
@@ -67,7 +75,12 @@ class TrainingStep {
                const TotalFunction& form = form_total, const DetectionFilter& alter = {});
 
   // Throws Fault KT-NUM-* when a loss or a gradient is not finite; then no weight has been changed.
+  // On a GPU it returns while the step runs, and finish() throws; weights stay as they were from
+  // the step on that was not finite.
   StepReport run(const StepInput& input);
+  // Waits for the numbers of a step of which at most Readback::kRounds - 1 others have followed.
+  // Nothing when they are there.
+  void finish(StepReport& report);
 
   // The terms of the total, the detector's four first, then macl, dhn, domain, planted as far as
   // they are on.
@@ -85,6 +98,8 @@ class TrainingStep {
   // nullptr when the plan has none.
   [[nodiscard]] WeightAverage* average() { return average_ ? &*average_ : nullptr; }
   [[nodiscard]] const WeightAverage* average() const { return average_ ? &*average_ : nullptr; }
+  // nullptr on the CPU.
+  [[nodiscard]] const DeviceStep* device_step() const { return device_ ? &*device_ : nullptr; }
 
  private:
   // `fixed`: the proposals of another pass.
@@ -104,6 +119,12 @@ class TrainingStep {
   [[nodiscard]] HeldOut steps_without(const StepInput& input, const std::vector<Tensor>& gradients,
                                       double rate);
   [[nodiscard]] double held_out_loss(const StepInput& input, HeldOut& held_out);
+  // The step on a GPU. With `report` it is looked at on the way, and the host waits.
+  StepReport run_on_device(const StepInput& input);
+  void device_work(const StepInput& input, StepReport* report);
+  // Of all terms, as applied in a step.
+  [[nodiscard]] std::vector<double> weights_of(const StepInput& input) const;
+
   // The control of the plan, of which the other terms are there already.
   [[nodiscard]] LossTerm planted(const StepInput& input, const DetectorLosses& losses,
                                  const std::vector<LossTerm>& terms) const;
@@ -125,6 +146,7 @@ class TrainingStep {
   std::optional<Optimizer> optimizer_;
   std::optional<WeightAverage> average_;
   std::unique_ptr<Monitor> monitor_;
+  std::optional<DeviceStep> device_;  // on a GPU
 };
 
 }  // namespace ktrain

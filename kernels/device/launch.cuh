@@ -27,7 +27,7 @@ void launch(const char* name, void (*kernel)(Params...), std::int64_t blocks, in
 #if defined(__CUDACC__)
   kernel<<<grid, block, 0, stream>>>(static_cast<Params>(arguments)...);
 #else
-  emulation::launch_kernel(name, kernel, grid, block, static_cast<Params>(arguments)...);
+  emulation::launch_kernel(name, kernel, grid, block, stream, static_cast<Params>(arguments)...);
 #endif
   check_launch(name, stream);
 }

@@ -1,6 +1,6 @@
 // Memory of a GPU: allocation and copies. A host header: it compiles without the toolkit.
 // Copies are ordered within their stream and return before they are done, unless they say
-// otherwise. Errors are Error.
+// otherwise. Errors are Error. In a build without CUDA everything here throws one.
 #pragma once
 
 #include <cstddef>
@@ -19,10 +19,26 @@ namespace ktrain {
 [[nodiscard]] void* device_allocate(std::int64_t bytes);
 void device_free(void* p) noexcept;  // null is nothing
 
-// The host's side must stay as it is until the stream has been synchronized.
+struct DeviceMemory {
+  std::int64_t free_bytes = 0, total_bytes = 0;
+};
+// What the GPU has, now.
+[[nodiscard]] DeviceMemory device_memory();
+
+// Memory of the host that a GPU reads and writes by itself, while the host goes on.
+[[nodiscard]] void* pinned_allocate(std::int64_t bytes);
+void pinned_free(void* p) noexcept;
+
+// The host's side must stay as it is until the stream has been synchronized. From or to memory that
+// is not pinned, a copy may wait, and no graph can hold it.
 void copy_to_device(CudaStream stream, const void* from, void* to, std::int64_t bytes);
+// Does not wait: `to` is pinned memory and has the bytes when the stream has come so far.
+void copy_to_host_later(CudaStream stream, const void* from, void* to, std::int64_t bytes);
 // Waits until the bytes are there.
 void copy_to_host(CudaStream stream, const void* from, void* to, std::int64_t bytes);
+// Between two places that do not overlap.
+void copy_on_device(CudaStream stream, const void* from, void* to, std::int64_t bytes);
+void fill_device(CudaStream stream, void* to, std::uint8_t value, std::int64_t bytes);
 // Fills with the byte 0xFF: NaN as float or double, -1 as an integer.
 void poison_device(CudaStream stream, void* to, std::int64_t bytes);
 
@@ -69,6 +85,25 @@ class DeviceBuffer {
  private:
   T* data_;
   std::int64_t size_;
+};
+
+// Pinned bytes of the host, owned.
+class PinnedBuffer {
+ public:
+  explicit PinnedBuffer(std::int64_t bytes)
+      : data_(static_cast<std::byte*>(pinned_allocate(bytes))), bytes_(bytes) {}
+  PinnedBuffer(PinnedBuffer&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+  PinnedBuffer& operator=(PinnedBuffer&&) = delete;
+  ~PinnedBuffer() {
+    if (data_) pinned_free(data_);
+  }
+  [[nodiscard]] std::byte* data() const { return data_; }
+  [[nodiscard]] std::int64_t bytes() const { return bytes_; }
+
+ private:
+  std::byte* data_;
+  std::int64_t bytes_;
 };
 
 }  // namespace ktrain

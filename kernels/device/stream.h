@@ -1,7 +1,10 @@
-// A stream of work for a GPU, owned. A host header: it compiles without the toolkit.
+// A stream of work for a GPU, owned, and points in it. A host header: it compiles without the
+// toolkit.
 #pragma once
 
 #include "kernels/queue.h"
+
+struct CUevent_st;
 
 namespace ktrain {
 
@@ -19,6 +22,24 @@ class Stream {
 
  private:
   CudaStream stream_ = nullptr;
+};
+
+// A point in a stream's work. Takes no time.
+class Event {
+ public:
+  Event();
+  ~Event();
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+  // The point is where the stream's work ends now.
+  void record(CudaStream stream);
+  // Returns when the work before the point is done, at once when there is no point yet. Work behind
+  // it goes on.
+  void wait() const;
+
+ private:
+  [[maybe_unused]] CUevent_st* event_ = nullptr;
 };
 
 }  // namespace ktrain

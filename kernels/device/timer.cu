@@ -1,5 +1,6 @@
 #include "kernels/device/timer.h"
 
+#include "kernels/device/calls.h"
 #include "kernels/device/error.cuh"
 
 namespace ktrain {
@@ -14,10 +15,17 @@ GpuTimer::~GpuTimer() {
   (void)cudaEventDestroy(stop_);
 }
 
-void GpuTimer::start(CudaStream stream) { KT_CUDA(cudaEventRecord(start_, stream)); }
-void GpuTimer::stop(CudaStream stream) { KT_CUDA(cudaEventRecord(stop_, stream)); }
+void GpuTimer::start(CudaStream stream) {
+  note_call(DeviceCall::kRecordEvent);
+  KT_CUDA(cudaEventRecord(start_, stream));
+}
+void GpuTimer::stop(CudaStream stream) {
+  note_call(DeviceCall::kRecordEvent);
+  KT_CUDA(cudaEventRecord(stop_, stream));
+}
 
 double GpuTimer::seconds() const {
+  note_call(DeviceCall::kWaitEvent);
   KT_CUDA(cudaEventSynchronize(stop_));
   float milliseconds = 0;
   KT_CUDA(cudaEventElapsedTime(&milliseconds, start_, stop_));

@@ -21,6 +21,10 @@ constexpr auto kMessages = std::to_array<Message>({
      "A loss term ended with an error instead of a value. The message names the term and holds the "
      "error. Such a term is never left out of the total in silence: a run that goes on without it "
      "would not be the run that its plan describes."},
+    {"KT-BUG-005", Exit::kBug, "the host was about to read the memory of a GPU",
+     "A part of ktrain that loops over a tensor on the host was given one that lies on the GPU. "
+     "Its results would be wrong or the process would end without a word. Use device = \"cpu\" and "
+     "please report the whole message with the plan that led to it."},
 });
 
 }  // namespace

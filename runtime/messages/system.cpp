@@ -12,13 +12,13 @@ constexpr auto kMessages = std::to_array<Message>({
      "with "
      "`cmake --preset cuda`."},
     {"KT-SYS-002", Exit::kOutOfMemory, "out of memory",
-     "The plan needs more memory than the machine has. The memory plan (`--dry-run`) shows what "
-     "takes "
-     "how much and the largest batch that fits. Lower data.batch, data.size or model.width."},
-    {"KT-SYS-003", Exit::kUnavailable, "training cannot use this GPU yet",
-     "A GPU was found, but some kernels of a training step exist for the CPU only, and a step is "
-     "not "
-     "split between the two. Use device = \"auto\" or \"cpu\"."},
+     "The plan needs more memory than the machine, or its GPU, has. The memory plan (`--dry-run`) "
+     "shows what takes how much and the largest batch that fits. Lower data.batch, data.size or "
+     "model.width."},
+    {"KT-SYS-003", Exit::kUnavailable, "a GPU cannot train this plan yet",
+     "A GPU was found, but something that the plan asks for, which the message names, is there for "
+     "the CPU only, and a step is not split between the two. Leave it out, or use "
+     "device = \"auto\" or \"cpu\"."},
     {"KT-SYS-004", Exit::kPlan, "a device that does not exist",
      "The setting `device` is one of auto (a GPU if training can use one, else the CPU), cpu and "
      "cuda."},

@@ -62,4 +62,31 @@ Tensor weighted_sum(const std::vector<Tensor>& terms, const std::vector<float>& 
   });
 }
 
+Tensor weighted_sum(const std::vector<Tensor>& terms, const Tensor& weights) {
+  KT_CHECK(!terms.empty() && std::ssize(terms) == weights.size() &&
+               std::ssize(terms) <= Terms<float>::kCapacity,
+           "weighted_sum: {} terms, {} weights, {} are possible", terms.size(), weights.size(),
+           Terms<float>::kCapacity + 0);
+  Tensor total = Tensor::empty_like(terms[0]);
+  Terms<float> views;
+  for (const Tensor& term : terms) {
+    check_same("weighted_sum", term, total);
+    views.terms[static_cast<std::size_t>(views.count++)] = term.span<float>();
+  }
+  KT_RUN(total.queue(), weighted_sum, views, weights.span<float>(), total.mutable_span<float>());
+  return record("weighted_sum", terms, total,
+                [weights = weights.detached()](const Tensor& dy, const Wanted& wanted) {
+                  std::vector<Tensor> results(wanted.size());
+                  for (std::size_t i = 0; i < results.size(); ++i) {
+                    if (!wanted[i]) continue;
+                    results[i] = Tensor::empty_like(dy);
+                    const auto at = static_cast<std::int64_t>(i);
+                    KT_RUN(dy.queue(), scale_by, dy.span<float>(),
+                           weights.slice(at, at + 1).span<float>(),
+                           results[i].mutable_span<float>());
+                  }
+                  return results;
+                });
+}
+
 }  // namespace ktrain

@@ -13,9 +13,10 @@ using testing::HasSubstr;
 const GpuQuery kNoDriver{{}, "no NVIDIA driver is installed"};
 const GpuQuery kSome{Gpu{"NVIDIA Test", 9, 0, std::int64_t{80} << 30, 132}, ""};
 
-std::string fault_of(std::string_view requested, const GpuQuery& found) {
+std::string fault_of(std::string_view requested, const GpuQuery& found,
+                     std::string_view refusal = "") {
   try {
-    (void)choose_device(requested, found);
+    (void)choose_device(requested, found, refusal);
   } catch (const Fault& fault) {
     return fault.what();
   }
@@ -40,12 +41,22 @@ TEST(ChooseDevice, CudaWithoutAGpuIsAFaultWithItsRemedy) {
             "\"auto\" or \"cpu\" to train on the CPU");
 }
 
-TEST(ChooseDevice, AGpuThatTrainingCannotUseYetIsNamed) {
-  const DeviceChoice choice = choose_device("auto", kSome);
+TEST(ChooseDevice, AGpuIsTaken) {
+  for (const char* const requested : {"auto", "cuda"}) {
+    const DeviceChoice choice = choose_device(requested, kSome);
+    EXPECT_EQ(choice.device, Device::kCuda);
+    EXPECT_EQ(choice.note, "NVIDIA Test");
+  }
+}
+
+TEST(ChooseDevice, AGpuThatThePlanCannotUseIsNamedWithTheReason) {
+  const DeviceChoice choice = choose_device("auto", kSome, "drift is measured on the CPU only");
   EXPECT_EQ(choice.device, Device::kCpu);
-  EXPECT_THAT(choice.note, HasSubstr("NVIDIA Test is not used: a training step still has kernels"));
-  EXPECT_THAT(fault_of("cuda", kSome),
-              HasSubstr("KT-SYS-003: device = \"cuda\": found NVIDIA Test"));
+  EXPECT_EQ(choice.note,
+            "NVIDIA Test is not used: drift is measured on the CPU only; training on the CPU");
+  EXPECT_EQ(fault_of("cuda", kSome, "drift is measured on the CPU only"),
+            "KT-SYS-003: device = \"cuda\": found NVIDIA Test, but drift is measured on the CPU "
+            "only; set device = \"auto\" or \"cpu\" to train on the CPU");
 }
 
 TEST(ChooseDevice, AnotherWordIsAFault) {

@@ -35,9 +35,13 @@ Cost measure_cost(const Cell& cell, const Notice& notice) {
   cost.steps = setup.total_steps();
   cost.setup_seconds = lap();
   setup.seek(0);
-  for (std::int64_t step = 0; step < kWarmUp; ++step) (void)setup.train_step(step);
+  const auto train = [&](std::int64_t step) {
+    StepReport report = setup.train_step(step);
+    setup.training().finish(report);
+  };
+  for (std::int64_t step = 0; step < kWarmUp; ++step) train(step);
   (void)lap();
-  for (std::int64_t step = kWarmUp; step < kWarmUp + kTimed; ++step) (void)setup.train_step(step);
+  for (std::int64_t step = kWarmUp; step < kWarmUp + kTimed; ++step) train(step);
   cost.step_seconds = lap() / static_cast<double>(kTimed);
   (void)setup.detect();
   cost.validation_seconds = lap();

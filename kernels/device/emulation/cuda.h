@@ -139,23 +139,25 @@ void check_argument(const char* kernel, const T& value) {
   if constexpr (std::is_pointer_v<T>) check_kernel_pointer(kernel, value);
 }
 
-// kernel<<<grid, block>>>(arguments...)
+// kernel<<<grid, block, 0, stream>>>(arguments...)
 template <class... Params>
 void launch_kernel(const char* name, void (*kernel)(Params...), dim3 grid, dim3 block,
-                   Params... arguments) {
+                   cudaStream_t stream, Params... arguments) {
   struct Call {
     void (*kernel)(Params...);
     std::tuple<Params...> arguments;
   };
   const Call call{kernel, {arguments...}};
   (check_argument(name, arguments), ...);
-  run_grid(
-      name, grid, block,
-      [](const void* p) {
-        const Call* const c = static_cast<const Call*>(p);
-        std::apply(c->kernel, c->arguments);
-      },
-      &call, sizeof call);
+  give_work(stream, [name, grid, block, call] {
+    run_grid(
+        name, grid, block,
+        [](const void* p) {
+          const Call* const c = static_cast<const Call*>(p);
+          std::apply(c->kernel, c->arguments);
+        },
+        &call, sizeof call);
+  });
 }
 
 }  // namespace emulation

@@ -13,6 +13,7 @@
 #include "kernels/device/emulation/block.h"
 #include "kernels/device/emulation/cuda.h"
 #include "kernels/device/emulation/memory.h"
+#include "kernels/device/emulation/memory_lock.h"
 #include "kernels/device/emulation/sanitizers.h"
 
 namespace ktrain::emulation {
@@ -214,6 +215,7 @@ void run_grid(const char* name, dim3 grid, dim3 block, void (*body)(const void*)
               const void* arguments, std::size_t arguments_bytes) {
   static std::mutex one_launch_at_a_time;
   const std::scoped_lock lock(one_launch_at_a_time);
+  const MemoryOpen open;
   Machine& m = machine();
   const std::uint64_t per_block = std::uint64_t{block.x} * block.y * block.z;
   if (per_block == 0 || per_block > kMaxThreads || block.z > 64)

@@ -6,8 +6,11 @@
 #include <cstring>
 #include <vector>
 
+#include <sys/mman.h>
+
 #include "kernels/device/emulation/access_check.h"
 #include "kernels/device/emulation/machine.h"
+#include "kernels/device/emulation/memory_lock.h"
 #include "kernels/device/emulation/sanitizers.h"
 
 namespace ktrain::emulation {
@@ -41,6 +44,7 @@ Window& window() {
 struct Allocation {
   char* data;
   std::size_t bytes;
+  std::size_t mapped;  // bytes from the first guard on, when they are pages of their own; else 0
 };
 std::vector<Allocation>& allocations() {  // by address
   static auto* const list = new std::vector<Allocation>;
@@ -123,10 +127,48 @@ bool is_shared_memory(const void* p, std::size_t bytes) {
   });
 }
 
+namespace {
+
+constexpr std::size_t kSmallestLocked = 64 << 10;
+
+bool locks() {
+  static const char* const wanted = std::getenv("KT_EMULATION_LOCK");
+  return wanted && *wanted == '1';
+}
+
+int open_scopes = 0;
+
+void set_access(int access) {
+  for (const Allocation& a : allocations())
+    if (a.mapped > 0) mprotect(a.data - kGuard, a.mapped, access);
+}
+
+// Of its own pages, or of the heap.
+char* take_memory(std::size_t bytes, std::size_t& mapped) {
+  mapped = 0;
+  if (!locks() || bytes < kSmallestLocked)
+    return static_cast<char*>(std::aligned_alloc(256, (bytes + 255) / 256 * 256));
+  void* const pages =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) return nullptr;
+  mapped = bytes;
+  return static_cast<char*>(pages);
+}
+
+}  // namespace
+
+MemoryOpen::MemoryOpen() {
+  if (open_scopes++ == 0 && locks()) set_access(PROT_READ | PROT_WRITE);
+}
+MemoryOpen::~MemoryOpen() {
+  if (--open_scopes == 0 && locks()) set_access(PROT_NONE);
+}
+
 void* device_allocate(std::size_t bytes) {
+  const MemoryOpen open;
   const std::size_t padded = (bytes + 15) / 16 * 16;
-  auto* const base =
-      static_cast<char*>(std::aligned_alloc(256, (padded + 2 * kGuard + 255) / 256 * 256));
+  std::size_t mapped = 0;
+  char* const base = take_memory(padded + 2 * kGuard, mapped);
   if (!base) return nullptr;
   char* const data = base + kGuard;
   std::memset(data, 0xFF, bytes);
@@ -134,23 +176,28 @@ void* device_allocate(std::size_t bytes) {
   make_guard(data + bytes, padded - bytes + kGuard);
   auto& list = allocations();
   const Allocation* const before = allocation_before(data);
-  list.insert(before ? list.begin() + (before - list.data()) + 1 : list.begin(), {data, bytes});
+  list.insert(before ? list.begin() + (before - list.data()) + 1 : list.begin(),
+              {data, bytes, mapped});
   access_check::allocated(data, bytes, kGuard);
   return data;
 }
 
 void device_free(void* p) {
   if (!p) return;
+  const MemoryOpen open;
   Allocation* const a = allocation_before(p);
   if (!a || a->data != p) fail("device-pointer", "cudaFree of what is not a device allocation");
   access_check::freed(p);
   char* const base = a->data - kGuard;
-  const std::size_t bytes = a->bytes;
+  const std::size_t bytes = a->bytes, mapped = a->mapped;
   const bool whole = guard_is_whole(base, kGuard) && guard_is_whole(a->data + bytes, kGuard);
   allocations().erase(allocations().begin() + (a - allocations().data()));
   allow(base, kGuard);
   allow(base + kGuard + bytes, (bytes + 15) / 16 * 16 - bytes + kGuard);
-  std::free(base);
+  if (mapped > 0)
+    munmap(base, mapped);
+  else
+    std::free(base);
   if (!whole) fail("device-guard", fmt::format("a write outside an allocation of {} bytes", bytes));
 }
 

@@ -2,15 +2,25 @@
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <map>
 #include <utility>
+#include <vector>
 
 #include "kernels/device/emulation/access_check.h"
 #include "kernels/device/emulation/memory.h"
+#include "kernels/device/emulation/memory_lock.h"
 
 struct CUstream_st {};
 struct CUevent_st {
   std::chrono::steady_clock::time_point time;
+};
+struct CUgraph_st {
+  std::vector<std::function<void()>> nodes;
+};
+struct CUgraphExec_st {
+  std::vector<std::function<void()>> nodes;
 };
 
 namespace {
@@ -22,7 +32,51 @@ cudaError_t answer(cudaError_t error) {
   return error;
 }
 
+// The one capture there is.
+struct Capture {
+  cudaStream_t stream = nullptr;
+  CUgraph_st* graph = nullptr;  // null: none
+  bool invalid = false;
+};
+Capture capture;
+
+// A call that a capture does not allow.
+bool spoils_capture() {
+  if (!capture.graph) return false;
+  capture.invalid = true;
+  return true;
+}
+
+std::map<char*, std::size_t>& pinned() {  // bytes by address
+  static auto* const blocks = new std::map<char*, std::size_t>;
+  return *blocks;
+}
+
+bool is_pinned(const void* p, std::size_t bytes) {
+  const auto* const begin = static_cast<const char*>(p);
+  for (const auto& [block, size] : pinned())
+    if (begin >= block && begin + bytes <= block + size) return true;
+  return false;
+}
+
+void copy(void* to, const void* from, std::size_t bytes, bool to_device) {
+  const ktrain::emulation::MemoryOpen open;
+  std::memcpy(to, from, bytes);
+  if (to_device) ktrain::emulation::access_check::host_wrote(to, bytes);
+}
+
 }  // namespace
+
+namespace ktrain::emulation {
+
+void give_work(cudaStream_t stream, std::function<void()> work) {
+  if (capture.graph && capture.stream == stream)
+    capture.graph->nodes.push_back(std::move(work));
+  else
+    work();
+}
+
+}  // namespace ktrain::emulation
 
 const char* cudaGetErrorName(cudaError_t error) {
   switch (error) {
@@ -32,14 +86,27 @@ const char* cudaGetErrorName(cudaError_t error) {
       return "cudaErrorInvalidValue";
     case cudaErrorMemoryAllocation:
       return "cudaErrorMemoryAllocation";
+    case cudaErrorStreamCaptureUnsupported:
+      return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorStreamCaptureInvalidated:
+      return "cudaErrorStreamCaptureInvalidated";
     default:
       return "an error that the emulation does not make";
   }
 }
 const char* cudaGetErrorString(cudaError_t error) {
-  return error == cudaErrorMemoryAllocation ? "out of memory"
-         : error == cudaSuccess             ? "no error"
-                                            : "invalid argument";
+  switch (error) {
+    case cudaSuccess:
+      return "no error";
+    case cudaErrorMemoryAllocation:
+      return "out of memory";
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated:
+      return "operation failed due to a previous error during capture";
+    default:
+      return "invalid argument";
+  }
 }
 cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
 
@@ -67,11 +134,55 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   delete stream;
   return cudaSuccess;
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t) {
+  return spoils_capture() ? answer(cudaErrorStreamCaptureUnsupported) : cudaSuccess;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (capture.graph || !stream) return answer(cudaErrorStreamCaptureUnsupported);
+  capture = {stream, new CUgraph_st, false};
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  *graph = nullptr;
+  if (!capture.graph || capture.stream != stream) return answer(cudaErrorInvalidValue);
+  const Capture ended = std::exchange(capture, {});
+  if (!ended.invalid) {
+    *graph = ended.graph;
+    return cudaSuccess;
+  }
+  delete ended.graph;
+  return answer(cudaErrorStreamCaptureInvalidated);
+}
+cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t*, std::size_t* count) {
+  *count = graph->nodes.size();
+  return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
+                                 unsigned long long) {
+  *executable = new CUgraphExec_st{graph->nodes};
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t) {
+  if (spoils_capture()) return answer(cudaErrorStreamCaptureUnsupported);
+  for (const auto& node : executable->nodes) node();
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  delete executable;
+  return cudaSuccess;
+}
 
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
   *event = new CUevent_st{};
   return cudaSuccess;
+}
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  return cudaEventCreate(event);
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   delete event;
@@ -81,31 +192,63 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
   event->time = std::chrono::steady_clock::now();
   return cudaSuccess;
 }
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventSynchronize(cudaEvent_t) {
+  return spoils_capture() ? answer(cudaErrorStreamCaptureUnsupported) : cudaSuccess;
+}
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to) {
   *milliseconds = std::chrono::duration<float, std::milli>(to->time - from->time).count();
   return cudaSuccess;
 }
 
 cudaError_t cudaMalloc(void** p, std::size_t bytes) {
+  *p = nullptr;
+  if (spoils_capture()) return answer(cudaErrorStreamCaptureUnsupported);
   *p = ktrain::emulation::device_allocate(bytes);
   return answer(*p ? cudaSuccess : cudaErrorMemoryAllocation);
 }
 cudaError_t cudaFree(void* p) {
+  if (spoils_capture()) return answer(cudaErrorStreamCaptureUnsupported);
   ktrain::emulation::device_free(p);
   return cudaSuccess;
 }
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
-                            cudaStream_t) {
-  const void* const device = kind == cudaMemcpyHostToDevice ? to : from;
-  if (!ktrain::emulation::is_device_memory(device, bytes)) return answer(cudaErrorInvalidValue);
-  std::memcpy(to, from, bytes);
-  if (kind == cudaMemcpyHostToDevice) ktrain::emulation::access_check::host_wrote(to, bytes);
+cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
+  *total = std::size_t{8} << 30;
+  *free = *total - *total / 8;
   return cudaSuccess;
 }
-cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t) {
+cudaError_t cudaMallocHost(void** p, std::size_t bytes) {
+  *p = nullptr;
+  if (spoils_capture()) return answer(cudaErrorStreamCaptureUnsupported);
+  *p = std::malloc(bytes);
+  if (*p) pinned().emplace(static_cast<char*>(*p), bytes);
+  return answer(*p ? cudaSuccess : cudaErrorMemoryAllocation);
+}
+cudaError_t cudaFreeHost(void* p) {
+  if (spoils_capture()) return answer(cudaErrorStreamCaptureUnsupported);
+  if (p && pinned().erase(static_cast<char*>(p)) == 0) return answer(cudaErrorInvalidValue);
+  std::free(p);
+  return cudaSuccess;
+}
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+  const bool from_device = kind != cudaMemcpyHostToDevice,
+             to_device = kind != cudaMemcpyDeviceToHost;
+  if ((to_device && !ktrain::emulation::is_device_memory(to, bytes)) ||
+      (from_device && !ktrain::emulation::is_device_memory(from, bytes)))
+    return answer(cudaErrorInvalidValue);
+  const bool holds = (from_device || is_pinned(from, bytes)) && (to_device || is_pinned(to, bytes));
+  if (!holds && capture.stream == stream && spoils_capture())
+    return answer(cudaErrorStreamCaptureUnsupported);
+  ktrain::emulation::give_work(stream,
+                               [to, from, bytes, to_device] { copy(to, from, bytes, to_device); });
+  return cudaSuccess;
+}
+cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream) {
   if (!ktrain::emulation::is_device_memory(to, bytes)) return answer(cudaErrorInvalidValue);
-  std::memset(to, value, bytes);
-  ktrain::emulation::access_check::host_wrote(to, bytes);
+  ktrain::emulation::give_work(stream, [to, value, bytes] {
+    const ktrain::emulation::MemoryOpen open;
+    std::memset(to, value, bytes);
+    ktrain::emulation::access_check::host_wrote(to, bytes);
+  });
   return cudaSuccess;
 }

@@ -1,0 +1,114 @@
+// Whole runs and `ktrain bench-step` on the emulated GPU, as a plan or a command asks for them.
+#include <cmath>
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/message.h"
+#include "tests/support/tiny_run.h"
+#include "train/bench_step_command.h"
+
+namespace ktrain::test {
+namespace {
+
+using testing::HasSubstr;
+
+const std::vector<std::string> kPlan = {"optimizer.kind=sgd", "optimizer.lr=0.01", "train.epochs=2",
+                                        "threads=1"};
+
+std::vector<std::string> on(const std::string& device, std::vector<std::string> more = {}) {
+  more.insert(more.end(), kPlan.begin(), kPlan.end());
+  more.push_back("device=" + device);
+  return more;
+}
+
+// The "train" lines of a run: what a person sees of its steps.
+std::vector<nlohmann::json> train_lines(const TinyRun& run) {
+  std::vector<nlohmann::json> lines;
+  std::istringstream text(run.read("scalars.jsonl"));
+  for (std::string line; std::getline(text, line);)
+    if (auto json = nlohmann::json::parse(line); json["kind"] == "train")
+      lines.push_back(std::move(json));
+  return lines;
+}
+
+TEST(DeviceRun, APlanTrainsValidatesAndSavesAsOnTheCpu) {
+  TinyRun cpu, gpu;
+  ASSERT_EQ(cpu.train(on("cpu")), 0) << cpu.output();
+  ASSERT_EQ(gpu.train(on("cuda")), 0) << gpu.output();
+  EXPECT_THAT(gpu.output(), HasSubstr("device    emulation on the CPU"));
+  EXPECT_THAT(gpu.output(), HasSubstr("device cuda"));
+  const auto want = train_lines(cpu), got = train_lines(gpu);
+  ASSERT_EQ(got.size(), want.size());
+  ASSERT_EQ(got.size(), 4u) << "every second of eight steps";
+  for (std::size_t i = 0; i < got.size(); ++i)
+    for (const char* const key : {"step", "loss", "rpn_cls", "rpn_bbox", "roi_cls", "roi_bbox",
+                                  "gradient_norm", "lr", "weight_rpn_cls"}) {
+      const double a = got[i][key], b = want[i][key];
+      EXPECT_NEAR(a, b, 1e-3 * std::abs(b) + 1e-7) << key << " of line " << i;
+    }
+}
+
+TEST(DeviceRun, TwoRunsSaveTheSameBits) {
+  TinyRun a, b;
+  ASSERT_EQ(a.train(on("cuda")), 0) << a.output();
+  ASSERT_EQ(b.train(on("auto")), 0) << b.output();
+  EXPECT_EQ(TinyRun::state_hash(a.run_folder(), 8), TinyRun::state_hash(b.run_folder(), 8));
+}
+
+TEST(DeviceRun, WhatAGpuCannotTrainIsRefusedByName) {
+  TinyRun tiny;
+  const std::string message =
+      message_of([&] { (void)tiny.train(on("cuda", {"loss.macl.weight=0.1"})); });
+  EXPECT_THAT(message, HasSubstr("KT-SYS-003: device = \"cuda\": found emulation on the CPU, but "
+                                 "loss.macl is trained on the CPU only"));
+  EXPECT_THAT(message_of([&] { (void)tiny.train(on("cuda", {"train.average=0.01"})); }),
+              HasSubstr("train.average is kept on the CPU only"));
+}
+
+TEST(DeviceBenchStep, TheStepIsOneGraphWithoutWaitingOrAllocation) {
+  BenchStepOptions options;
+  options.size = "64x64";
+  options.depth = 18;
+  options.width = 0.0625;
+  options.channels = 16;
+  options.proposals = 30;
+  options.rois = 16;
+  options.fc_channels = 16;
+  options.batch = 1;
+  options.threads = 1;
+  options.steps = 4;
+  options.json = true;
+  const auto measured = [&](const char* device) {
+    options.device = device;
+    std::ostringstream out;
+    EXPECT_EQ(run_bench_step(options, out), 0);
+    return nlohmann::json::parse(out.str());
+  };
+  const nlohmann::json gpu = measured("cuda");
+  EXPECT_EQ(gpu["gpu"], "emulation on the CPU");
+  EXPECT_EQ(gpu["calls"]["synchronisations"], 0);
+  EXPECT_EQ(gpu["calls"]["allocations"], 0);
+  EXPECT_EQ(gpu["calls"]["launches"], 0);
+  EXPECT_EQ(gpu["calls"]["captures"], 0);
+  EXPECT_EQ(gpu["calls"]["graph launches"], options.steps);
+  EXPECT_EQ(gpu["arena_growths"], 0);
+  EXPECT_GT(gpu["graph_nodes"], 300);
+  // The CPU takes as many steps with a warm-up of as many.
+  options.warmup = 6;
+  options.parts = false;
+  const nlohmann::json cpu = measured("cpu");
+  const double want = cpu["loss"];
+  EXPECT_NEAR(gpu["loss"], want, 1e-3 * want);
+  options.json = false;
+  options.steps = 1;
+  options.device = "cuda";
+  std::ostringstream text;
+  EXPECT_EQ(run_bench_step(options, text), 0);
+  EXPECT_THAT(text.str(), HasSubstr("synchronisations in all 0, allocations 0"));
+}
+
+}  // namespace
+}  // namespace ktrain::test

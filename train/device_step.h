@@ -1,0 +1,61 @@
+// A training step on a GPU, without the host in it: what changes from step to step goes there in
+// pinned memory, what the step measured comes back the same way and is read when later steps are on
+// their way, and a step whose numbers are not finite changes no weight, nor does any after it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "runtime/readback.h"
+#include "runtime/replay.h"
+#include "runtime/staging.h"
+#include "train/objective.h"
+#include "train/optimizer.h"
+
+namespace ktrain {
+
+// What came back of one step.
+struct StepNumbers {
+  std::vector<double> terms;  // unweighted, in their order
+  double total = 0;
+  double gradient_norm = 0;
+  std::vector<std::int64_t> rows;  // of the auxiliary terms
+};
+
+class DeviceStep {
+ public:
+  // For `terms` loss terms, the last `auxiliary` of which count their rows. `optimizer` must
+  // outlive this object.
+  DeviceStep(const ContextPtr& context, Optimizer& optimizer, std::int64_t terms,
+             std::int64_t auxiliary);
+
+  // Before the work of a step: its rate and the weights of its terms go to the device.
+  void begin(double rate, std::span<const double> weights);
+  // Where the weights of terms that have one other than 0 stand; LossTerm::weights.
+  [[nodiscard]] const Tensor& weights() const { return weights_; }
+
+  // Gives `work` to the device, from a graph when it can. `key` as Replay::run has it.
+  void run(std::uint64_t key, const std::function<void()>& work) { replay_.run(key, work); }
+  // The end of the work: clip, guard, update. `rows` are int32, {1}.
+  void update(std::span<const LossTerm> terms, const Tensor& total, std::span<const Tensor> rows,
+              std::span<const Tensor> gradients);
+
+  // After the work: its numbers are on their way. What read() is asked for.
+  std::int64_t send() { return readback_.send(); }
+  // Waits until the numbers of that step are there; Readback::kRounds steps later they are gone.
+  [[nodiscard]] StepNumbers read(std::int64_t sent);
+
+  [[nodiscard]] const Replay& replay() const { return replay_; }
+
+ private:
+  Optimizer& optimizer_;
+  std::int64_t terms_, auxiliary_;
+  Tensor weights_, stopped_;
+  Readback readback_;
+  Staging staging_;
+  std::size_t rates_entry_, weights_entry_;
+  Replay replay_;
+};
+
+}  // namespace ktrain
