@@ -251,7 +251,6 @@ RunEnd Trainer::State::loop(const StopSignals& signals) {
     if (signals.pending() != 0) return leave();
     step_done(setup.train_step(progress.step));
     if (at_epoch_end()) {
-      if (drift) queue = DriftMonitor::queue_numbers(report.side);
       if (!finish_epoch(signals)) return leave();
     } else {
       const bool look = drift_due(), keep = save_due();
@@ -276,6 +275,7 @@ void Trainer::State::tell_step() {
   Untold step = *std::exchange(untold, std::nullopt);
   setup.training().finish(step.report);
   records.step(step.progress, step.report, step.data_seconds);
+  if (drift && at_epoch_end()) queue = DriftMonitor::queue_numbers(step.report.side);
   for (const std::string& line : step.report.monitor.lines) folder.monitor(line);
   for (const std::string& text : step.report.monitor.texts) records.text(text);
   if (step.report.audit)
