@@ -10,11 +10,15 @@
 
 namespace ktrain {
 
-// It has a weight at some time, or is measured.
-[[nodiscard]] inline bool is_enabled(const AuxiliaryTermPlan& term) {
+// It has a weight at some time.
+[[nodiscard]] inline bool is_trained(const AuxiliaryTermPlan& term) {
   const auto& values = term.weight.value;
-  return term.measure ||
-         std::any_of(values.begin(), values.end(), [](double value) { return value != 0; });
+  return std::any_of(values.begin(), values.end(), [](double value) { return value != 0; });
+}
+
+// So, or it is measured.
+[[nodiscard]] inline bool is_enabled(const AuxiliaryTermPlan& term) {
+  return term.measure || is_trained(term);
 }
 
 // In the order in which terms are reported; points into `loss`.

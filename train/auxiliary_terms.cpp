@@ -54,7 +54,8 @@ AuxiliarySetup make_auxiliary(const Plan& plan, const DetectorOptions& detector,
   if (is_enabled(plan.loss.macl)) {
     auto macl = std::make_unique<MaclTerm>(maker / "aux" / "macl", detector,
                                            macl_options(plan.loss.macl, plan.compat));
-    heads = {{"aux", "macl"}, *macl->embedding()};
+    // Heads of a loss that is measured alone are trained by nobody.
+    if (is_trained(plan.loss.macl)) heads = {{"aux", "macl"}, *macl->embedding()};
     terms.push_back(std::move(macl));
   }
   if (is_enabled(plan.loss.dhn)) {
@@ -69,6 +70,13 @@ AuxiliarySetup make_auxiliary(const Plan& plan, const DetectorOptions& detector,
   KT_CHECK(terms.size() == weights.size(), "make_auxiliary: {} terms, {} weights", terms.size(),
            weights.size());
   return {AuxiliaryLosses(std::move(terms)), std::move(weights)};
+}
+
+NamedEmbedding trained_heads(const AuxiliaryLosses& losses, const LossPlan& plan) {
+  for (const auto& [name, term] : enabled_auxiliary(plan))
+    if (const PairEmbedding* const heads = losses.embedding(name); heads && is_trained(*term))
+      return {name, heads};
+  return {};
 }
 
 }  // namespace ktrain

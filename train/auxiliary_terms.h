@@ -21,4 +21,9 @@ struct AuxiliarySetup {
 using AuxiliaryFactory =
     std::function<AuxiliarySetup(const Plan&, const DetectorOptions&, const Maker&)>;
 
+// The heads that a loss of the plan trains: MACL's where it has a weight, which the others share,
+// else those of the first loss that has. Empty where there are none: heads of a loss that is
+// measured alone stay as they began.
+[[nodiscard]] NamedEmbedding trained_heads(const AuxiliaryLosses& losses, const LossPlan& plan);
+
 }  // namespace ktrain

@@ -104,7 +104,8 @@ int run_drift(const DriftOptions& options, std::ostream& out) {
   const Activations before = measure(nullptr);
   // Heads that the file lacks would be those that a run begins with, or the reference's.
   const bool lacks_heads = !load("subject", subject, parameters, text).empty();
-  const NamedEmbedding heads = lacks_heads ? NamedEmbedding{} : auxiliary.losses.embedding();
+  const NamedEmbedding heads =
+      lacks_heads ? NamedEmbedding{} : trained_heads(auxiliary.losses, plan.loss);
   const Activations now = measure(heads.embedding);
   drift.step = number_of(subject, "step");
   drift.epoch = number_of(subject, "epoch");

@@ -84,6 +84,9 @@ Optimizer::Optimizer(const OptimizerPlan& plan, ParameterSet& parameters)
   norm_ = Tensor::zeros(context, {1});
   clip_factor_ = Tensor::zeros(context, {1});
   numbers_ = Tensor::zeros(context, {rows, columns});
+  for (const Slot& slot : slots_) spans_.push_back(parameter(slot).value.span<float>());
+  clip_scratch_ =
+      scratch_bytes(norm_, clip_scratch_bytes<float>({spans_.data(), std::ssize(spans_)}));
   host_numbers_.resize(static_cast<std::size_t>(rows * columns));
 }
 
@@ -138,10 +141,9 @@ void Optimizer::measure(std::span<const Tensor> gradients) {
     spans_.push_back(gradient.span<float>());
   }
   const Span<const Span<const float>> all{spans_.data(), std::ssize(spans_)};
-  Tensor scratch = scratch_bytes(norm_, clip_scratch_bytes(all));
   const double largest = plan_.clip > 0 ? plan_.clip : std::numeric_limits<double>::infinity();
   KT_RUN(norm_.queue(), clip_factor, all, norm_.mutable_span<float>(),
-         clip_factor_.mutable_span<float>(), bytes_of(scratch), largest);
+         clip_factor_.mutable_span<float>(), bytes_of(clip_scratch_), largest);
 }
 
 std::span<const float> Optimizer::begin_step(double lr) {

@@ -111,6 +111,7 @@ class Optimizer {
   std::int64_t steps_ = 0;
   double gradient_norm_ = 0;
   Tensor norm_, clip_factor_, numbers_;  // numbers_: one row per group
+  Tensor clip_scratch_;                  // enough when every parameter has a gradient
   // Kept from step to step, so that a step allocates nothing.
   std::vector<Span<const float>> spans_;
   std::vector<float> host_numbers_;

@@ -98,12 +98,14 @@ void monitor_keys(MonitorPlan& monitor, KeyList& keys) {
               "probes of a cross-batch cosine, 16 times a power of two")
       .may_change = true;
   keys.number("monitor.real_every", monitor.real_every, 0, 1e6,
-              "probes from one that measures what the step really did to each loss to the next, 0 "
-              "for none")
+              "probes from one that measures what the step really did to each loss to the next, as "
+              "far as "
+              "budget_pct holds it, 0 for none")
       .may_change = true;
   keys.number("monitor.loo_every", monitor.loo_every, 0, 1e6,
               "probes from one that measures what the step does to detection on a held-out batch "
-              "with and without each auxiliary loss to the next, 0 for none")
+              "with and without each auxiliary loss to the next, as far as budget_pct holds it, 0 "
+              "for none")
       .may_change = true;
   keys.number("monitor.half_every", monitor.half_every, 0, 1e6,
               "probes from one that compares detection on two halves of the batch to the next, 0 "

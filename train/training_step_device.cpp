@@ -66,6 +66,9 @@ void TrainingStep::device_work(const StepInput& input, StepReport* report) {
     inspect(pass, input, *report);
   }
   pass.pyramids.clear();
+  pass.detection_values.clear();
+  pass.head_outputs.clear();
+  pass.streams.clear();
   pass.features.clear();
   std::vector<AuxiliaryResult> trained = std::move(pass.auxiliary);
   std::vector<Tensor> rows;
@@ -87,8 +90,8 @@ StepReport TrainingStep::run_on_device(const StepInput& input) {
   const std::vector<double> weights = weights_of(input);
   device_->begin(report.learning_rate, weights);
   const bool planning = context_->queue.planning;
-  const bool looked_at =
-      planning || !watch_->done() || !audited_ || audit_due(weights_, input.timeline, input.step);
+  const bool looked_at = planning || !watch_->done() || !detection_watch_->done() || !audited_ ||
+                         audit_due(weights_, input.timeline, input.step);
   if (looked_at)
     device_work(input, &report);
   else

@@ -77,11 +77,10 @@ std::vector<NamedTensor> AuxiliaryLosses::state() const {
   return all;
 }
 
-NamedEmbedding AuxiliaryLosses::embedding() const {
+const PairEmbedding* AuxiliaryLosses::embedding(std::string_view name) const {
   for (const auto& term : terms_)
-    if (const PairEmbedding* const embedding = term->embedding())
-      return {std::string(term->name()), embedding};
-  return {};
+    if (term->name() == name) return term->embedding();
+  return nullptr;
 }
 
 }  // namespace ktrain

@@ -90,8 +90,8 @@ class AuxiliaryLosses {
   void after_step(const DetectorInput& batch, const std::vector<AuxiliaryResult>& trained,
                   std::int64_t step);
   [[nodiscard]] std::vector<NamedTensor> state() const;
-  // Of the first term that has any: MACL's where it is on, which the others share.
-  [[nodiscard]] NamedEmbedding embedding() const;
+  // The heads of the term of that name; null where it has none, or is not there.
+  [[nodiscard]] const PairEmbedding* embedding(std::string_view term) const;
 
  private:
   std::vector<std::unique_ptr<AuxiliaryTerm>> terms_;

@@ -13,7 +13,7 @@ constexpr auto kMessages = std::to_array<Message>({
      "`cmake --preset cuda`."},
     {"KT-SYS-002", Exit::kOutOfMemory, "out of memory",
      "The plan needs more memory than the machine, or its GPU, has. The memory plan (`--dry-run`) "
-     "shows what takes how much and the largest batch that fits. Lower data.batch, data.size or "
+     "shows what takes how much and the largest batch that fits. Lower train.batch, data.size or "
      "model.width."},
     {"KT-SYS-003", Exit::kUnavailable, "a GPU cannot train this plan yet",
      "A GPU was found, but something that the plan asks for, which the message names, is there for "

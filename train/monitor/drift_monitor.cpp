@@ -136,7 +136,7 @@ std::vector<std::string> DriftMonitor::measure(std::int64_t step, std::int64_t e
                                                const SideNumbers& side) {
   const double begin = monotonic_seconds();
   TrainingStep& training = setup_.training();
-  const NamedEmbedding heads = training.auxiliary().embedding();
+  const NamedEmbedding heads = trained_heads(training.auxiliary(), setup_.plan().loss);
   const Activations now = measure_activations(training.detector(), *loader_,
                                               setup_.validation_tensors(), depth, heads.embedding);
   DriftRecord drift{.step = step,

@@ -23,7 +23,7 @@ constexpr std::int64_t kWindowEvery = 16;  // probes
 constexpr std::int64_t kHalfTurn = 0, kRealTurn = 1, kLooTurn = 2;
 // Plain steps that these take at most, as far as it was seen (docs/monitor.md): a second forward
 // pass; one on the held-out batch, with the virtual step before it.
-constexpr double kRealSteps = 1.0, kHeldOutSteps = 0.75;
+constexpr double kRealSteps = 1.25, kHeldOutSteps = 1.0;
 
 }  // namespace
 
@@ -193,12 +193,7 @@ MonitorOutput Monitor::end_step(std::int64_t step, const Timeline& timeline, dou
   add_null();
   add_squares(record);
   add_channels(record, out);
-  // Asked for by an alarm, it waits until the budget holds it.
-  leave_out_next_ = leave_out_next_ && asks_leave_one_out() && !affords_leave_one_out();
-  if (leave_out_next_)
-    notice("loo budget",
-           "leave-one-out, which an alarm asks for, waits: monitor.budget_pct does "
-           "not hold it yet");
+  put_off();
   probe_.reset();
   schedule_->probed(step, clock_() - begin_);
   if (record.epoch != counted_epoch_) epoch_probes_ = 0;
@@ -231,6 +226,21 @@ void Monitor::notice(const std::string& kind, const std::string& text) {
   if (told_.insert(kind).second)
     notices_.push_back(
         fmt::format("monitor   step {}: {} (said once for its kind)", step_ + 1, text));
+}
+
+// What this probe would have measured beside its walk, had the budget held it.
+void Monitor::put_off() {
+  if (schedule_->turn(plan_.real_every, kRealTurn) && !schedule_->affords(kRealSteps))
+    notice("real budget",
+           "the second forward pass (real) was due and left out: monitor.budget_pct does not hold "
+           "it; it is tried again in its next turn");
+  const bool asked = asks_leave_one_out() && !affords_leave_one_out();
+  if (asked)
+    notice("loo budget", fmt::format("leave-one-out was due and left out: monitor.budget_pct does "
+                                     "not hold it; it is tried again {}",
+                                     leave_out_next_ ? "in the next probe, since an alarm asks"
+                                                     : "in its next turn"));
+  leave_out_next_ = leave_out_next_ && asked;
 }
 
 void Monitor::leave_out_non_finite(ProbeRecord& record) {

@@ -91,6 +91,7 @@ class Monitor {
   // Leave-one-out in this probe, whatever it costs; and whether the budget holds it.
   [[nodiscard]] bool asks_leave_one_out() const;
   [[nodiscard]] bool affords_leave_one_out() const;
+  void put_off();
   void begin_sketches();  // of a probe that is walked
   void add_second_moments(ProbeRecord& record);
   void add_null();

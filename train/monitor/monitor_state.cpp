@@ -169,6 +169,13 @@ std::string Monitor::read_state(const LoadedCheckpoint& from) {
   const MonitorJson json = parse_monitor_line(metadata->second, name);
   const JsonPlace place(json, name);
   if (remedy_) remedy_->restore(from, place.has("remedy") ? place.at("remedy").text() : "");
+  // Under other keys too: the time that probes have taken is the run's.
+  pending_.clear();
+  if (place.has("schedule")) {
+    pending_ = json.at("schedule").dump();
+    ProbeSchedule(plan_, 1, false).restore(nlohmann::json::parse(pending_));
+  }
+  schedule_.reset();
   if (place.at("key").text() != key_text()) return anew;
   if (sketches_ && !sketches_->restore(from, json.at("sketches").get<std::vector<std::int64_t>>()))
     return anew;
@@ -196,12 +203,6 @@ std::string Monitor::read_state(const LoadedCheckpoint& from) {
     epoch_probes_ = place.at("counted").at("probes").whole(0);
     most_probes_ = place.at("counted").at("most").whole(epoch_probes_);
   }
-  pending_.clear();
-  if (place.has("schedule")) {
-    pending_ = json.at("schedule").dump();
-    ProbeSchedule(plan_, 1, false).restore(nlohmann::json::parse(pending_));
-  }
-  schedule_.reset();
   moments_.clear();
   if (place.has("moments"))
     for (const auto& [group, mean] : place.at("moments").members()) {

@@ -20,8 +20,8 @@ class ProbeSchedule {
   // `every_step`: no interval and no budget (profile surgery).
   ProbeSchedule(const MonitorPlan& plan, std::int64_t total_steps, bool every_step);
 
-  // Whether step `step`, counted from 0, is probed.
-  [[nodiscard]] bool due(std::int64_t step) const { return every_step_ || step + 1 == next_; }
+  // Whether step `step`, counted from 0, is probed. One that was passed over is made up for.
+  [[nodiscard]] bool due(std::int64_t step) const { return every_step_ || step + 1 >= next_; }
 
   // What a probe measures beside its walk comes in turns, so that no probe takes everything at
   // once: whether the next probe is the one of `every` that stands at `turn` (0 for never; every =

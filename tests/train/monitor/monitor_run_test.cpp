@@ -268,6 +268,8 @@ TEST(MonitorRun, OtherSketchesBeginAnewAndItIsSaid) {
                  [](const std::string&) {});
   const LoadedCheckpoint from = read_checkpoint_file(real_file_system(), path);
   EXPECT_NE(other.training().monitor().restore(from).find("begin anew"), std::string::npos);
+  other.seek(2);
+  EXPECT_EQ(take(other, 2, 4).probes.size(), 2u) << "and it goes on measuring";
 }
 
 TEST(MonitorRun, ARunWritesItsProbes) {

@@ -113,8 +113,8 @@ TEST(ProbeSchedule, MeasurementsInTurnsKeepAShortRunWithinItsBudget) {
         continue;
       }
       double cost = 0.6;
-      if (schedule.turn(5, 1) && schedule.affords(1.0)) cost += 0.9, ++real;
-      if (schedule.turn(5, 2) && schedule.affords(1.5)) cost += 1.2, ++looks;
+      if (schedule.turn(5, 1) && schedule.affords(1.25)) cost += 1.25, ++real;
+      if (schedule.turn(5, 2) && schedule.affords(2.0)) cost += 2.0, ++looks;
       extra += cost;
       schedule.probed(step, 1.0 + cost);
     }

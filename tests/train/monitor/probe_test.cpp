@@ -375,7 +375,7 @@ TEST(ProbeAnswers, TheHalfOfABatchBeginsAtTheHeadsAndAgainBeforeThem) {
   Probe probe(toy.parameters, groups, optimizer, make_axis("watch", terms, 1));
   ProbeInput input{terms,
                    form_total(terms),
-                   {{"visible.p2", map.node()}, {"", fused.node()}, {"", head.node(), 2}}};
+                   {{"visible.p2", map.node()}, {"", fused.node()}, {"", head.node(), 2, true}}};
   input.half = true;
   const std::vector<Tensor> gradients = probe.walk(input);
   const auto cosines = probe.split_half();

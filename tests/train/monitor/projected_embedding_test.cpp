@@ -202,6 +202,18 @@ TEST(ProjectedEmbedding, OfARunAreThoseOfItsHeadsAndSayWhose) {
   EXPECT_EQ(embeddings(images).back()["boxes"], 3) << "the validation pairs";
 }
 
+// MACL's own heads would stay as they began, and DHN's keys train none: DHN has a head of its own.
+TEST(ProjectedEmbedding, HeadsOfALossThatIsMeasuredAloneAreNobodys) {
+  const auto measured = with(kMacl, {"loss.macl.weight=0", "loss.macl.measure=true"});
+  TinyRun alone, beside;
+  ASSERT_EQ(alone.train(measured), 0) << alone.output();
+  ASSERT_FALSE(embeddings(alone).empty());
+  for (const Json& record : embeddings(alone)) EXPECT_EQ(record["source"], "roi");
+  ASSERT_EQ(beside.train(with(measured, kDhn)), 0) << beside.output();
+  ASSERT_FALSE(embeddings(beside).empty());
+  for (const Json& record : embeddings(beside)) EXPECT_EQ(record["source"], "dhn");
+}
+
 TEST(ProjectedEmbedding, MeasuringChangesNoBitAndARunThatWasCutSaysTheSame) {
   const Strings keys = with(with(kMacl, kDhn), {"train.checkpoint_every=1", "train.keep=20"});
   TinyRun with_it, without, cut;
