@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "kernels/device/lost.h"
 #include "runtime/fault.h"
 #include "train/bench_step_command.h"
 #include "train/built_in_plans.h"
@@ -382,6 +383,10 @@ int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostre
   try {
     return dispatch(arguments, out);
   } catch (const Fault& fault) {
+    return report(err, fault.exit(), fault.what());
+  } catch (const DeviceLost& error) {
+    const Fault fault("KT-SYS-005",
+                      fmt::format("{}; a run goes on from its last checkpoint", error.what()));
     return report(err, fault.exit(), fault.what());
   } catch (const std::bad_alloc&) {
     return report(err, Exit::kOutOfMemory, "KT-SYS-002: the system gives no more memory");

@@ -7,6 +7,7 @@ namespace {
 
 std::array<std::atomic<std::int64_t>, kNumDeviceCalls> counts{};
 std::atomic<const char*> last{""};
+std::atomic<bool> last_was_a_graph{false};
 
 }  // namespace
 
@@ -49,8 +50,18 @@ void note_call(DeviceCall call) {
 void note_launch(const char* kernel) {
   note_call(DeviceCall::kLaunch);
   last.store(kernel, std::memory_order_relaxed);
+  last_was_a_graph.store(false, std::memory_order_relaxed);
+}
+
+void note_graph_launch(const char* kernel) {
+  note_call(DeviceCall::kGraphLaunch);
+  if (*kernel == '\0') return;
+  last.store(kernel, std::memory_order_relaxed);
+  last_was_a_graph.store(true, std::memory_order_relaxed);
 }
 
 const char* last_launch() { return last.load(std::memory_order_relaxed); }
+
+bool last_launch_was_a_graph() { return last_was_a_graph.load(std::memory_order_relaxed); }
 
 }  // namespace ktrain

@@ -44,7 +44,12 @@ struct DeviceCalls {
 void note_call(DeviceCall call);
 // `kernel` lives as long as the program.
 void note_launch(const char* kernel);
-// The kernel that was started last; "" when none was.
+// Of a graph that ends with `kernel`; "" when it has none.
+void note_graph_launch(const char* kernel);
+// The kernel that was started last, by itself, for a capture or at the end of a graph; "" when none
+// was.
 [[nodiscard]] const char* last_launch();
+// Whether that was a graph: then an earlier kernel in it may be at work still.
+[[nodiscard]] bool last_launch_was_a_graph();
 
 }  // namespace ktrain

@@ -1,7 +1,7 @@
 #include "kernels/device/graph.h"
 
 #include "kernels/device/calls.h"
-#include "kernels/device/error.cuh"
+#include "kernels/device/lost.cuh"
 
 namespace ktrain {
 namespace {
@@ -11,7 +11,7 @@ class Captured {
  public:
   explicit Captured(cudaStream_t stream) : stream_(stream) {
     // Only this thread's calls are watched: loaders go on.
-    KT_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+    KT_DEVICE(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
   }
   ~Captured() {
     if (!ended_) (void)cudaStreamEndCapture(stream_, &graph_);
@@ -23,7 +23,7 @@ class Captured {
 
   cudaGraph_t end() {
     ended_ = true;
-    KT_CUDA(cudaStreamEndCapture(stream_, &graph_));
+    KT_DEVICE(cudaStreamEndCapture(stream_, &graph_));
     return graph_;
   }
 
@@ -38,12 +38,14 @@ class Captured {
 Graph::Graph(CudaStream stream, const std::function<void()>& work) {
   note_call(DeviceCall::kCapture);
   Captured captured(stream);
+  const std::int64_t launches = device_calls()[DeviceCall::kLaunch];
   work();
+  if (device_calls()[DeviceCall::kLaunch] > launches) last_kernel_ = last_launch();
   cudaGraph_t graph = captured.end();
   std::size_t nodes = 0;
-  KT_CUDA(cudaGraphGetNodes(graph, nullptr, &nodes));
+  KT_DEVICE(cudaGraphGetNodes(graph, nullptr, &nodes));
   nodes_ = static_cast<std::int64_t>(nodes);
-  KT_CUDA(cudaGraphInstantiate(&executable_, graph, 0));
+  KT_DEVICE(cudaGraphInstantiate(&executable_, graph, 0));
 }
 
 Graph::~Graph() {
@@ -51,8 +53,8 @@ Graph::~Graph() {
 }
 
 void Graph::launch(CudaStream stream) const {
-  note_call(DeviceCall::kGraphLaunch);
-  KT_CUDA(cudaGraphLaunch(executable_, stream));
+  KT_DEVICE(cudaGraphLaunch(executable_, stream));
+  note_graph_launch(last_kernel_);
 }
 
 }  // namespace ktrain

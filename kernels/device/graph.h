@@ -12,7 +12,8 @@ struct CUgraphExec_st;
 namespace ktrain {
 
 // Kernels, copies and fills with the arguments that they were recorded with: addresses must stay
-// valid, and what changes from one start to the next must stand in memory. Errors are Error.
+// valid, and what changes from one start to the next must stand in memory. Errors are Error,
+// a GPU that has stopped is DeviceLost (lost.h).
 class Graph {
  public:
   // Calls `work`, which gives work to `stream`; nothing of it runs. What cannot be recorded
@@ -31,6 +32,7 @@ class Graph {
  private:
   [[maybe_unused]] CUgraphExec_st* executable_ = nullptr;
   std::int64_t nodes_ = 0;
+  [[maybe_unused]] const char* last_kernel_ = "";  // "" when there is none in it
 };
 
 }  // namespace ktrain

@@ -3,12 +3,13 @@
 #include <algorithm>
 
 #include "kernels/device/calls.h"
-#include "kernels/device/error.cuh"
+#include "kernels/device/lost.cuh"
 
 namespace ktrain {
 namespace {
 
 void check_allocated(cudaError_t error, const char* what, std::int64_t bytes) {
+  check_lost(error, what);
   if (error != cudaSuccess) (void)cudaGetLastError();
   KT_CHECK(error == cudaSuccess, "{}: {} bytes: {} ({})", what, bytes, cudaGetErrorString(error),
            cudaGetErrorName(error));
@@ -20,7 +21,7 @@ std::size_t at_least_one(std::int64_t bytes) {
 
 void copy(CudaStream stream, const void* from, void* to, std::int64_t bytes, cudaMemcpyKind kind) {
   if (bytes == 0) return;
-  KT_CUDA(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), kind, stream));
+  KT_DEVICE(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), kind, stream));
 }
 
 }  // namespace
@@ -39,7 +40,7 @@ void device_free(void* p) noexcept {
 
 DeviceMemory device_memory() {
   std::size_t free = 0, total = 0;
-  KT_CUDA(cudaMemGetInfo(&free, &total));
+  KT_DEVICE(cudaMemGetInfo(&free, &total));
   return {static_cast<std::int64_t>(free), static_cast<std::int64_t>(total)};
 }
 
@@ -68,7 +69,7 @@ void copy_to_host_later(CudaStream stream, const void* from, void* to, std::int6
 void copy_to_host(CudaStream stream, const void* from, void* to, std::int64_t bytes) {
   copy_to_host_later(stream, from, to, bytes);
   note_call(DeviceCall::kSynchronize);
-  KT_CUDA(cudaStreamSynchronize(stream));
+  KT_DEVICE(cudaStreamSynchronize(stream));
 }
 
 void copy_on_device(CudaStream stream, const void* from, void* to, std::int64_t bytes) {
@@ -79,7 +80,7 @@ void copy_on_device(CudaStream stream, const void* from, void* to, std::int64_t 
 void fill_device(CudaStream stream, void* to, std::uint8_t value, std::int64_t bytes) {
   note_call(DeviceCall::kFill);
   if (bytes == 0) return;
-  KT_CUDA(cudaMemsetAsync(to, value, static_cast<std::size_t>(bytes), stream));
+  KT_DEVICE(cudaMemsetAsync(to, value, static_cast<std::size_t>(bytes), stream));
 }
 
 void poison_device(CudaStream stream, void* to, std::int64_t bytes) {

@@ -1,13 +1,13 @@
 #include "kernels/device/timer.h"
 
 #include "kernels/device/calls.h"
-#include "kernels/device/error.cuh"
+#include "kernels/device/lost.cuh"
 
 namespace ktrain {
 
 GpuTimer::GpuTimer() {
-  KT_CUDA(cudaEventCreate(&start_));
-  KT_CUDA(cudaEventCreate(&stop_));
+  KT_DEVICE(cudaEventCreate(&start_));
+  KT_DEVICE(cudaEventCreate(&stop_));
 }
 
 GpuTimer::~GpuTimer() {
@@ -17,18 +17,18 @@ GpuTimer::~GpuTimer() {
 
 void GpuTimer::start(CudaStream stream) {
   note_call(DeviceCall::kRecordEvent);
-  KT_CUDA(cudaEventRecord(start_, stream));
+  KT_DEVICE(cudaEventRecord(start_, stream));
 }
 void GpuTimer::stop(CudaStream stream) {
   note_call(DeviceCall::kRecordEvent);
-  KT_CUDA(cudaEventRecord(stop_, stream));
+  KT_DEVICE(cudaEventRecord(stop_, stream));
 }
 
 double GpuTimer::seconds() const {
   note_call(DeviceCall::kWaitEvent);
-  KT_CUDA(cudaEventSynchronize(stop_));
+  KT_DEVICE(cudaEventSynchronize(stop_));
   float milliseconds = 0;
-  KT_CUDA(cudaEventElapsedTime(&milliseconds, start_, stop_));
+  KT_DEVICE(cudaEventElapsedTime(&milliseconds, start_, stop_));
   return static_cast<double>(milliseconds) * 1e-3;
 }
 

@@ -22,6 +22,12 @@ constexpr auto kMessages = std::to_array<Message>({
     {"KT-SYS-004", Exit::kPlan, "a device that does not exist",
      "The setting `device` is one of auto (a GPU if training can use one, else the CPU), cpu and "
      "cuda."},
+    {"KT-SYS-005", Exit::kUnavailable, "the GPU has stopped",
+     "A kernel did something that a GPU does not forgive, such as reading an address that is not "
+     "there, or the hardware failed; nothing more can run on it in this process. The message names "
+     "the error and the kernel that was given to it last. Run the same command with "
+     "KT_SYNC_LAUNCH=1 in the environment: it is slower and names the kernel that failed. The run "
+     "goes on from its last checkpoint; device = \"cpu\" does without the GPU."},
 });
 
 }  // namespace

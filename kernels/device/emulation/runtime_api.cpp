@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/device/emulation/access_check.h"
+#include "kernels/device/emulation/breakage.h"
 #include "kernels/device/emulation/memory.h"
 #include "kernels/device/emulation/memory_lock.h"
 
@@ -31,6 +32,14 @@ cudaError_t answer(cudaError_t error) {
   if (error != cudaSuccess) last_error = error;
   return error;
 }
+
+// What every call answers once the device is broken.
+cudaError_t broken = cudaSuccess;
+// It breaks so when this many more graphs were started; 0: it does not.
+struct {
+  cudaError_t error = cudaSuccess;
+  int graphs = 0;
+} breaks_later;
 
 // The one capture there is.
 struct Capture {
@@ -69,6 +78,11 @@ void copy(void* to, const void* from, std::size_t bytes, bool to_device) {
 
 namespace ktrain::emulation {
 
+void break_device(cudaError_t error, int graphs) {
+  broken = graphs > 0 ? cudaSuccess : error;
+  breaks_later = {error, graphs};
+}
+
 void give_work(cudaStream_t stream, std::function<void()> work) {
   if (capture.graph && capture.stream == stream)
     capture.graph->nodes.push_back(std::move(work));
@@ -79,6 +93,7 @@ void give_work(cudaStream_t stream, std::function<void()> work) {
 }  // namespace ktrain::emulation
 
 const char* cudaGetErrorName(cudaError_t error) {
+  if (error == cudaErrorIllegalAddress) return "cudaErrorIllegalAddress";
   switch (error) {
     case cudaSuccess:
       return "cudaSuccess";
@@ -95,6 +110,7 @@ const char* cudaGetErrorName(cudaError_t error) {
   }
 }
 const char* cudaGetErrorString(cudaError_t error) {
+  if (error == cudaErrorIllegalAddress) return "an illegal memory access was encountered";
   switch (error) {
     case cudaSuccess:
       return "no error";
@@ -108,7 +124,9 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "invalid argument";
   }
 }
-cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
+cudaError_t cudaGetLastError() {
+  return broken != cudaSuccess ? broken : std::exchange(last_error, cudaSuccess);
+}
 
 cudaError_t cudaDriverGetVersion(int* version) {
   *version = 13000;
@@ -127,18 +145,21 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, const void*) { return cudaSuccess; }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  if (broken != cudaSuccess) return broken;
   *stream = new CUstream_st;
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   delete stream;
-  return cudaSuccess;
+  return broken;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
+  if (broken != cudaSuccess) return broken;
   return spoils_capture() ? answer(cudaErrorStreamCaptureUnsupported) : cudaSuccess;
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (broken != cudaSuccess) return broken;
   if (capture.graph || !stream) return answer(cudaErrorStreamCaptureUnsupported);
   capture = {stream, new CUgraph_st, false};
   return cudaSuccess;
@@ -147,37 +168,42 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   *graph = nullptr;
   if (!capture.graph || capture.stream != stream) return answer(cudaErrorInvalidValue);
   const Capture ended = std::exchange(capture, {});
-  if (!ended.invalid) {
+  if (!ended.invalid && broken == cudaSuccess) {
     *graph = ended.graph;
     return cudaSuccess;
   }
   delete ended.graph;
-  return answer(cudaErrorStreamCaptureInvalidated);
+  return answer(broken != cudaSuccess ? broken : cudaErrorStreamCaptureInvalidated);
 }
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t*, std::size_t* count) {
+  if (broken != cudaSuccess) return broken;
   *count = graph->nodes.size();
   return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
                                  unsigned long long) {
+  if (broken != cudaSuccess) return broken;
   *executable = new CUgraphExec_st{graph->nodes};
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t) {
+  if (broken != cudaSuccess) return broken;
   if (spoils_capture()) return answer(cudaErrorStreamCaptureUnsupported);
   for (const auto& node : executable->nodes) node();
+  if (breaks_later.graphs > 0 && --breaks_later.graphs == 0) broken = breaks_later.error;
   return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
   delete graph;
-  return cudaSuccess;
+  return broken;
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
   delete executable;
-  return cudaSuccess;
+  return broken;
 }
 
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
+  if (broken != cudaSuccess) return broken;
   *event = new CUevent_st{};
   return cudaSuccess;
 }
@@ -186,22 +212,26 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   delete event;
-  return cudaSuccess;
+  return broken;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
+  if (broken != cudaSuccess) return broken;
   event->time = std::chrono::steady_clock::now();
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t) {
+  if (broken != cudaSuccess) return broken;
   return spoils_capture() ? answer(cudaErrorStreamCaptureUnsupported) : cudaSuccess;
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to) {
+  if (broken != cudaSuccess) return broken;
   *milliseconds = std::chrono::duration<float, std::milli>(to->time - from->time).count();
   return cudaSuccess;
 }
 
 cudaError_t cudaMalloc(void** p, std::size_t bytes) {
   *p = nullptr;
+  if (broken != cudaSuccess) return broken;
   if (spoils_capture()) return answer(cudaErrorStreamCaptureUnsupported);
   *p = ktrain::emulation::device_allocate(bytes);
   return answer(*p ? cudaSuccess : cudaErrorMemoryAllocation);
@@ -209,15 +239,17 @@ cudaError_t cudaMalloc(void** p, std::size_t bytes) {
 cudaError_t cudaFree(void* p) {
   if (spoils_capture()) return answer(cudaErrorStreamCaptureUnsupported);
   ktrain::emulation::device_free(p);
-  return cudaSuccess;
+  return broken;
 }
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
+  if (broken != cudaSuccess) return broken;
   *total = std::size_t{8} << 30;
   *free = *total - *total / 8;
   return cudaSuccess;
 }
 cudaError_t cudaMallocHost(void** p, std::size_t bytes) {
   *p = nullptr;
+  if (broken != cudaSuccess) return broken;
   if (spoils_capture()) return answer(cudaErrorStreamCaptureUnsupported);
   *p = std::malloc(bytes);
   if (*p) pinned().emplace(static_cast<char*>(*p), bytes);
@@ -227,10 +259,11 @@ cudaError_t cudaFreeHost(void* p) {
   if (spoils_capture()) return answer(cudaErrorStreamCaptureUnsupported);
   if (p && pinned().erase(static_cast<char*>(p)) == 0) return answer(cudaErrorInvalidValue);
   std::free(p);
-  return cudaSuccess;
+  return broken;
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
+  if (broken != cudaSuccess) return broken;
   const bool from_device = kind != cudaMemcpyHostToDevice,
              to_device = kind != cudaMemcpyDeviceToHost;
   if ((to_device && !ktrain::emulation::is_device_memory(to, bytes)) ||
@@ -244,6 +277,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
   return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream) {
+  if (broken != cudaSuccess) return broken;
   if (!ktrain::emulation::is_device_memory(to, bytes)) return answer(cudaErrorInvalidValue);
   ktrain::emulation::give_work(stream, [to, value, bytes] {
     const ktrain::emulation::MemoryOpen open;
