@@ -112,7 +112,7 @@ void run_job(Machine& m) {
 
 // As late as can be, so that a missing wait is seen; at random, any time.
 bool wants_job(Machine& m) {
-  if (m.jobs.empty() || m.failure) return false;
+  if (m.jobs.empty() || m.failure || m.alive == 0) return false;
   if (m.next_ready == m.ready.size()) return true;
   return options().schedule == Schedule::kRandom && m.random.below(64) == 0;
 }

@@ -163,6 +163,7 @@ void issue(unsigned arrived, const void* const* in, void* const*) {
   compare_with_group(warp, number, op);
   check_readable(op.a, first_row(number), kRows, op.a_along_side, op.site);
   check_readable(op.b, 0, op.cols, op.b_along_side, op.site);
+  access_check::release(&warp.clock, false);  // of these reads: all lanes know them when they wait
   take_sums(warp, number, op);
   warp.waiting.push_back(op);
   // It may be done at once as well as in the end.
