@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "kernels/check.h"
+#include "kernels/checks/update.h"
 #include "kernels/parallel.h"
 
 namespace ktrain {
@@ -30,43 +30,41 @@ namespace {
 
 constexpr std::int64_t kGrain = 16384;
 
+template <class T>
+void update(const AdamwTensor<T>& tensor, const T* n, T scale) {
+  const T decay = n[kAdamwDecay], rate = n[kAdamwRate], mix_m = n[kAdamwMixM];
+  const T keep_v = n[kAdamwKeepV], mix_v = n[kAdamwMixV], root_scale = n[kAdamwRootScale];
+  const T eps = n[kAdamwEps];
+  parallel_chunks(
+      tensor.weight.size, kGrain, [=](std::int64_t, std::int64_t begin, std::int64_t end) {
+        const T* __restrict const gi = tensor.gradient.data;
+        T* __restrict const wi = tensor.weight.data;
+        T* __restrict const mi = tensor.m.data;
+        T* __restrict const vi = tensor.v.data;
+        for (std::int64_t i = begin; i < end; ++i) {
+          const T g = scale * gi[i];
+          const T first = mi[i] + mix_m * (g - mi[i]);
+          const T second = keep_v * vi[i] + mix_v * g * g;
+          mi[i] = first;
+          vi[i] = second;
+          wi[i] = wi[i] * decay - rate * (first / (std::sqrt(second) / root_scale + eps));
+        }
+      });
+}
+
 }  // namespace
 
 template <class T>
-void adamw(Span<const T> gradient, Span<const T> numbers, Span<const T> gradient_scale,
-           Span<T> weight, Span<T> m, Span<T> v) {
-  KT_CHECK(gradient.size == weight.size && m.size == weight.size && v.size == weight.size,
-           "adamw: {} weights, {} gradients, {} first and {} second moments", weight.size,
-           gradient.size, m.size, v.size);
-  KT_CHECK(numbers.size == kAdamwNumbers, "adamw: {} numbers, wanted {}", numbers.size,
-           static_cast<int>(kAdamwNumbers));
-  KT_CHECK(gradient_scale.size == 1, "adamw: gradient_scale has {} elements, wanted 1",
-           gradient_scale.size);
-  const T* const n = numbers.data;
-  const T decay = n[kAdamwDecay], rate = n[kAdamwRate], mix_m = n[kAdamwMixM];
-  const T keep_v = n[kAdamwKeepV], mix_v = n[kAdamwMixV], root_scale = n[kAdamwRootScale];
-  const T eps = n[kAdamwEps], scale = gradient_scale.data[0];
-  if (std::isnan(scale)) return;
-  parallel_chunks(weight.size, kGrain, [=](std::int64_t, std::int64_t begin, std::int64_t end) {
-    const T* __restrict const gi = gradient.data;
-    T* __restrict const wi = weight.data;
-    T* __restrict const mi = m.data;
-    T* __restrict const vi = v.data;
-    for (std::int64_t i = begin; i < end; ++i) {
-      const T g = scale * gi[i];
-      const T first = mi[i] + mix_m * (g - mi[i]);
-      const T second = keep_v * vi[i] + mix_v * g * g;
-      mi[i] = first;
-      vi[i] = second;
-      wi[i] = wi[i] * decay - rate * (first / (std::sqrt(second) / root_scale + eps));
-    }
-  });
+void adamw(Span<const AdamwTensor<T>> tensors, Span<const T> numbers,
+           Span<const T> gradient_scale) {
+  check_adamw(tensors, numbers, gradient_scale);
+  if (tensors.empty() || std::isnan(gradient_scale[0])) return;
+  for (std::int64_t k = 0; k < tensors.size; ++k)
+    update(tensors[k], numbers.data + tensors[k].row * kAdamwNumbers, gradient_scale[0]);
 }
 
-template void adamw(Span<const float>, Span<const float>, Span<const float>, Span<float>,
-                    Span<float>, Span<float>);
-template void adamw(Span<const double>, Span<const double>, Span<const double>, Span<double>,
-                    Span<double>, Span<double>);
+template void adamw(Span<const AdamwTensor<float>>, Span<const float>, Span<const float>);
+template void adamw(Span<const AdamwTensor<double>>, Span<const double>, Span<const double>);
 
 }  // namespace cpu
 }  // namespace ktrain

@@ -1,16 +1,17 @@
-// A thread per four weights: four arrays read, three written, 28 bytes by weight. The formula and
-// its order of operations are those of adamw.cpp.
+// Tensors are cut into chunks of 4096 weights, a block each, four of them at a time by thread: four
+// arrays read, three written, 28 bytes by weight. The formula and its order of operations are those
+// of adamw.cpp.
 #include "kernels/adamw.h"
 
-#include "kernels/check.h"
-#include "kernels/device/launch.cuh"
-#include "kernels/device/vector_io.cuh"
+#include "kernels/checks/update.h"
+#include "kernels/device/array_list.cuh"
 
 namespace ktrain::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr std::int64_t kPerBlock = kThreads * 4;
+constexpr std::int64_t kChunk = 4096;
+using List = ArrayList<4, 80>;  // gradient, weight, m, v
 
 struct Numbers {
   float decay, rate, mix_m, keep_v, mix_v, root_scale, eps, scale;
@@ -24,44 +25,52 @@ __device__ void update(const Numbers& n, float gradient, float& weight, float& m
 }
 
 __global__ void __launch_bounds__(kThreads)
-    adamw_kernel(const float* gradient, const float* numbers, const float* gradient_scale,
-                 std::int64_t size, bool aligned, float* weight, float* m, float* v) {
-  const std::int64_t i = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * 4;
-  if (i >= size) return;
-  const std::int64_t count = size - i;
-  const Numbers n = {numbers[kAdamwDecay], numbers[kAdamwRate], numbers[kAdamwMixM],
-                     numbers[kAdamwKeepV], numbers[kAdamwMixV], numbers[kAdamwRootScale],
-                     numbers[kAdamwEps],   gradient_scale[0]};
+    adamw_kernel(const __grid_constant__ List list, const float* numbers,
+                 const float* gradient_scale) {
+  const auto chunk = static_cast<std::int32_t>(blockIdx.x);
+  const int entry = list.entry_of(chunk);
+  const float* const row = numbers + std::int64_t{list.row[entry]} * kAdamwNumbers;
+  const Numbers n = {row[kAdamwDecay], row[kAdamwRate],      row[kAdamwMixM], row[kAdamwKeepV],
+                     row[kAdamwMixV],  row[kAdamwRootScale], row[kAdamwEps],  gradient_scale[0]};
   if (n.scale != n.scale) return;  // NaN
-  const float4 g = load_quad(gradient + i, aligned, count);
-  float4 w = load_quad(weight + i, aligned, count);
-  float4 first = load_quad(m + i, aligned, count);
-  float4 second = load_quad(v + i, aligned, count);
-  update(n, g.x, w.x, first.x, second.x);
-  update(n, g.y, w.y, first.y, second.y);
-  update(n, g.z, w.z, first.z, second.z);
-  update(n, g.w, w.w, first.w, second.w);
-  store_quad(weight + i, w, aligned, count);
-  store_quad(m + i, first, aligned, count);
-  store_quad(v + i, second, aligned, count);
+  const std::int64_t begin = std::int64_t{chunk - list.first[entry]} * kChunk;
+  const std::int64_t left = list.size[entry] - begin, count = left < kChunk ? left : kChunk;
+  const float* const gradient = list.data[0][entry] + begin;
+  float* const weight = list.data[1][entry] + begin;
+  float* const m = list.data[2][entry] + begin;
+  float* const v = list.data[3][entry] + begin;
+  const bool aligned = list.in_quads(entry);
+  for (std::int64_t i = threadIdx.x * 4; i < count; i += kThreads * 4) {
+    const float4 g = load_quad(gradient + i, aligned, count - i);
+    float4 w = load_quad(weight + i, aligned, count - i);
+    float4 first = load_quad(m + i, aligned, count - i);
+    float4 second = load_quad(v + i, aligned, count - i);
+    update(n, g.x, w.x, first.x, second.x);
+    update(n, g.y, w.y, first.y, second.y);
+    update(n, g.z, w.z, first.z, second.z);
+    update(n, g.w, w.w, first.w, second.w);
+    store_quad(weight + i, w, aligned, count - i);
+    store_quad(m + i, first, aligned, count - i);
+    store_quad(v + i, second, aligned, count - i);
+  }
 }
 
 }  // namespace
 
-void adamw(CudaStream stream, Span<const float> gradient, Span<const float> numbers,
-           Span<const float> gradient_scale, Span<float> weight, Span<float> m, Span<float> v) {
-  KT_CHECK(gradient.size == weight.size && m.size == weight.size && v.size == weight.size,
-           "adamw: {} weights, {} gradients, {} first and {} second moments", weight.size,
-           gradient.size, m.size, v.size);
-  KT_CHECK(numbers.size == kAdamwNumbers, "adamw: {} numbers, wanted {}", numbers.size,
-           static_cast<int>(kAdamwNumbers));
-  KT_CHECK(gradient_scale.size == 1, "adamw: gradient_scale has {} elements, wanted 1",
-           gradient_scale.size);
-  if (weight.empty()) return;
-  const bool aligned = aligned_for_quads(gradient.data) && aligned_for_quads(weight.data) &&
-                       aligned_for_quads(m.data) && aligned_for_quads(v.data);
-  launch("adamw", adamw_kernel, num_blocks(weight.size, kPerBlock), kThreads, stream, gradient.data,
-         numbers.data, gradient_scale.data, weight.size, aligned, weight.data, m.data, v.data);
+void adamw(CudaStream stream, Span<const AdamwTensor<float>> tensors, Span<const float> numbers,
+           Span<const float> gradient_scale) {
+  check_adamw(tensors, numbers, gradient_scale);
+  List list{};
+  for (std::int64_t k = 0; k < tensors.size; ++k) {
+    const AdamwTensor<float>& x = tensors[k];
+    // A list is of pointers that may be written to; the gradient is only read.
+    list.add(x.weight.size, kChunk, x.row,
+             {const_cast<float*>(x.gradient.data), x.weight.data, x.m.data, x.v.data});
+    if (list.count == 0 || !(list.full() || k + 1 == tensors.size)) continue;
+    launch("adamw", adamw_kernel, list.chunks(), kThreads, stream, list, numbers.data,
+           gradient_scale.data);
+    list = {};
+  }
 }
 
 }  // namespace ktrain::cuda

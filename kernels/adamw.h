@@ -5,10 +5,11 @@
 //   m = m + (1 - beta1) * (g - m)
 //   v = beta2 * v + (1 - beta2) * g * g
 //   w = w - lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
-// Everything that changes between steps is read from memory: the numbers below, and the factor that
-// a gradient clip has found, 1 for none. A NaN there leaves weight, m and v as they are. Sizes must
-// agree, or Error is thrown; empty is a no-op.
-// No two of gradient, weight, m and v may overlap. m and v start as zeros.
+// for every tensor of a list at once, on CUDA in a launch per 80. Everything that changes between
+// steps is read from memory: the numbers below, rows of them for tensors of different rates, and
+// the factor that a gradient clip has found, 1 for none. A NaN there leaves weight, m and v as they
+// are. Sizes must agree, or Error is thrown; empty is a no-op. No two arrays of the list may
+// overlap. m and v start as zeros. The list itself lies on the host.
 #pragma once
 
 #include <array>
@@ -44,14 +45,21 @@ template <class T>
 [[nodiscard]] std::array<T, kAdamwNumbers> adamw_numbers(const AdamwOptions& options,
                                                          std::int64_t step);
 
-namespace cpu {
 template <class T>
-void adamw(Span<const T> gradient, Span<const T> numbers, Span<const T> gradient_scale,
-           Span<T> weight, Span<T> m, Span<T> v);
-}
+struct AdamwTensor {
+  Span<const T> gradient;
+  Span<T> weight, m, v;
+  std::int64_t row = 0;  // of the numbers
+};
+
+namespace cpu {
+// numbers: rows of kAdamwNumbers; gradient_scale: one element.
+template <class T>
+void adamw(Span<const AdamwTensor<T>> tensors, Span<const T> numbers, Span<const T> gradient_scale);
+}  // namespace cpu
 namespace cuda {
-void adamw(CudaStream stream, Span<const float> gradient, Span<const float> numbers,
-           Span<const float> gradient_scale, Span<float> weight, Span<float> m, Span<float> v);
-}
+void adamw(CudaStream stream, Span<const AdamwTensor<float>> tensors, Span<const float> numbers,
+           Span<const float> gradient_scale);
+}  // namespace cuda
 
 }  // namespace ktrain

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "kernels/check.h"
+#include "kernels/checks/update.h"
 #include "kernels/parallel.h"
 
 namespace ktrain {
@@ -24,36 +24,34 @@ namespace {
 
 constexpr std::int64_t kGrain = 16384;
 
+template <class T>
+void update(const SgdTensor<T>& tensor, const T* n, T scale) {
+  const T rate = n[kSgdRate], momentum = n[kSgdMomentum], decay = n[kSgdDecay];
+  parallel_chunks(tensor.weight.size, kGrain,
+                  [=](std::int64_t, std::int64_t begin, std::int64_t end) {
+                    const T* __restrict const gi = tensor.gradient.data;
+                    T* __restrict const wi = tensor.weight.data;
+                    T* __restrict const vi = tensor.velocity.data;
+                    for (std::int64_t i = begin; i < end; ++i) {
+                      const T v = momentum * vi[i] + (scale * gi[i] + decay * wi[i]);
+                      vi[i] = v;
+                      wi[i] = wi[i] - rate * v;
+                    }
+                  });
+}
+
 }  // namespace
 
 template <class T>
-void sgd(Span<const T> gradient, Span<const T> numbers, Span<const T> gradient_scale,
-         Span<T> weight, Span<T> velocity) {
-  KT_CHECK(gradient.size == weight.size && velocity.size == weight.size,
-           "sgd: {} weights, {} gradients, {} velocities", weight.size, gradient.size,
-           velocity.size);
-  KT_CHECK(numbers.size == kSgdNumbers && gradient_scale.size == 1,
-           "sgd: {} numbers, wanted {}; gradient_scale has {} elements, wanted 1", numbers.size,
-           static_cast<int>(kSgdNumbers), gradient_scale.size);
-  const T rate = numbers[kSgdRate], momentum = numbers[kSgdMomentum], decay = numbers[kSgdDecay];
-  const T scale = gradient_scale[0];
-  if (std::isnan(scale)) return;
-  parallel_chunks(weight.size, kGrain, [=](std::int64_t, std::int64_t begin, std::int64_t end) {
-    const T* __restrict const gi = gradient.data;
-    T* __restrict const wi = weight.data;
-    T* __restrict const vi = velocity.data;
-    for (std::int64_t i = begin; i < end; ++i) {
-      const T v = momentum * vi[i] + (scale * gi[i] + decay * wi[i]);
-      vi[i] = v;
-      wi[i] = wi[i] - rate * v;
-    }
-  });
+void sgd(Span<const SgdTensor<T>> tensors, Span<const T> numbers, Span<const T> gradient_scale) {
+  check_sgd(tensors, numbers, gradient_scale);
+  if (tensors.empty() || std::isnan(gradient_scale[0])) return;
+  for (std::int64_t k = 0; k < tensors.size; ++k)
+    update(tensors[k], numbers.data + tensors[k].row * kSgdNumbers, gradient_scale[0]);
 }
 
-template void sgd(Span<const float>, Span<const float>, Span<const float>, Span<float>,
-                  Span<float>);
-template void sgd(Span<const double>, Span<const double>, Span<const double>, Span<double>,
-                  Span<double>);
+template void sgd(Span<const SgdTensor<float>>, Span<const float>, Span<const float>);
+template void sgd(Span<const SgdTensor<double>>, Span<const double>, Span<const double>);
 
 }  // namespace cpu
 }  // namespace ktrain

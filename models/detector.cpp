@@ -1,6 +1,9 @@
 #include "models/detector.h"
 
+#include <optional>
+
 #include "models/observe.h"
+#include "runtime/fork.h"
 #include "runtime/part.h"
 
 namespace ktrain {
@@ -76,10 +79,16 @@ TwoStreamDetector::Features TwoStreamDetector::features(const DetectorInput& inp
     return levels;
   };
   Features f;
+  // Two streams of their own weights need nothing of each other.
+  std::optional<Fork> fork;
+  if (branches_.size() == 2) fork.emplace(input.sizes.context());
+  if (fork) fork->enter(1);
   if (options_.streams != Streams::kThermal)
     f.visible = pyramid(input.visible, kVisible, branches_.front(), options_.visible);
+  if (fork) fork->enter(2);
   if (options_.streams != Streams::kVisible)
     f.thermal = pyramid(input.thermal, kThermal, branches_.back(), options_.thermal);
+  if (fork) fork->join();
   const PartScope part("fusion");
   f.fused = fusion_ ? (*fusion_)(*f.visible, *f.thermal) : f.visible ? *f.visible : *f.thermal;
   if (msp_) f.fused = (*msp_)(f.fused);
@@ -90,13 +99,18 @@ DetectorLosses TwoStreamDetector::losses(const DetectorInput& input, const Propo
   Features f = features(input, Mode::kTrain);
   const PartScope part("rpn");
   const Rpn::Output output = rpn_(f.fused);
+  // The losses of the RPN and the RoI head on its proposals need nothing of each other.
+  Fork fork(input.sizes.context());
+  fork.enter(1);
   const Rpn::Losses rpn =
       rpn_.losses(output, input.sizes, input.targets,
                   {random_key(seed_, RandomStream::kRpnSamples), input.counters, input.rpn_order});
+  fork.enter(2);
   Proposals proposals = fixed ? *fixed : rpn_.propose(output, input.sizes, Mode::kTrain);
   RoiHead::Losses roi = roi_head_.losses(
       f.fused, proposals, input.targets,
       {random_key(seed_, RandomStream::kRoiSamples), input.counters, input.roi_order});
+  fork.join();
   return {rpn.cls,
           rpn.bbox,
           roi.cls,

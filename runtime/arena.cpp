@@ -89,14 +89,21 @@ Arena::~Arena() {
     munmap(base_, static_cast<std::size_t>(capacity_));
 }
 
-void Arena::insert_free(std::int64_t offset, std::int64_t bytes) {
-  free_.emplace(offset, bytes);
-  by_size_.emplace(bytes, offset);
-}
-
-void Arena::erase_free(std::map<std::int64_t, std::int64_t>::iterator range) {
-  by_size_.erase({range->second, range->first});
-  free_.erase(range);
+std::int64_t Arena::grow(std::int64_t bytes, std::int64_t alignment) {
+  // The last free range may touch the top: begin there instead of behind it.
+  const std::int64_t start = free_.take_before(top_).value_or(top_);
+  const std::int64_t offset = (start + alignment - 1) / alignment * alignment;
+  if (offset + bytes > capacity_) {
+    if (start < top_) free_.put(start, top_ - start);
+    return -1;
+  }
+  if (offset > start) free_.put(start, offset - start);
+  top_ = offset + bytes;
+  if (top_ > usage_.high_water_bytes) {
+    usage_.high_water_bytes = top_;
+    ++usage_.growths;
+  }
+  return offset;
 }
 
 void* Arena::allocate(std::int64_t bytes, MemoryUse use) {
@@ -105,46 +112,16 @@ void* Arena::allocate(std::int64_t bytes, MemoryUse use) {
   const std::int64_t alignment = need >= kLarge ? kLargeAlignment : kSmallAlignment;
   const std::lock_guard lock(mutex_);
 
-  // The smallest free range that holds the block; the lowest of equals.
-  std::int64_t offset = -1;
-  for (auto found = by_size_.lower_bound({need, 0}); found != by_size_.end(); ++found) {
-    const auto [size, start] = *found;
-    const std::int64_t aligned = (start + alignment - 1) / alignment * alignment;
-    if (aligned + need > start + size) continue;
-    erase_free(free_.find(start));
-    if (aligned > start) insert_free(start, aligned - start);
-    if (aligned + need < start + size) insert_free(aligned + need, start + size - aligned - need);
-    offset = aligned;
-    break;
-  }
-  if (offset < 0) {
-    offset = (top_ + alignment - 1) / alignment * alignment;
-    // The last free range may touch the top: begin there instead of behind it.
-    if (!free_.empty()) {
-      const auto last = std::prev(free_.end());
-      if (last->first + last->second == top_) {
-        const std::int64_t start = last->first;
-        erase_free(last);
-        offset = (start + alignment - 1) / alignment * alignment;
-        if (offset > start) insert_free(start, offset - start);
-      } else if (offset > top_) {
-        insert_free(top_, offset - top_);
-      }
-    } else if (offset > top_) {
-      insert_free(top_, offset - top_);
-    }
-    if (offset + need > capacity_)
-      throw_fault("KT-SYS-002",
-                  "out of memory: {} bytes asked, {} MiB in use of {} MiB; use a smaller batch, "
-                  "image or model",
-                  bytes, usage_.live_bytes >> 20, capacity_ >> 20);
-    top_ = offset + need;
-    if (top_ > usage_.high_water_bytes) {
-      usage_.high_water_bytes = top_;
-      ++usage_.growths;
-    }
-  }
-  blocks_.emplace(offset, Block{need, use});
+  std::optional<std::int64_t> place;
+  if (lane_ > 0) place = of_lanes_[static_cast<std::size_t>(lane_)].take(need, alignment);
+  if (!place) place = free_.take(need, alignment);
+  const std::int64_t offset = place ? *place : grow(need, alignment);
+  if (offset < 0)
+    throw_fault("KT-SYS-002",
+                "out of memory: {} bytes asked, {} MiB in use of {} MiB; use a smaller batch, "
+                "image or model",
+                bytes, usage_.live_bytes >> 20, capacity_ >> 20);
+  blocks_.emplace(offset, Block{need, use, lane_});
   layout_ += mark(offset, need);
   const auto slot = static_cast<std::size_t>(use);
   usage_.live_bytes += need;
@@ -158,34 +135,46 @@ void* Arena::allocate(std::int64_t bytes, MemoryUse use) {
 
 void Arena::release(void* block) noexcept {
   const std::lock_guard lock(mutex_);
-  std::int64_t offset = static_cast<std::byte*>(block) - base_;
+  const std::int64_t offset = static_cast<std::byte*>(block) - base_;
   const auto found = blocks_.find(offset);
   assert(found != blocks_.end() && "released twice, or not from this arena");
   if (found == blocks_.end()) return;
-  std::int64_t bytes = found->second.bytes;
+  const auto [bytes, use, lane] = found->second;
   usage_.live_bytes -= bytes;
-  usage_.live_by_use[static_cast<std::size_t>(found->second.use)] -= bytes;
+  usage_.live_by_use[static_cast<std::size_t>(use)] -= bytes;
   blocks_.erase(found);
   layout_ -= mark(offset, bytes);
+  if (!of_lanes_.empty()) {
+    of_lanes_[lane == lane_ ? static_cast<std::size_t>(lane) : 0].put(offset, bytes);
+    return;
+  }
+  free_.put(offset, bytes);
+  lower_top();
+}
 
-  auto next = free_.lower_bound(offset);
-  if (next != free_.end() && offset + bytes == next->first) {
-    bytes += next->second;
-    const auto gone = next++;
-    erase_free(gone);
-  }
-  if (next != free_.begin()) {
-    const auto before = std::prev(next);
-    if (before->first + before->second == offset) {
-      offset = before->first;
-      bytes += before->second;
-      erase_free(before);
-    }
-  }
-  if (offset + bytes == top_)
-    top_ = offset;
-  else
-    insert_free(offset, bytes);
+void Arena::lower_top() {
+  if (const auto start = free_.take_before(top_)) top_ = *start;
+}
+
+void Arena::begin_lanes(int lanes) {
+  const std::lock_guard lock(mutex_);
+  KT_CHECK(of_lanes_.empty() && lanes > 0, "Arena: {} lanes, and there are {} already", lanes,
+           of_lanes_.size());
+  of_lanes_.resize(static_cast<std::size_t>(lanes) + 1);
+}
+
+void Arena::use_lane(int lane) {
+  const std::lock_guard lock(mutex_);
+  KT_CHECK(lane > 0 && lane < static_cast<int>(of_lanes_.size()), "Arena: no lane {}", lane);
+  lane_ = lane;
+}
+
+void Arena::end_lanes() noexcept {
+  const std::lock_guard lock(mutex_);
+  for (FreeRanges& ranges : of_lanes_) ranges.move_to(free_);
+  of_lanes_.clear();
+  lane_ = 0;
+  lower_top();
 }
 
 MemoryUsage Arena::usage() const {

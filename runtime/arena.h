@@ -11,9 +11,10 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
-#include <set>
 #include <string_view>
-#include <utility>
+#include <vector>
+
+#include "runtime/free_ranges.h"
 
 namespace ktrain {
 
@@ -75,6 +76,14 @@ class Arena {
   [[nodiscard]] void* allocate(std::int64_t bytes, MemoryUse use);
   void release(void* block) noexcept;
 
+  // Between these two, work is given to several streams that do not wait for each other
+  // (runtime/fork.h): blocks freed meanwhile are used again by the lane that made and freed them
+  // alone, others after the end. What was free before is everybody's.
+  void begin_lanes(int lanes);
+  // What is made and freed from now on belongs to `lane`, from 1 on.
+  void use_lane(int lane);
+  void end_lanes() noexcept;
+
   [[nodiscard]] MemoryUsage usage() const;
   // Forgets peak and high water above what lives now; call between planning and running.
   void reset_peak();
@@ -87,19 +96,23 @@ class Arena {
   struct Block {
     std::int64_t bytes;
     MemoryUse use;
+    int lane;  // that made it; 0: none
   };
-  void insert_free(std::int64_t offset, std::int64_t bytes);
-  void erase_free(std::map<std::int64_t, std::int64_t>::iterator range);
+  // A place of `bytes` above everything that was used before.
+  std::int64_t grow(std::int64_t bytes, std::int64_t alignment);
+  void lower_top();
   void reserve_addresses();
 
   ArenaMemory memory_;
   mutable std::mutex mutex_;
   std::byte* base_ = nullptr;
   std::int64_t capacity_ = 0;
-  std::int64_t top_ = 0;                                     // everything from here on is free
-  std::map<std::int64_t, std::int64_t> free_;                // offset -> bytes, below top_
-  std::set<std::pair<std::int64_t, std::int64_t>> by_size_;  // (bytes, offset) of free_
-  std::map<std::int64_t, Block> blocks_;                     // offset -> live block
+  std::int64_t top_ = 0;                  // everything from here on is free
+  FreeRanges free_;                       // below top_
+  std::map<std::int64_t, Block> blocks_;  // offset -> live block
+  int lane_ = 0;                          // 0: no lanes
+  // Freed since the lanes began: [0] by another lane than it was made by, [i] by its lane i.
+  std::vector<FreeRanges> of_lanes_;
   MemoryUsage usage_;
   std::uint64_t layout_ = 0;
 };

@@ -25,6 +25,7 @@ Tensor record_node(const char* name, const Inputs& inputs, Tensor y, BackwardFun
   node->name = name;
   node->part = PartScope::current().name;
   node->order = ++next_order;
+  node->lane = y.context()->lane;
   node->inputs.reserve(inputs.size());
   for (const Tensor& input : inputs) node->inputs.push_back(input.node());
   node->backward = std::move(backward);

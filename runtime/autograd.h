@@ -28,6 +28,7 @@ struct Node {
   const char* name = "leaf";
   const char* part = "";   // for the profile; see kernels/profile.h
   std::int64_t order = 0;  // later nodes depend on earlier ones only
+  int lane = 0;            // it was recorded in; see runtime/fork.h
   std::vector<std::shared_ptr<Node>> inputs;
   BackwardFunction backward;
   bool consumed = false;

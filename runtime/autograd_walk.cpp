@@ -1,5 +1,6 @@
 // The walk over the tape: latest nodes first, one gradient per node and set of cotangents.
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -7,6 +8,7 @@
 #include "kernels/profile.h"
 #include "kernels/subnormals.h"
 #include "runtime/autograd.h"
+#include "runtime/fork.h"
 #include "runtime/ops.h"
 
 namespace ktrain {
@@ -43,6 +45,47 @@ void accumulate_gradient(Tensor& slot, Tensor gradient) {
   }
 }
 
+// The lanes that nodes were recorded in, entered again for their gradients. What one lane has
+// handed to a node is not touched by the other before both have been joined.
+class WalkLanes {
+ public:
+  explicit WalkLanes(ContextPtr context) : context_(std::move(context)) {}
+
+  // Before `node` is walked.
+  void move_to(const Node* node) {
+    if (node->lane == 0) return leave();
+    lane_ = node->lane;
+    if (!fork_) open();
+    fork_->enter(lane_);
+    meet(node);
+  }
+  // Before the gradient of `node` is read or added to.
+  void meet(const Node* node) {
+    if (!fork_) return;
+    const auto [written, fresh] = written_.emplace(node, lane_);
+    if (fresh || written->second == lane_) return;
+    open();
+    fork_->enter(lane_);
+    written_.emplace(node, lane_);
+  }
+  void leave() {
+    if (fork_) fork_->join();
+    fork_.reset();
+    written_.clear();
+  }
+
+ private:
+  void open() {
+    leave();
+    fork_.emplace(context_);
+  }
+
+  ContextPtr context_;
+  std::optional<Fork> fork_;
+  int lane_ = 0;
+  std::unordered_map<const Node*, int> written_;  // in this fork, by which lane
+};
+
 class Walk {
  public:
   explicit Walk(const MultiWalk& walk) : walk_(walk), nodes_(reachable(walk.outputs)) {
@@ -57,6 +100,8 @@ class Walk {
     if (walk.consumer) count_uses();
     if (walk.late && walk.sets.size() > 1) find_late();
     for (std::size_t s = 0; s < walk.sets.size(); ++s) seed(s);
+    const bool lanes = walk.sets.size() == 1 && !walk.consumer && !walk.outputs.empty();
+    if (lanes) lanes_.emplace(walk.outputs[0].context());
   }
 
   std::vector<Tensor> run() {
@@ -67,6 +112,7 @@ class Walk {
       if (walk_.replaced > 0) go_ahead(at);
       const bool walked = node->backward && leads_[node];
       const auto late = late_.find(node);
+      if (walked && lanes_) lanes_->move_to(node);
       if (walked) visit(node, 0, late == late_.end() ? walk_.sets.size() : 1);
       if (walked && late != late_.end()) {
         late->second = true;
@@ -76,6 +122,7 @@ class Walk {
       consume(node);
     }
     for (Node* const node : nodes_) finish(node);
+    if (lanes_) lanes_->leave();
     std::vector<Tensor> result;
     result.reserve(walk_.wrt.size());
     for (const Tensor& tensor : walk_.wrt) {
@@ -260,6 +307,7 @@ class Walk {
         if (shares.empty()) shares.resize(walk_.sets.size());
         accumulate_gradient(shares[set], results[i]);
       }
+      if (lanes_) lanes_->meet(input);
       accumulate_gradient(slot(input, set), std::move(results[i]));
     }
   }
@@ -311,7 +359,8 @@ class Walk {
   std::unordered_map<const Node*, bool> late_;  // whether it waits
   std::unordered_map<const Node*, std::vector<Node*>> late_users_;
   std::unordered_set<const Node*> told_;
-  std::size_t ahead_ = 0;  // nodes before it have been walked in the replaced set
+  std::optional<WalkLanes> lanes_;  // of a walk that nobody watches
+  std::size_t ahead_ = 0;           // nodes before it have been walked in the replaced set
   // In a consuming walk a node's owner may be one that was just taken apart: all stay to the end.
   std::vector<std::shared_ptr<Node>> owners_;
 };

@@ -14,6 +14,7 @@ Context::Context(Device device, ArenaMemory where, std::int64_t capacity_bytes)
   if (where != ArenaMemory::kDevice) return;
   stream = std::make_unique<Stream>();
   queue.stream = stream->get();
+  side = std::make_unique<Side>();
 }
 
 ContextPtr make_cpu_context() { return std::make_shared<Context>(); }

@@ -20,6 +20,16 @@ struct Context {
   // New memory is filled with NaN bytes, so that a kernel which reads what nobody wrote is seen.
   bool poison = false;
   std::unique_ptr<Stream> stream;  // the queue's, on a GPU
+
+  // Of runtime/fork.h. Lane 1 is the queue's own stream, lane 2 the one beside it.
+  static constexpr int kLanes = 2;
+  struct Side {
+    Stream stream;
+    Event begin, end;  // of the lanes
+    bool entered = false;
+  };
+  int lane = 0;  // that ops run in; 0: none
+  std::unique_ptr<Side> side;
 };
 using ContextPtr = std::shared_ptr<Context>;
 

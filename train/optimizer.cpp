@@ -4,9 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/adamw.h"
 #include "kernels/clip.h"
-#include "kernels/sgd.h"
 #include "runtime/box_views.h"
 #include "runtime/fault.h"
 #include "runtime/ops_alignment.h"
@@ -107,11 +105,15 @@ void Optimizer::step(std::span<const Tensor> gradients, double lr,
                 pairs_text(pair_ids));
   ++steps_;
   write_numbers(lr);
+  if (!observer) {
+    update(slots_, gradients);
+    return;
+  }
   for (const Slot& slot : slots_) {
     if (!gradients[slot.index].defined()) continue;
-    const Tensor before = observer ? parameter(slot).value.clone() : Tensor();
-    update(slot, gradients[slot.index]);
-    if (observer) observer(slot.index, before);
+    const Tensor before = parameter(slot).value.clone();
+    update({&slot, 1}, gradients);
+    observer(slot.index, before);
   }
 }
 
@@ -157,8 +159,7 @@ void Optimizer::enqueue(std::span<const Tensor> gradients, const std::function<v
            gradients.size(), parameters_.all().size());
   measure(gradients);
   guard();
-  for (const Slot& slot : slots_)
-    if (gradients[slot.index].defined()) update(slot, gradients[slot.index]);
+  update(slots_, gradients);
 }
 
 void Optimizer::write_numbers(double lr) {
@@ -181,17 +182,28 @@ void Optimizer::make_numbers(double lr) {
   }
 }
 
-void Optimizer::update(const Slot& slot, const Tensor& gradient) {
-  const std::int64_t columns = numbers_per_group(adamw());
-  const Span<const float> numbers{
-      numbers_.span<float>().data + static_cast<std::int64_t>(slot.group) * columns, columns};
-  Tensor weight = parameter(slot).value, first = slot.first, second = slot.second;
+void Optimizer::update(std::span<const Slot> slots, std::span<const Tensor> gradients) {
+  const Span<const float> numbers = numbers_.span<float>(), scale = clip_factor_.span<float>();
+  adamw_tensors_.clear();
+  sgd_tensors_.clear();
+  for (const Slot& slot : slots) {
+    if (!gradients[slot.index].defined()) continue;
+    Tensor weight = parameter(slot).value, first = slot.first, second = slot.second;
+    const Span<const float> gradient = gradients[slot.index].span<float>();
+    const auto row = static_cast<std::int64_t>(slot.group);
+    if (adamw())
+      adamw_tensors_.push_back({gradient, weight.mutable_span<float>(), first.mutable_span<float>(),
+                                second.mutable_span<float>(), row});
+    else
+      sgd_tensors_.push_back(
+          {gradient, weight.mutable_span<float>(), first.mutable_span<float>(), row});
+  }
   if (adamw()) {
-    KT_RUN(weight.queue(), adamw, gradient.span<float>(), numbers, clip_factor_.span<float>(),
-           weight.mutable_span<float>(), first.mutable_span<float>(), second.mutable_span<float>());
+    const Span<const AdamwTensor<float>> all{adamw_tensors_.data(), std::ssize(adamw_tensors_)};
+    KT_RUN(numbers_.queue(), adamw, all, numbers, scale);
   } else {
-    KT_RUN(weight.queue(), sgd, gradient.span<float>(), numbers, clip_factor_.span<float>(),
-           weight.mutable_span<float>(), first.mutable_span<float>());
+    const Span<const SgdTensor<float>> all{sgd_tensors_.data(), std::ssize(sgd_tensors_)};
+    KT_RUN(numbers_.queue(), sgd, all, numbers, scale);
   }
 }
 
@@ -213,7 +225,7 @@ bool Optimizer::look_ahead(std::span<const Tensor> gradients, double lr,
     // One parameter's moments at a time.
     const Tensor first = slot.first.clone();
     const Tensor second = adamw() ? slot.second.clone() : Tensor();
-    update(slot, gradients[slot.index]);
+    update({&slot, 1}, gradients);
     put_back(first, slot.first);
     if (adamw()) put_back(second, slot.second);
   }

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/adamw.h"
+#include "kernels/sgd.h"
 #include "runtime/parameters.h"
 #include "train/checkpoint_file.h"
 #include "train/plan.h"
@@ -102,7 +104,8 @@ class Optimizer {
   void measure(std::span<const Tensor> gradients);
   void make_numbers(double lr);
   void write_numbers(double lr);
-  void update(const Slot& slot, const Tensor& gradient);
+  // All of `slots` that have a gradient.
+  void update(std::span<const Slot> slots, std::span<const Tensor> gradients);
 
   OptimizerPlan plan_;
   ParameterSet& parameters_;
@@ -114,6 +117,8 @@ class Optimizer {
   Tensor clip_scratch_;                  // enough when every parameter has a gradient
   // Kept from step to step, so that a step allocates nothing.
   std::vector<Span<const float>> spans_;
+  std::vector<AdamwTensor<float>> adamw_tensors_;
+  std::vector<SgdTensor<float>> sgd_tensors_;
   std::vector<float> host_numbers_;
 };
 

@@ -117,18 +117,28 @@ Job clip(const Lab& lab) {
           .rivals = {}};
 }
 
-Job adamw(const Lab& lab, std::int64_t weights) {
-  const std::int64_t n = lab.scaled(weights);
+// `tensors` equal parts of `weights` weights.
+Job adamw(const Lab& lab, std::int64_t weights, std::int64_t tensors) {
+  const std::int64_t part = lab.scaled(weights / tensors), n = part * tensors;
   const Array<float> gradient = lab.normal(n, 1, 1e-3), weight = lab.normal(n, 2, 0.1),
                      m = lab.filled(n, 0.0f), v = lab.filled(n, 0.0f), one = lab.filled(1, 1.0f);
   const auto values = adamw_numbers<float>({}, 10);
   const Array<float> numbers = lab.copy(std::vector<float>(values.begin(), values.end()));
+  std::vector<AdamwTensor<float>> list;
+  for (std::int64_t k = 0; k < tensors; ++k) {
+    const std::int64_t at = k * part;
+    list.push_back({{gradient.data() + at, part},
+                    {weight.out().data + at, part},
+                    {m.out().data + at, part},
+                    {v.out().data + at, part}});
+  }
   return {.bytes = 7.0 * static_cast<double>(n) * kFloat,
           .flops = 14.0 * static_cast<double>(n),
           .run =
               [=, &lab] {
-                KT_RUN(lab.queue(), adamw, gradient.span(), numbers.span(), one.span(),
-                       weight.out(), m.out(), v.out());
+                (void)gradient, (void)weight, (void)m, (void)v;  // what the list points to
+                const Span<const AdamwTensor<float>> all{list.data(), std::ssize(list)};
+                KT_RUN(lab.queue(), adamw, all, numbers.span(), one.span());
               },
           .rivals = {}};
 }
@@ -143,8 +153,9 @@ Job sgd(const Lab& lab) {
           .flops = 6.0 * static_cast<double>(n),
           .run =
               [=, &lab] {
-                KT_RUN(lab.queue(), sgd, gradient.span(), numbers.span(), one.span(), weight.out(),
-                       velocity.out());
+                const SgdTensor<float> all{gradient.span(), weight.out(), velocity.out()};
+                const Span<const SgdTensor<float>> list{&all, 1};
+                KT_RUN(lab.queue(), sgd, list, numbers.span(), one.span());
               },
           .rivals = {}};
 }
@@ -163,8 +174,11 @@ Job uniform(const Lab& lab) {
 const bool kOptimisers =
     add_case("clip", "clip_factor", "260 tensors, detector weights", clip) &&
     add_case("adamw", "step", "backbone weights",
-             [](const Lab& lab) { return adamw(lab, kBackboneWeights); }) &&
-    add_case("adamw", "step", "65536 weights", [](const Lab& lab) { return adamw(lab, 65536); }) &&
+             [](const Lab& lab) { return adamw(lab, kBackboneWeights, 1); }) &&
+    add_case("adamw", "step", "260 tensors, detector weights",
+             [](const Lab& lab) { return adamw(lab, kDetectorWeights, 260); }) &&
+    add_case("adamw", "step", "65536 weights",
+             [](const Lab& lab) { return adamw(lab, 65536, 1); }) &&
     add_case("sgd", "step", "backbone weights", sgd) &&
     add_case("random", "fill_uniform", "backbone weights", uniform);
 

@@ -27,6 +27,7 @@ Event::Event() { absent("Event"); }
 Event::~Event() = default;
 void Event::record(CudaStream) { absent("Event::record"); }
 void Event::wait() const { absent("Event::wait"); }
+void Event::hold(CudaStream) const { absent("Event::hold"); }
 
 Graph::Graph(CudaStream, const std::function<void()>&) { absent("Graph"); }
 Graph::~Graph() = default;

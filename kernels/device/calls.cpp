@@ -19,6 +19,7 @@ std::string_view name(DeviceCall call) {
                                                                     "copies within",
                                                                     "fills",
                                                                     "events",
+                                                                    "holds",
                                                                     "allocations",
                                                                     "frees",
                                                                     "pinned memory",

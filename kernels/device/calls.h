@@ -17,6 +17,7 @@ enum class DeviceCall : std::uint8_t {
   kCopyOnDevice,
   kFill,
   kRecordEvent,
+  kHold,      // a stream waits for a point of another
   kAllocate,  // device memory
   kFree,
   kAllocateHost,  // pinned memory of the host
@@ -25,7 +26,7 @@ enum class DeviceCall : std::uint8_t {
   kWaitEvent,    // the host waits for one point of a stream, while work behind it may go on
   kCapture,      // a graph is made
 };
-inline constexpr std::size_t kNumDeviceCalls = 14;
+inline constexpr std::size_t kNumDeviceCalls = 15;
 [[nodiscard]] std::string_view name(DeviceCall call);
 
 struct DeviceCalls {

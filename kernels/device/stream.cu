@@ -45,4 +45,9 @@ void Event::wait() const {
   KT_DEVICE(cudaEventSynchronize(event_));
 }
 
+void Event::hold(CudaStream stream) const {
+  note_call(DeviceCall::kHold);
+  KT_DEVICE(cudaStreamWaitEvent(stream, event_, 0));
+}
+
 }  // namespace ktrain

@@ -8,7 +8,8 @@ struct CUevent_st;
 
 namespace ktrain {
 
-// Work of one stream runs in order; it does not wait for the default stream. Errors are Error.
+// Work of one stream runs in order; it does not wait for the default stream or another one, but
+// where an event holds it. Errors are Error.
 class Stream {
  public:
   Stream();
@@ -37,6 +38,8 @@ class Event {
   // Returns when the work before the point is done, at once when there is no point yet. Work behind
   // it goes on.
   void wait() const;
+  // What is given to `stream` from now on waits for the point; the host does not.
+  void hold(CudaStream stream) const;
 
  private:
   [[maybe_unused]] CUevent_st* event_ = nullptr;

@@ -75,9 +75,9 @@ __device__ __forceinline__ void wait_for_phase(std::uint64_t* b, unsigned parity
   std::uint32_t complete = 0;
   do {
     asm volatile(
-        "{\n.reg .pred complete;\n"
-        "mbarrier.try_wait.parity.shared::cta.b64 complete, [%1], %2;\n"
-        "selp.u32 %0, 1, 0, complete;\n}"
+        "{ .reg .pred complete; "
+        "mbarrier.try_wait.parity.shared::cta.b64 complete, [%1], %2; "
+        "selp.u32 %0, 1, 0, complete; }"
         : "=r"(complete)
         : "r"(address_of(b)), "r"(parity)
         : "memory");

@@ -30,9 +30,9 @@ namespace ktrain::warpgroup {
   KT_REGISTERS_64, KT_SIXTEEN(64), KT_SIXTEEN(80), KT_SIXTEEN(96), KT_SIXTEEN(112)
 #define KT_MULTIPLY(cols, names, registers, a, b, a_side, b_side)                         \
   asm volatile(                                                                           \
-      "{\n.reg .pred adds;\nsetp.ne.b32 adds, 1, 0;\n"                                    \
+      "{ .reg .pred adds; setp.ne.b32 adds, 1, 0; "                                       \
       "wgmma.mma_async.sync.aligned.m64n" cols "k16.f32.bf16.bf16 {" names "}, " a ", " b \
-      ", adds, 1, 1, " a_side ", " b_side ";\n}"                                          \
+      ", adds, 1, 1, " a_side ", " b_side "; }"                                           \
       : registers                                                                         \
       : "l"(descriptor_a), "l"(descriptor_b), "n"(kSideA), "n"(kSideB))
 

@@ -31,9 +31,8 @@ void cpu_step(Weights<T>& w, const Floats& gradient, int step, T clip) {
   const auto numbers = adamw_numbers<T>({1e-2, 0.9, 0.999, 1e-8, 0.1}, step);
   const auto n = static_cast<std::int64_t>(gradient.size());
   const std::vector<T> g(gradient.begin(), gradient.end());
-  cpu::adamw(Span<const T>{g.data(), n}, Span<const T>{numbers.data(), kAdamwNumbers},
-             Span<const T>{&clip, 1}, Span<T>{w.weight.data(), n}, Span<T>{w.m.data(), n},
-             Span<T>{w.v.data(), n});
+  const AdamwTensor<T> all{{g.data(), n}, {w.weight.data(), n}, {w.m.data(), n}, {w.v.data(), n}};
+  cpu::adamw<T>({&all, 1}, {numbers.data(), kAdamwNumbers}, {&clip, 1});
 }
 
 class AdamwCuda : public testing::TestWithParam<Case> {};
@@ -59,7 +58,8 @@ TEST_P(AdamwCuda, FollowsTheCpu) {
     const auto numbers = adamw_numbers<float>({1e-2, 0.9, 0.999, 1e-8, 0.1}, step);
     const DeviceView<float> dg(stream.get(), gradient, c.offset),
         dn(stream.get(), Floats(numbers.begin(), numbers.end()));
-    cuda::adamw(stream.get(), dg.in(), dn.in(), scale.in(), weight.span(), m.span(), v.span());
+    const AdamwTensor<float> all{dg.in(), weight.span(), m.span(), v.span()};
+    cuda::adamw(stream.get(), {&all, 1}, dn.in(), scale.in());
     cpu_step(f, gradient, step, clip);
     cpu_step(d, gradient, step, 0.5);
   }
@@ -75,11 +75,62 @@ TEST(AdamwCudaErrors, AreNamed) {
   KT_NEEDS_GPU();
   const Stream stream;
   const DeviceView<float> w(2), v(3), numbers(kAdamwNumbers), one(1);
-  EXPECT_EQ(test::message_of([&] {
-              cuda::adamw(stream.get(), w.in(), numbers.in(), one.in(), w.span(), w.span(),
-                          v.span());
-            }).rfind("adamw: 2 weights, 2 gradients, 2 first and 3 second moments", 0),
+  const AdamwTensor<float> uneven{w.in(), w.span(), w.span(), v.span()},
+      even{w.in(), w.span(), w.span(), w.span(), 1};
+  const auto message = [&](const AdamwTensor<float>& one_tensor) {
+    return test::message_of([&] {
+      cuda::adamw(stream.get(), {&one_tensor, 1}, numbers.in(), one.in());
+    });
+  };
+  EXPECT_EQ(message(uneven).rfind("adamw: 2 weights, 2 gradients, 2 first and 3 second moments", 0),
             0u);
+  EXPECT_EQ(message(even).rfind("adamw: row 1 of 7 numbers, wanted one of rows of 7", 0), 0u);
+}
+
+// More tensors than a launch takes, some without an element, some at odd addresses, of two rates.
+TEST(AdamwCudaLists, EveryTensorMovesByItsOwnRow) {
+  KT_NEEDS_GPU();
+  const Stream stream;
+  std::vector<std::int64_t> sizes;
+  for (std::int64_t k = 0; k < 170; ++k)
+    sizes.push_back(k % 7 == 0 ? 0 : k == 100 ? test::large(9001) : 1 + k % 13 * (k % 5));
+  Floats rows;
+  for (const double rate : {1e-2, 3e-4}) {
+    const auto row = adamw_numbers<float>({rate, 0.9, 0.999, 1e-8, 0.1}, 2);
+    rows.insert(rows.end(), row.begin(), row.end());
+  }
+  const float clip = 0.5f;
+  const DeviceView<float> numbers(stream.get(), rows), scale(stream.get(), {clip});
+  std::vector<Floats> gradients;
+  std::vector<Weights<float>> wanted;
+  std::vector<DeviceView<float>> views;
+  views.reserve(4 * sizes.size());
+  std::vector<AdamwTensor<float>> tensors;
+  for (std::size_t k = 0; k < sizes.size(); ++k) {
+    const auto seed = static_cast<unsigned>(k);
+    gradients.push_back(test::random_floats(sizes[k], seed));
+    wanted.push_back({test::random_floats(sizes[k], 500 + seed),
+                      test::random_floats(sizes[k], 1000 + seed), Floats(gradients[k].size(), 1)});
+    const auto put = [&](const Floats& values) {
+      return views.emplace_back(stream.get(), values, static_cast<std::int64_t>(k % 3)).span();
+    };
+    const Span<float> g = put(gradients[k]), w = put(wanted[k].weight), m = put(wanted[k].m),
+                      v = put(wanted[k].v);
+    tensors.push_back({{g.data, g.size}, w, m, v, static_cast<std::int64_t>(k % 2)});
+  }
+  cuda::adamw(stream.get(), {tensors.data(), std::ssize(tensors)}, numbers.in(), scale.in());
+  for (std::size_t k = 0; k < sizes.size(); ++k) {
+    const auto n = sizes[k];
+    const AdamwTensor<float> one{{gradients[k].data(), n},
+                                 {wanted[k].weight.data(), n},
+                                 {wanted[k].m.data(), n},
+                                 {wanted[k].v.data(), n},
+                                 static_cast<std::int64_t>(k % 2)};
+    cpu::adamw<float>({&one, 1}, {rows.data(), std::ssize(rows)}, {&clip, 1});
+    EXPECT_TRUE(test::same_bits(views[4 * k + 1].to_host(stream.get()), wanted[k].weight)) << k;
+    EXPECT_TRUE(test::same_bits(views[4 * k + 2].to_host(stream.get()), wanted[k].m)) << k;
+    EXPECT_TRUE(test::same_bits(views[4 * k + 3].to_host(stream.get()), wanted[k].v)) << k;
+  }
 }
 
 }  // namespace

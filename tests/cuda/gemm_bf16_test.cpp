@@ -1,10 +1,14 @@
 // Matrix products on tensor cores, of bf16 and of floats in tf32, against the CPU's in double.
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "kernels/device/graph.h"
+#include "kernels/device/memory.h"
 #include "kernels/gemm.h"
 #include "kernels/product_plan.h"
 #include "tests/support/cuda.h"
@@ -200,6 +204,31 @@ TEST_P(GemmWgmma, AgreesWithTheCpuInEveryForm) {
     const Inputs rounded = in.rounded();
     EXPECT_EQ(test::bits_of(bf16_on_device<Bfloat16>(rounded)),
               test::bits_of(bf16_on_device<Bfloat16>(rounded)));
+  }
+}
+
+// Maps are arguments of the kernel, which a graph keeps.
+TEST(GemmWgmma, AGraphReadsWhatStandsThereWhenItRuns) {
+  KT_NEEDS_GPU();
+  const test::WgmmaSetting wgmma(true);
+  Inputs in = Inputs({72, 64, 128}, false, {}).rounded();
+  const Stream stream;
+  const CudaStream s = stream.get();
+  const std::vector<Bfloat16> values = test::as_bf16(in.a);
+  const auto bytes = static_cast<std::int64_t>(values.size() * sizeof(Bfloat16));
+  const PinnedBuffer pinned(bytes);
+  const DeviceView<Bfloat16> a(s, values), b(s, test::as_bf16(in.b));
+  const DeviceView<float> c(72 * 64);
+  const Graph graph(s, [&] {
+    cuda::gemm(s, {a.data(), 72, 128}, {b.data(), 128, 64}, {}, {}, Rows<float>{c.data(), 72, 64},
+               {});
+  });
+  for (int launch = 0; launch < 2; ++launch) {
+    std::reverse(in.a.begin(), in.a.end());
+    std::memcpy(pinned.data(), test::as_bf16(in.a).data(), static_cast<std::size_t>(bytes));
+    copy_to_device(s, pinned.data(), a.data(), bytes);
+    graph.launch(s);
+    EXPECT_TRUE(test::within(c.to_host(s), exact(in), exact(in.positive()), of_sum(in), 0));
   }
 }
 

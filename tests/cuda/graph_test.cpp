@@ -72,6 +72,42 @@ TEST(DeviceGraph, WaitingInsideIsAnErrorAndLeavesNoGraph) {
   EXPECT_EQ(y.to_host(stream.get()), std::vector<float>(5, 2.0f));
 }
 
+TEST(DeviceGraph, HoldsTheWorkOfAStreamThatWasForkedAndJoined) {
+  KT_NEEDS_GPU();
+  const Stream main, side;
+  Event fork, join;
+  const test::DeviceView<float> x(main.get(), {1, 2}), y(main.get(), {3, 4});
+  const Graph graph(main.get(), [&] {
+    cuda::scale(main.get(), x.span(), x.span(), 2.0);
+    fork.record(main.get());
+    fork.hold(side.get());
+    cuda::scale(main.get(), y.span(), y.span(), 10.0);
+    cuda::accumulate(side.get(), x.in(), x.span());
+    join.record(side.get());
+    join.hold(main.get());
+    cuda::accumulate(main.get(), x.in(), y.span());
+  });
+  EXPECT_EQ(graph.nodes(), 4);
+  graph.launch(main.get());
+  EXPECT_EQ(y.to_host(main.get()), std::vector<float>({34, 48}));
+}
+
+TEST(DeviceGraph, WorkOfAStreamThatWasNotJoinedIsAnError) {
+  KT_NEEDS_GPU();
+  const Stream main, side;
+  Event fork;
+  const test::DeviceView<float> x(main.get(), {1, 2});
+  EXPECT_THAT(test::message_of([&] {
+                const Graph graph(main.get(), [&] {
+                  fork.record(main.get());
+                  fork.hold(side.get());
+                  cuda::scale(side.get(), x.span(), x.span(), 2.0);
+                });
+              }),
+              HasSubstr("unjoined work"));
+  EXPECT_EQ(x.to_host(main.get()), std::vector<float>({1, 2}));
+}
+
 // What `work` calls, by kind.
 template <class Work>
 DeviceCalls counted(Work&& work) {

@@ -33,7 +33,8 @@ template <class T>
 void cpu_step(Weights<T>& w, const Floats& gradient, T clip) {
   const auto row = sgd_numbers<T>(kOptions);
   const std::vector<T> g = test::cast<T>(gradient), numbers(row.begin(), row.end()), scale = {clip};
-  cpu::sgd(span(g), span(numbers), span(scale), span(w.weight), span(w.velocity));
+  const SgdTensor<T> all{span(g), span(w.weight), span(w.velocity)};
+  cpu::sgd<T>({&all, 1}, span(numbers), span(scale));
 }
 
 class SgdCuda : public testing::TestWithParam<Case> {};
@@ -56,7 +57,8 @@ TEST_P(SgdCuda, FollowsTheCpu) {
   for (unsigned step = 1; step <= 3; ++step) {
     const Floats gradient = test::random_floats(c.size, 10 + step);
     const DeviceView<float> dg(stream.get(), gradient, c.offset);
-    cuda::sgd(stream.get(), dg.in(), numbers.in(), scale.in(), weight.span(), velocity.span());
+    const SgdTensor<float> all{dg.in(), weight.span(), velocity.span()};
+    cuda::sgd(stream.get(), {&all, 1}, numbers.in(), scale.in());
     cpu_step(f, gradient, 0.5f);
     cpu_step(d, gradient, 0.5);
   }
@@ -70,8 +72,9 @@ TEST(SgdCudaErrors, AreNamed) {
   KT_NEEDS_GPU();
   const Stream stream;
   const DeviceView<float> w(2), v(3), numbers(kSgdNumbers), one(1);
+  const SgdTensor<float> uneven{w.in(), w.span(), v.span()};
   EXPECT_EQ(test::message_of([&] {
-              cuda::sgd(stream.get(), w.in(), numbers.in(), one.in(), w.span(), v.span());
+              cuda::sgd(stream.get(), {&uneven, 1}, numbers.in(), one.in());
             }).rfind("sgd: 2 weights, 2 gradients, 3 velocities", 0),
             0u);
 }

@@ -73,17 +73,19 @@ TEST(CudaStepNumbers, ANanFactorLeavesWeightsAndStateAsTheyAre) {
       dv(stream.get(), v), factor(stream.get(), {kNan}),
       numbers(stream.get(), std::vector<float>(adam.begin(), adam.end())),
       rates(stream.get(), std::vector<float>(plain.begin(), plain.end()));
-  cuda::adamw(stream.get(), dg.in(), numbers.in(), factor.in(), dw.span(), dm.span(), dv.span());
-  cuda::sgd(stream.get(), dg.in(), rates.in(), factor.in(), dw.span(), dm.span());
+  const AdamwTensor<float> adamw_all{dg.in(), dw.span(), dm.span(), dv.span()};
+  const SgdTensor<float> sgd_all{dg.in(), dw.span(), dm.span()};
+  cuda::adamw(stream.get(), {&adamw_all, 1}, numbers.in(), factor.in());
+  cuda::sgd(stream.get(), {&sgd_all, 1}, rates.in(), factor.in());
   EXPECT_TRUE(test::same_bits(dw.to_host(stream.get()), w));
   EXPECT_TRUE(test::same_bits(dm.to_host(stream.get()), m));
   EXPECT_TRUE(test::same_bits(dv.to_host(stream.get()), v));
   std::vector<float> w2 = w, m2 = m, v2 = v;
   const auto span = [](std::vector<float>& x) { return Span<float>{x.data(), std::ssize(x)}; };
-  cpu::adamw<float>({g.data(), 1001}, {adam.data(), std::ssize(adam)}, {&kNan, 1}, span(w2),
-                    span(m2), span(v2));
-  cpu::sgd<float>({g.data(), 1001}, {plain.data(), std::ssize(plain)}, {&kNan, 1}, span(w2),
-                  span(m2));
+  const AdamwTensor<float> adamw_host{{g.data(), 1001}, span(w2), span(m2), span(v2)};
+  const SgdTensor<float> sgd_host{{g.data(), 1001}, span(w2), span(m2)};
+  cpu::adamw<float>({&adamw_host, 1}, {adam.data(), std::ssize(adam)}, {&kNan, 1});
+  cpu::sgd<float>({&sgd_host, 1}, {plain.data(), std::ssize(plain)}, {&kNan, 1});
   EXPECT_TRUE(test::same_bits(w2, w));
   EXPECT_TRUE(test::same_bits(m2, m));
   EXPECT_TRUE(test::same_bits(v2, v));

@@ -26,9 +26,9 @@ void step(State<T>& s, const std::vector<T>& gradient, const AdamwOptions& optio
           T gradient_scale = 1) {
   const auto numbers = adamw_numbers<T>(options, number);
   const auto n = static_cast<std::int64_t>(gradient.size());
-  cpu::adamw(Span<const T>{gradient.data(), n}, Span<const T>{numbers.data(), kAdamwNumbers},
-             Span<const T>{&gradient_scale, 1}, Span<T>{s.weight.data(), n}, Span<T>{s.m.data(), n},
-             Span<T>{s.v.data(), n});
+  const AdamwTensor<T> all{
+      {gradient.data(), n}, {s.weight.data(), n}, {s.m.data(), n}, {s.v.data(), n}};
+  cpu::adamw<T>({&all, 1}, {numbers.data(), kAdamwNumbers}, {&gradient_scale, 1});
 }
 
 class Adamw : public testing::TestWithParam<std::size_t> {};
@@ -87,9 +87,8 @@ TEST(AdamwErrors, AreNamed) {
   const std::vector<float> g(2), numbers(kAdamwNumbers);
   const float one = 1;
   try {
-    cpu::adamw(Span<const float>{g.data(), 2}, Span<const float>{numbers.data(), kAdamwNumbers},
-               Span<const float>{&one, 1}, Span<float>{w.data(), 2}, Span<float>{m.data(), 2},
-               Span<float>{v.data(), 3});
+    const AdamwTensor<float> all{{g.data(), 2}, {w.data(), 2}, {m.data(), 2}, {v.data(), 3}};
+    cpu::adamw<float>({&all, 1}, {numbers.data(), kAdamwNumbers}, {&one, 1});
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_THAT(error.what(),

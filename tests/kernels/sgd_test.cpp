@@ -22,7 +22,8 @@ void step(const SgdOptions& options, std::vector<T> gradient, T scale, std::vect
   const auto numbers = sgd_numbers<T>(options);
   const Span<const T> numbers_view{numbers.data(), kSgdNumbers};
   const std::vector<T> scales = {scale};
-  cpu::sgd(span(std::as_const(gradient)), numbers_view, span(scales), span(weight), span(velocity));
+  const SgdTensor<T> all{span(std::as_const(gradient)), span(weight), span(velocity)};
+  cpu::sgd<T>({&all, 1}, numbers_view, span(scales));
 }
 
 template <class T>

@@ -5,8 +5,10 @@
 #include <random>
 #include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "kernels/check.h"
 #include "runtime/fault.h"
 
 namespace ktrain {
@@ -75,6 +77,49 @@ TEST(Arena, CountsByUseAtThePeak) {
   EXPECT_EQ(usage.live_bytes, 2 << 20);
   arena.release(a);
   arena.release(c);
+}
+
+// What a lane frees is its own until the end of the lanes; what it did not make is nobody's.
+TEST(Arena, ALaneUsesWhatItFreedItselfAndNothingOfTheOther) {
+  Arena arena(std::int64_t{64} << 20);
+  const auto take = [&] { return arena.allocate(1 << 20, MemoryUse::kActivations); };
+  void *const before = take(), *const free_before = take(), *const end = take();
+  arena.release(free_before);
+  arena.begin_lanes(2);
+  arena.use_lane(1);
+  void* const a = take();
+  EXPECT_EQ(a, free_before) << "what was free before is everybody's";
+  arena.release(a);
+  arena.release(before);  // made before: the other lane may be reading it
+  arena.use_lane(2);
+  void *const b = take(), *const c = take();
+  for (const void* const block : {b, c}) EXPECT_TRUE(block != a && block != before && block != end);
+  arena.use_lane(1);
+  void* const again = take();
+  EXPECT_EQ(again, a) << "its own";
+  arena.release(b);  // lane 2's, let go in lane 1
+  arena.use_lane(2);
+  void* const d = take();
+  EXPECT_TRUE(d != b && d != before);
+  arena.end_lanes();
+  arena.release(again);
+  std::vector<void*> all;
+  for (int i = 0; i < 3; ++i) all.push_back(take());
+  EXPECT_THAT(all, testing::UnorderedElementsAre(before, again, b)) << "everything is back";
+  for (void* const block : {c, d, end, all[0], all[1], all[2]}) arena.release(block);
+  EXPECT_EQ(arena.usage().live_bytes, 0);
+  void* const whole = arena.allocate(std::int64_t{63} << 20, MemoryUse::kBatch);
+  arena.release(whole);
+}
+
+TEST(Arena, LanesDoNotNestAndAreNumbered) {
+  Arena arena(std::int64_t{1} << 20);
+  EXPECT_THROW(arena.use_lane(1), Error);
+  arena.begin_lanes(2);
+  EXPECT_THROW(arena.begin_lanes(2), Error);
+  EXPECT_THROW(arena.use_lane(3), Error);
+  EXPECT_THROW(arena.use_lane(0), Error);
+  arena.end_lanes();
 }
 
 TEST(Arena, FullIsAFaultThatNamesTheSizes) {

@@ -6,24 +6,21 @@
 #include <cstring>
 #include <map>
 #include <utility>
-#include <vector>
 
 #include "kernels/device/emulation/access_check.h"
 #include "kernels/device/emulation/breakage.h"
+#include "kernels/device/emulation/event.h"
+#include "kernels/device/emulation/graph.h"
 #include "kernels/device/emulation/machine.h"
 #include "kernels/device/emulation/memory.h"
 #include "kernels/device/emulation/memory_lock.h"
 
 struct CUstream_st {};
-struct CUevent_st {
-  std::chrono::steady_clock::time_point time;
-};
-struct CUgraph_st {
-  std::vector<std::function<void()>> nodes;
-};
 struct CUgraphExec_st {
-  std::vector<std::function<void()>> nodes;
+  CUgraph_st graph;
 };
+
+using ktrain::emulation::spoils_capture;
 
 namespace {
 
@@ -41,21 +38,6 @@ struct {
   cudaError_t error = cudaSuccess;
   int graphs = 0;
 } breaks_later;
-
-// The one capture there is.
-struct Capture {
-  cudaStream_t stream = nullptr;
-  CUgraph_st* graph = nullptr;  // null: none
-  bool invalid = false;
-};
-Capture capture;
-
-// A call that a capture does not allow.
-bool spoils_capture() {
-  if (!capture.graph) return false;
-  capture.invalid = true;
-  return true;
-}
 
 // Dynamic shared memory that kernels were allowed.
 std::map<const void*, std::size_t>& shared_allowances() {
@@ -98,13 +80,6 @@ void check_shared_bytes(const char* name, const void* kernel, std::size_t bytes)
                                      bytes, allowed));
 }
 
-void give_work(cudaStream_t stream, std::function<void()> work) {
-  if (capture.graph && capture.stream == stream)
-    capture.graph->nodes.push_back(std::move(work));
-  else
-    work();
-}
-
 }  // namespace ktrain::emulation
 
 const char* cudaGetErrorName(cudaError_t error) {
@@ -120,6 +95,10 @@ const char* cudaGetErrorName(cudaError_t error) {
       return "cudaErrorStreamCaptureUnsupported";
     case cudaErrorStreamCaptureInvalidated:
       return "cudaErrorStreamCaptureInvalidated";
+    case cudaErrorStreamCaptureUnjoined:
+      return "cudaErrorStreamCaptureUnjoined";
+    case cudaErrorStreamCaptureIsolation:
+      return "cudaErrorStreamCaptureIsolation";
     default:
       return "an error that the emulation does not make";
   }
@@ -135,6 +114,10 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "operation not permitted when stream is capturing";
     case cudaErrorStreamCaptureInvalidated:
       return "operation failed due to a previous error during capture";
+    case cudaErrorStreamCaptureUnjoined:
+      return "capturing stream has unjoined work";
+    case cudaErrorStreamCaptureIsolation:
+      return "dependency created on uncaptured work in another stream";
     default:
       return "invalid argument";
   }
@@ -181,20 +164,15 @@ cudaError_t cudaStreamSynchronize(cudaStream_t) {
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   if (broken != cudaSuccess) return broken;
-  if (capture.graph || !stream) return answer(cudaErrorStreamCaptureUnsupported);
-  capture = {stream, new CUgraph_st, false};
-  return cudaSuccess;
+  return ktrain::emulation::begin_capture(stream) ? cudaSuccess
+                                                  : answer(cudaErrorStreamCaptureUnsupported);
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
-  *graph = nullptr;
-  if (!capture.graph || capture.stream != stream) return answer(cudaErrorInvalidValue);
-  const Capture ended = std::exchange(capture, {});
-  if (!ended.invalid && broken == cudaSuccess) {
-    *graph = ended.graph;
-    return cudaSuccess;
-  }
-  delete ended.graph;
-  return answer(broken != cudaSuccess ? broken : cudaErrorStreamCaptureInvalidated);
+  cudaError_t error = cudaSuccess;
+  *graph = ktrain::emulation::end_capture(stream, error);
+  if (broken == cudaSuccess) return answer(error);
+  delete std::exchange(*graph, nullptr);
+  return answer(broken);
 }
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t*, std::size_t* count) {
   if (broken != cudaSuccess) return broken;
@@ -204,13 +182,13 @@ cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t*, std::size_t* 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
                                  unsigned long long) {
   if (broken != cudaSuccess) return broken;
-  *executable = new CUgraphExec_st{graph->nodes};
+  *executable = new CUgraphExec_st{*graph};
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t) {
   if (broken != cudaSuccess) return broken;
   if (spoils_capture()) return answer(cudaErrorStreamCaptureUnsupported);
-  for (const auto& node : executable->nodes) node();
+  ktrain::emulation::run_graph(executable->graph);
   if (breaks_later.graphs > 0 && --breaks_later.graphs == 0) broken = breaks_later.error;
   return cudaSuccess;
 }
@@ -235,10 +213,15 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   delete event;
   return broken;
 }
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (broken != cudaSuccess) return broken;
   event->time = std::chrono::steady_clock::now();
+  ktrain::emulation::record_event(event, stream);
   return cudaSuccess;
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  if (broken != cudaSuccess) return broken;
+  return answer(ktrain::emulation::wait_for_event(stream, event));
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t) {
   if (broken != cudaSuccess) return broken;
@@ -291,7 +274,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
       (from_device && !ktrain::emulation::is_device_memory(from, bytes)))
     return answer(cudaErrorInvalidValue);
   const bool holds = (from_device || is_pinned(from, bytes)) && (to_device || is_pinned(to, bytes));
-  if (!holds && capture.stream == stream && spoils_capture())
+  if (!holds && ktrain::emulation::is_captured(stream) && spoils_capture())
     return answer(cudaErrorStreamCaptureUnsupported);
   ktrain::emulation::give_work(stream,
                                [to, from, bytes, to_device] { copy(to, from, bytes, to_device); });

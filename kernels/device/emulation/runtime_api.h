@@ -1,6 +1,7 @@
 // The calls of CUDA's run-time library that kernels/device/*.cu make. Everything happens at once: a
 // missing wait for a stream is not seen here. While a stream is captured its work is recorded
-// instead, and what CUDA does not allow meanwhile is an error here, too.
+// instead, with what has to come before it (graph.h), and what CUDA does not allow meanwhile is an
+// error here, too.
 #pragma once
 
 #include <cstddef>
@@ -26,6 +27,8 @@ enum cudaError_t : int {
   cudaErrorNoKernelImageForDevice = 209,
   cudaErrorStreamCaptureUnsupported = 900,
   cudaErrorStreamCaptureInvalidated = 901,
+  cudaErrorStreamCaptureUnjoined = 904,
+  cudaErrorStreamCaptureIsolation = 905,
 };
 enum cudaMemcpyKind : int {
   cudaMemcpyHostToDevice = 1,
@@ -75,6 +78,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to);
 
 // The range on the device must lie in one allocation; else cudaErrorInvalidValue.

@@ -1,0 +1,61 @@
+// Arrays of many sizes as one kernel takes them: a model's hundreds of tensors are cut into chunks,
+// a block each, whatever tensor they belong to.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+#include "kernels/device/launch.cuh"
+#include "kernels/device/vector_io.cuh"
+
+namespace ktrain::cuda {
+
+// Up to kMost entries; of each, kArrays pointers to `size` elements and a row of something else.
+// It has to fit into the 4 KiB that the arguments of a kernel may take everywhere.
+template <int kArrays, int kMost>
+struct ArrayList {
+  float* data[kArrays][kMost];
+  std::int64_t size[kMost];
+  std::int32_t first[kMost + 1];  // the chunk that an entry begins with
+  std::int32_t row[kMost];
+  std::uint64_t aligned[(kMost + 63) / 64];  // all pointers of an entry, for quads
+  int count;
+
+  [[nodiscard]] bool full() const { return count == kMost; }
+  [[nodiscard]] std::int32_t chunks() const { return first[count]; }
+
+  // An entry without elements is left out. Host.
+  void add(std::int64_t elements, std::int64_t chunk, std::int64_t at_row,
+           const std::array<float*, kArrays>& arrays) {
+    if (elements == 0) return;
+    const int at = count++;
+    bool quads = true;
+    for (int k = 0; k < kArrays; ++k) {
+      data[k][at] = arrays[static_cast<std::size_t>(k)];
+      quads = quads && aligned_for_quads(data[k][at]);
+    }
+    size[at] = elements;
+    row[at] = static_cast<std::int32_t>(at_row);
+    first[at + 1] = first[at] + static_cast<std::int32_t>(num_blocks(elements, chunk));
+    if (quads) aligned[at / 64] |= std::uint64_t{1} << (at % 64);
+  }
+
+  // The entry that `chunk` belongs to.
+  [[nodiscard]] __device__ int entry_of(std::int32_t chunk) const {
+    int low = 0, high = count;
+    while (high - low > 1) {
+      const int middle = (low + high) / 2;
+      if (first[middle] <= chunk)
+        low = middle;
+      else
+        high = middle;
+    }
+    return low;
+  }
+  [[nodiscard]] __device__ bool in_quads(int entry) const {
+    return (aligned[entry / 64] >> (entry % 64) & 1) != 0;
+  }
+};
+
+}  // namespace ktrain::cuda
