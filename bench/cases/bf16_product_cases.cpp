@@ -1,6 +1,7 @@
 // Products of bf16, which are CUDA's alone: the shapes that most work of a step is in. What of them
 // the tier of Hopper's own instructions gives shows a second run with KT_WGMMA=0, which leaves all
 // to mma.sync.
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -43,18 +44,20 @@ struct Convolution {
 
   Convolution(const Lab& lab, const Layer& l)
       : options{.stride = l.stride, .pad = l.taps / 2, .relu = true} {
-    // Channels stay what they are: they decide how a product is computed.
-    x = {nullptr, kImages, lab.scaled(l.height, 8), lab.scaled(l.width, 8), l.channels};
-    w = {nullptr, l.filters, l.taps, l.taps, l.channels};
+    // No fewer than what a tensor copy brings.
+    const std::int64_t channels = lab.scaled(l.channels, std::min<std::int64_t>(l.channels, 64));
+    const std::int64_t filters = lab.scaled(l.filters, std::min<std::int64_t>(l.filters, 64));
+    x = {nullptr, kImages, lab.scaled(l.height, 8), lab.scaled(l.width, 8), channels};
+    w = {nullptr, filters, l.taps, l.taps, channels};
     y = {nullptr, kImages, conv2d_out_size(x.height, l.taps, options),
-         conv2d_out_size(x.width, l.taps, options), l.filters};
+         conv2d_out_size(x.width, l.taps, options), filters};
     x_data = normal_bf16(lab, x.size(), 1);
     w_data = normal_bf16(lab, w.size(), 2, 0.05);
     y_data = normal_bf16(lab, y.size(), 3);
-    scale = lab.filled(l.filters, 1.0f);
-    shift = lab.filled(l.filters, 0.0f);
+    scale = lab.filled(filters, 1.0f);
+    shift = lab.filled(filters, 0.0f);
     dw = lab.make<float>(w.size());
-    dscale = lab.make<float>(l.filters);
+    dscale = lab.make<float>(filters);
     x.data = x_data.data();
     w.data = w_data.data();
     y.data = y_data.data();
