@@ -3,7 +3,7 @@
 #include <new>
 #include <unordered_set>
 
-#include "kernels/device/lost.h"
+#include "runtime/device.h"
 #include "runtime/fault.h"
 #include "runtime/part.h"
 
