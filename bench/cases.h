@@ -42,6 +42,7 @@ struct Case {
   std::string op;      // "forward"
   std::string shape;   // "P2 3x3 256-256"
   std::function<Job(const Lab&)> prepare;
+  bool cuda_only = false;  // the CPU has no such kernel: left out there
 
   [[nodiscard]] std::string name() const { return family + "/" + op + "/" + shape; }
 };

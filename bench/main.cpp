@@ -130,13 +130,15 @@ void run_case(benchmark::State& state, Bench& bench, const Case& of, const Optio
 }
 
 void add_benchmarks(Bench& bench, const Options& options) {
-  for (const Case& of : cases())
+  for (const Case& of : cases()) {
+    if (of.cuda_only && bench.device == Device::kCpu) continue;
     benchmark::RegisterBenchmark(
         fmt::format("{}/{}", name(bench.device), of.name()).c_str(),
         [&bench, &of, &options](benchmark::State& state) { run_case(state, bench, of, options); })
         ->Iterations(1)
         ->UseManualTime()
         ->Unit(benchmark::kMicrosecond);
+  }
 }
 
 // Google Benchmark's lines are not wanted beside the table.

@@ -133,7 +133,9 @@ namespace {
 
 std::int64_t workspace_of(const Extent& extent, Precision precision, const GemmOptions& options) {
   KT_CHECK(options.engine == GemmEngine::kAuto, "gemm: on CUDA there is the engine auto alone");
-  const ProductShape shape = {extent.m, extent.n, extent.k, true, precision};
+  ProductShape shape =
+      matrix_product(extent.m, extent.n, extent.k, options.transpose_a, options.transpose_b);
+  shape.precision = precision;
   return product_workspace(plan_product(gpu_architecture(), shape), shape);
 }
 

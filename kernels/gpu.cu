@@ -2,6 +2,8 @@
 // and answers with an error where there is none.
 #include "kernels/gpu.h"
 
+#include <string_view>
+
 #include <fmt/format.h>
 
 #include "kernels/device/port.cuh"
@@ -50,7 +52,8 @@ GpuQuery find_gpu() {
   if (asked != cudaSuccess)
     return none(fmt::format("{} cannot be used: {}", properties.name, cudaGetErrorString(asked)));
   return {Gpu{properties.name, properties.major, properties.minor,
-              static_cast<std::int64_t>(properties.totalGlobalMem), properties.multiProcessorCount},
+              static_cast<std::int64_t>(properties.totalGlobalMem), properties.multiProcessorCount,
+              std::string_view(KT_CUDA_ARCHITECTURES).find("90a") != std::string_view::npos},
           {}};
 }
 

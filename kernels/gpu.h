@@ -14,6 +14,7 @@ struct Gpu {
   int minor = 0;
   std::int64_t memory_bytes = 0;
   int multiprocessors = 0;
+  bool has_sm90a_code = false;  // does this program have kernels for sm_90a?
 };
 
 // Either a GPU or the reason why there is none, as a part of a sentence: "no NVIDIA driver is

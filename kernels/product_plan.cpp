@@ -1,7 +1,10 @@
 #include "kernels/product_plan.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
+#include <string_view>
+#include <utility>
 
 #include "kernels/check.h"
 #include "kernels/gpu.h"
@@ -32,8 +35,27 @@ std::int64_t most_runs(const ProductShape& shape) {
   return shape.may_split ? std::clamp<std::int64_t>(shape.k / kShortestRun, 1, kMostRuns) : 1;
 }
 
+// The wide tile reads least for what it multiplies, where its columns are used and there are
+// enough.
+ProductTile choose_wgmma_tile(const ProductShape& shape) {
+  const std::int64_t large = tile_cols(ProductTile::kLarge);
+  if (shape.n <= tile_cols(ProductTile::kSlim)) return ProductTile::kSlim;
+  const bool fills = ceil_divide(shape.n, large) % 2 == 0;
+  const std::int64_t wide = blocks_of(ProductTile::kWide, shape) * most_runs(shape);
+  return fills && wide >= kMultiprocessors ? ProductTile::kWide : ProductTile::kLarge;
+}
+
+// Runs of k that `blocks` tiles are cut into. kWgmma: as many as start at once, one block of the
+// wide tile or two of others a multiprocessor; a few more would wait for all of those.
+std::int64_t wanted_runs(const ProductPlan& plan, std::int64_t blocks) {
+  if (plan.tier != ProductTier::kWgmma) return ceil_divide(kEnoughBlocks, blocks);
+  const std::int64_t at_once = plan.tile == ProductTile::kWide ? kMultiprocessors : kEnoughBlocks;
+  return std::max<std::int64_t>(1, at_once / blocks);
+}
+
 // Few columns leave tensor cores idle in any tile: reading a takes longer.
 ProductTile choose_tile(ProductTier tier, const ProductShape& shape) {
+  if (tier == ProductTier::kWgmma) return choose_wgmma_tile(shape);
   if (tier == ProductTier::kSimt && shape.n <= tile_cols(ProductTile::kNarrow))
     return ProductTile::kNarrow;
   const std::int64_t side = tile_rows(ProductTile::kSmall);
@@ -47,7 +69,18 @@ ProductTile choose_tile(ProductTier tier, const ProductShape& shape) {
 std::int64_t tile_rows(ProductTile tile) { return tile == ProductTile::kSmall ? 64 : 128; }
 
 std::int64_t tile_cols(ProductTile tile) {
-  return tile == ProductTile::kLarge ? 128 : tile == ProductTile::kSmall ? 64 : 16;
+  switch (tile) {
+    case ProductTile::kLarge:
+      return 128;
+    case ProductTile::kSmall:
+    case ProductTile::kSlim:
+      return 64;
+    case ProductTile::kNarrow:
+      return 16;
+    case ProductTile::kWide:
+      return 256;
+  }
+  return 0;  // no other value
 }
 
 ProductPlan plan_product(int architecture, const ProductShape& shape) {
@@ -63,10 +96,15 @@ ProductPlan plan_product(int architecture, const ProductShape& shape) {
            architecture / 10, architecture % 10);
   ProductPlan plan;
   if (shape.precision != Precision::kFloat && tensor_cores) plan.tier = ProductTier::kMma;
+  if (shape.precision == Precision::kBf16 && shape.tensor_copies && shape.k > 0 &&
+      (architecture == 0 || architecture == 90))
+    plan.tier = ProductTier::kWgmma;
   plan.tile = choose_tile(plan.tier, shape);
-  const std::int64_t slice = kProductSlice * (shape.precision == Precision::kBf16 ? 2 : 1);
+  const std::int64_t slice = kProductSlice * (plan.tier == ProductTier::kWgmma      ? 4
+                                              : shape.precision == Precision::kBf16 ? 2
+                                                                                    : 1);
   const std::int64_t blocks = std::max<std::int64_t>(1, blocks_of(plan.tile, shape));
-  const std::int64_t wanted = std::min(ceil_divide(kEnoughBlocks, blocks), most_runs(shape));
+  const std::int64_t wanted = std::min(wanted_runs(plan, blocks), most_runs(shape));
   plan.depth = ceil_divide(ceil_divide(shape.k, wanted), slice) * slice;
   plan.splits = plan.depth == 0 ? 1 : static_cast<int>(ceil_divide(shape.k, plan.depth));
   return plan;
@@ -77,8 +115,33 @@ std::int64_t product_workspace(const ProductPlan& plan, const ProductShape& shap
 }
 
 std::int64_t scaled_filter_floats(const ProductPlan& plan, std::int64_t bytes) {
-  return plan.tier == ProductTier::kMma ? ceil_divide(bytes, 16) * 4 : 0;
+  return plan.tier == ProductTier::kSimt ? 0 : ceil_divide(bytes, 16) * 4;
 }
+
+namespace {
+
+bool wgmma_by_default() {
+  const char* const wanted = std::getenv("KT_WGMMA");
+  if (wanted && *wanted) {
+    const std::string_view text = wanted;
+    KT_CHECK(text == "0" || text == "1", "KT_WGMMA is '{}', wanted 0 or 1", text);
+    if (text == "0") return false;
+  }
+  const GpuQuery found = find_gpu();
+  if (gpu_architecture() == 90) return found.gpu && found.gpu->has_sm90a_code;
+  return wanted && *wanted && gpu_architecture() == 0;
+}
+
+bool& wgmma_setting() {
+  static bool enabled = wgmma_by_default();
+  return enabled;
+}
+
+}  // namespace
+
+bool wgmma_enabled() { return wgmma_setting(); }
+
+bool enable_wgmma(bool enabled) { return std::exchange(wgmma_setting(), enabled); }
 
 int gpu_architecture() {
   static const int architecture = [] {

@@ -17,8 +17,10 @@ namespace ktrain {
 
 // Kernels by what they compute with.
 enum class ProductTier : std::uint8_t {
-  kSimt,  // float, one multiply-add per lane, any GPU since 7.5 (device/product_simt.cuh)
-  kMma,   // tf32 or bf16 on tensor cores, sums in float, since 8.0 (device/product_mma.cuh)
+  kSimt,   // float, one multiply-add per lane, any GPU since 7.5 (device/product_simt.cuh)
+  kMma,    // tf32 or bf16 on tensor cores, sums in float, since 8.0 (device/product_mma.cuh)
+  kWgmma,  // bf16 with Hopper's own instructions, sums in float, 9.0 alone
+           // (device/product_wgmma.cuh)
 };
 
 // The piece of c that a block computes: rows x columns.
@@ -26,12 +28,15 @@ enum class ProductTile : std::uint8_t {
   kLarge,   // 128 x 128
   kSmall,   // 64 x 64: more blocks, fewer idle threads at the edge
   kNarrow,  // 128 x 16: few columns, as in the heads of the proposal network; kSimt only
+  kWide,    // 128 x 256: kWgmma only
+  kSlim,    // 128 x 64: kWgmma only
 };
 
 struct ProductShape {
   std::int64_t m = 0, n = 0, k = 0;
   bool may_split = true;  // may k be cut?
   Precision precision = Precision::kFloat;
+  bool tensor_copies = false;  // may it be kWgmma, and can both operands be brought so?
 };
 
 struct ProductPlan {
@@ -41,8 +46,8 @@ struct ProductPlan {
   std::int64_t depth = 0;  // elements of k in a run, the last one may have fewer
 };
 
-// Columns of a and rows of b that a block takes at a time, in bf16 twice as many. A run is a
-// multiple of it.
+// Columns of a and rows of b that a block takes at a time, in bf16 twice as many, kWgmma four
+// times. A run is a multiple of it.
 constexpr int kProductSlice = 16;
 
 [[nodiscard]] std::int64_t tile_rows(ProductTile tile);
@@ -60,6 +65,15 @@ constexpr int kProductSlice = 16;
 // tensor cores what is copied to them cannot be scaled on the way. A multiple of 4.
 [[nodiscard]] std::int64_t scaled_filter_floats(const ProductPlan& plan, std::int64_t bytes);
 
+// Are plans allowed the tier kWgmma? KT_WGMMA in the environment: 0 no, 1 yes, under the emulation
+// too; else where the GPU is of 9.0 and this program has kernels for sm_90a.
+[[nodiscard]] bool wgmma_enabled();
+// Overrides that from now on, for tests and comparisons; returns what it was. No-one may have asked
+// for a workspace under the other answer.
+bool enable_wgmma(bool enabled);
+// What a tensor copy brings at a time of convolutions: so many channels of one tap.
+constexpr std::int64_t kCopiedChannels = 64;
+
 // The architecture of the GPU that find_gpu() shows, 0 without one or for the emulation.
 [[nodiscard]] int gpu_architecture();
 
@@ -67,17 +81,33 @@ constexpr int kProductSlice = 16;
 // pixels.
 template <class A, class B>
 [[nodiscard]] ProductShape forward_product(Krsc<A> w, Nhwc<B> y) {
-  return {y.pixels(), w.filters, w.rows * w.cols * w.channels};
+  ProductShape shape{y.pixels(), w.filters, w.rows * w.cols * w.channels};
+  shape.tensor_copies = w.channels % kCopiedChannels == 0 && wgmma_enabled();
+  return shape;
 }
 template <class A, class B>
 [[nodiscard]] ProductShape weights_product(Nhwc<A> g, Krsc<B> dw) {
-  return {dw.filters, dw.rows * dw.cols * dw.channels, g.pixels()};
+  ProductShape shape{dw.filters, dw.rows * dw.cols * dw.channels, g.pixels()};
+  shape.tensor_copies =
+      dw.channels % kCopiedChannels == 0 && dw.filters % 8 == 0 && wgmma_enabled();
+  return shape;
 }
 // Data: m pixels of dx, k taps and filters. With a stride pixels differ in the taps that reach
 // them, and fall into stride^2 products (conv2d.cu), which are not cut.
 template <class A, class B>
 [[nodiscard]] ProductShape data_product(Krsc<A> w, Nhwc<B> dx, const Conv2dOptions& options) {
-  return {dx.pixels(), w.channels, w.rows * w.cols * w.filters, options.stride == 1};
+  ProductShape shape{dx.pixels(), w.channels, w.rows * w.cols * w.filters, options.stride == 1};
+  shape.tensor_copies = options.stride == 1 && w.filters % kCopiedChannels == 0 &&
+                        w.channels % 8 == 0 && wgmma_enabled();
+  return shape;
+}
+// A product of matrices. What is a multiple of 8 is in pieces of 16 bytes.
+[[nodiscard]] inline ProductShape matrix_product(std::int64_t m, std::int64_t n, std::int64_t k,
+                                                 bool transpose_a, bool transpose_b) {
+  ProductShape shape{m, n, k};
+  shape.tensor_copies =
+      (transpose_a ? m : k) % 8 == 0 && (transpose_b ? k : n) % 8 == 0 && wgmma_enabled();
+  return shape;
 }
 
 }  // namespace ktrain

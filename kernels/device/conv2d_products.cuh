@@ -74,7 +74,7 @@ __global__ void __launch_bounds__(kFilterThreads)
 template <class T>
 void scale_filters(const char* who, CudaStream stream, const ProductPlan& plan, Krsc<const T>& w,
                    Span<const float>& scale, Span<float>& workspace) {
-  if (plan.tier != ProductTier::kMma || scale.empty()) return;
+  if (plan.tier == ProductTier::kSimt || scale.empty()) return;
   const std::int64_t taken = scaled_filter_floats(plan, w.size() * std::int64_t{sizeof(T)});
   T* const scaled_w = reinterpret_cast<T*>(workspace.data);
   const std::int64_t taps = w.rows * w.cols * w.channels;

@@ -76,9 +76,9 @@ void gemm(CudaStream stream, Rows<const T> a, Rows<const T> b, Span<const float>
   p.output.shift = bias.empty() ? nullptr : bias.data;
   p.output.relu = options.relu;
   p.output.align();
-  const Precision precision = std::is_same_v<T, float> ? options.precision : Precision::kBf16;
-  dense_product("gemm", stream, plan_product(gpu_architecture(), {p.m, p.n, p.k, true, precision}),
-                workspace, p);
+  ProductShape shape = matrix_product(p.m, p.n, p.k, options.transpose_a, options.transpose_b);
+  shape.precision = std::is_same_v<T, float> ? options.precision : Precision::kBf16;
+  dense_product("gemm", stream, plan_product(gpu_architecture(), shape), workspace, p);
 }
 
 }  // namespace ktrain::product

@@ -1,6 +1,7 @@
 // The one way to start a kernel.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <type_traits>
@@ -15,21 +16,31 @@ namespace ktrain {
 // waits for the kernel, so that a fault is reported by the launch that caused it.
 void check_launch(const char* kernel, CudaStream stream);
 
-// Starts `blocks` blocks of `threads` threads. Arguments are converted to the kernel's parameters.
-// At least one block: a launcher returns on empty input before it comes here.
+// Starts `blocks` blocks of `threads` threads, each with `shared_bytes` of dynamic shared memory.
+// Arguments are converted to the kernel's parameters. At least one block: a launcher returns on
+// empty input before it comes here.
 template <class... Params, class... Args>
-void launch(const char* name, void (*kernel)(Params...), std::int64_t blocks, int threads,
-            CudaStream stream, const Args&... arguments) {
+void launch_with_shared(const char* name, void (*kernel)(Params...), std::int64_t blocks,
+                        int threads, std::size_t shared_bytes, CudaStream stream,
+                        const Args&... arguments) {
   static_assert(sizeof...(Params) == sizeof...(Args), "as many arguments as the kernel has");
   KT_CHECK(blocks >= 1 && blocks <= std::numeric_limits<std::int32_t>::max(),
            "{}: {} blocks; 1 to 2^31 - 1 can be started", name, blocks);
   const dim3 grid(static_cast<unsigned>(blocks)), block(static_cast<unsigned>(threads));
 #if defined(__CUDACC__)
-  kernel<<<grid, block, 0, stream>>>(static_cast<Params>(arguments)...);
+  kernel<<<grid, block, shared_bytes, stream>>>(static_cast<Params>(arguments)...);
 #else
-  emulation::launch_kernel(name, kernel, grid, block, stream, static_cast<Params>(arguments)...);
+  emulation::launch_kernel(name, kernel, grid, block, shared_bytes, stream,
+                           static_cast<Params>(arguments)...);
 #endif
   check_launch(name, stream);
+}
+
+// The same without dynamic shared memory.
+template <class... Params, class... Args>
+void launch(const char* name, void (*kernel)(Params...), std::int64_t blocks, int threads,
+            CudaStream stream, const Args&... arguments) {
+  launch_with_shared(name, kernel, blocks, threads, 0, stream, arguments...);
 }
 
 // Blocks of `per_block` that cover `size`.

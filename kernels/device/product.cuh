@@ -5,8 +5,23 @@
 #include "kernels/device/product_batch.cuh"
 #include "kernels/device/product_mma.cuh"
 #include "kernels/device/product_simt.cuh"
+#include "kernels/device/product_wgmma.h"
 
 namespace ktrain::product {
+
+// What tensor copies cannot bring (an odd address, say) is multiplied by the tier kMma, in the same
+// runs of k.
+template <class P, int kCount>
+void multiply_wgmma_or_mma(const char* name, CudaStream stream, const ProductPlan& plan,
+                           const ProductBatch<P, kCount>& batch) {
+  if constexpr (kCount == 1 && std::is_same_v<typename P::A::Element, Bfloat16>) {
+    WgmmaBatch described{};
+    if (describe(batch, described)) return multiply_wgmma(name, stream, plan, described);
+  }
+  ProductPlan other = plan;
+  other.tile = plan.tile == ProductTile::kSlim ? ProductTile::kSmall : ProductTile::kLarge;
+  multiply_mma(name, stream, other, batch);
+}
 
 // Computes the batch's products as `plan` says; those of several have a plan without runs. Where
 // k is cut, the workspace holds product_workspace() floats and gets the runs; the caller adds them:
@@ -28,6 +43,8 @@ void multiply_batch(const char* name, CudaStream stream, const ProductPlan& plan
       KT_CHECK(false, "{}: bf16 is multiplied on tensor cores only", name);
     case ProductTier::kMma:
       return multiply_mma(name, stream, plan, batch);
+    case ProductTier::kWgmma:
+      return multiply_wgmma_or_mma(name, stream, plan, batch);
   }
 }
 

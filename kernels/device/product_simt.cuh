@@ -233,6 +233,9 @@ void multiply_simt(const char* name, CudaStream stream, const ProductPlan& plan,
       return launch_simt<SmallTile>(name, stream, batch, plan.splits);
     case ProductTile::kNarrow:
       return launch_simt<NarrowTile>(name, stream, batch, plan.splits);
+    case ProductTile::kWide:
+    case ProductTile::kSlim:
+      KT_CHECK(false, "{}: a tile that this tier does not have", name);
   }
 }
 

@@ -41,12 +41,14 @@ TEST(Cases, HaveNamesOfTheirOwnAndCoverEveryFamily) {
                              "columns",
                              "concat_channels",
                              "conv2d",
+                             "conv2d_bf16",
                              "count_sketch",
                              "cross_entropy",
                              "detections",
                              "elementwise",
                              "gate",
                              "gemm",
+                             "gemm_bf16",
                              "gram",
                              "image_normalize",
                              "image_quality",
@@ -78,6 +80,7 @@ void run_all(const Lab& lab) {
   EXPECT_GT(ceilings.copy, 0);
   EXPECT_GT(ceilings.product.at(Precision::kFloat), 0);
   for (const Case& of : cases()) {
+    if (of.cuda_only && !lab.cuda()) continue;
     const Result result = measure(lab, of, ceilings, kOnce);
     EXPECT_EQ(result.error, "") << of.name();
     EXPECT_GT(result.bytes, 0) << of.name();

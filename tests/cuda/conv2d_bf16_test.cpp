@@ -11,6 +11,7 @@
 #include "tests/support/cuda.h"
 #include "tests/support/message.h"
 #include "tests/support/product_bound.h"
+#include "tests/support/wgmma.h"
 
 namespace ktrain {
 namespace {
@@ -178,7 +179,9 @@ void expect_all(const Case& c) {
 // One pixel; channels that are no pieces, pieces of floats only, and of bf16 too; maps smaller than
 // the filter; strides that leave pixels over, of 3 too; padding past the filter; filters without
 // padding; narrow outputs; sums that are cut.
-class Conv2dTensorCores : public testing::TestWithParam<Case> {};
+class Conv2dTensorCores : public testing::TestWithParam<Case> {
+  test::WgmmaSetting no_wgmma_{false};
+};
 INSTANTIATE_TEST_SUITE_P(
     Shapes, Conv2dTensorCores,
     testing::Values(Case{1, 1, 1, 1, 1, 1, 1, 0}, Case{2, 5, 4, 3, 5, 3, 1, 1},
@@ -230,6 +233,7 @@ ProductTile tile_of(std::int64_t m, std::int64_t n, std::int64_t k) {
 
 TEST(Conv2dTensorCoresLarge, ForwardWithLargeTiles) {
   KT_NEEDS_GPU();
+  const test::WgmmaSetting no_wgmma(false);
   ASSERT_EQ(tile_of(131 * 129, 72, 9 * 16), ProductTile::kLarge);
   const Problem p({1, 131, 129, 16, 72, 3, 1, 1}, kScale | kShift | kResidual | kRelu);
   expect_forward<Bfloat16>(rounded(p));
@@ -238,6 +242,7 @@ TEST(Conv2dTensorCoresLarge, ForwardWithLargeTiles) {
 
 TEST(Conv2dTensorCoresLarge, DataGradientWithLargeTiles) {
   KT_NEEDS_GPU();
+  const test::WgmmaSetting no_wgmma(false);
   ASSERT_EQ(tile_of(131 * 129, 72, 9 * 16), ProductTile::kLarge);
   const Problem p({1, 131, 129, 72, 16, 3, 1, 1}, kScale), q({1, 130, 131, 72, 16, 3, 2, 1}, 0);
   expect_data_gradient<Bfloat16>(rounded(p));
@@ -248,10 +253,83 @@ TEST(Conv2dTensorCoresLarge, DataGradientWithLargeTiles) {
 
 TEST(Conv2dTensorCoresLarge, WeightGradientWithLargeTiles) {
   KT_NEEDS_GPU();
+  const test::WgmmaSetting no_wgmma(false);
   ASSERT_EQ(tile_of(72, 9 * 1880, 110), ProductTile::kLarge);
   const Problem p({1, 11, 10, 1880, 72, 3, 1, 1}, kScale);
   expect_weight_gradients<Bfloat16>(rounded(p));
   expect_weight_gradients<float>(p);
+}
+
+// Channels and filters that tensor copies bring, and filters that they bring for some passes only;
+// tiles of 64 and 128 columns, columns to spare; steps that the ring holds and many more; images
+// that end within a tile, and many in one; no padding, and more than the filter's half; strides,
+// whose data gradients other tiers take; one pixel; a sum that is cut.
+class Conv2dWgmma : public testing::TestWithParam<Case> {
+  test::WgmmaSetting wgmma_{true};
+};
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, Conv2dWgmma,
+    testing::Values(Case{1, 1, 1, 64, 64, 1, 1, 0}, Case{2, 9, 7, 64, 64, 3, 1, 1},
+                    Case{1, 12, 11, 64, 72, 3, 1, 1}, Case{3, 8, 9, 128, 136, 3, 1, 1},
+                    Case{9, 3, 5, 64, 128, 3, 1, 1}, Case{1, 8, 9, 64, 64, 3, 1, 0},
+                    Case{1, 6, 7, 64, 64, 3, 1, 2}, Case{1, 9, 9, 64, 64, 5, 1, 2},
+                    Case{2, 9, 12, 64, 72, 3, 2, 1}, Case{1, 8, 11, 64, 128, 1, 2, 0},
+                    Case{1, 20, 9, 64, 12, 1, 1, 0}, Case{1, 11, 6, 128, 64, 1, 1, 0},
+                    Case{2, 24, 23, 64, 64, 3, 1, 1}, Case{1, 10, 10, 192, 320, 1, 1, 0}));
+
+TEST_P(Conv2dWgmma, AgreesWithTheCpu) {
+  KT_NEEDS_GPU();
+  const Case c = GetParam();
+  const Problem p(c, 0);
+  if (test::can_wgmma()) {
+    const ProductShape shape =
+        forward_product(p.krsc<const Bfloat16>(nullptr), p.out<const Bfloat16>(nullptr));
+    EXPECT_TRUE(shape.tensor_copies);
+  }
+  expect_all<Bfloat16>(c);
+}
+
+TEST_P(Conv2dWgmma, IsTheSameToTheBitAgain) {
+  KT_NEEDS_GPU();
+  const Problem p = rounded(Problem(GetParam(), kScale | kShift | kResidual | kRelu));
+  EXPECT_EQ(test::bits_of(forward_on_device<Bfloat16>(p)),
+            test::bits_of(forward_on_device<Bfloat16>(p)));
+  EXPECT_EQ(test::bits_of(data_gradient_on_device<Bfloat16>(p)),
+            test::bits_of(data_gradient_on_device<Bfloat16>(p)));
+  const WeightGradients once = weight_gradients_on_device<Bfloat16>(p),
+                        again = weight_gradients_on_device<Bfloat16>(p);
+  EXPECT_TRUE(test::same_bits(once.dw, again.dw));
+  EXPECT_TRUE(test::same_bits(once.dscale, again.dscale));
+}
+
+// What stands at an odd address is multiplied by another tier, in the same runs of k.
+TEST(Conv2dWgmma, AnOddAddressIsTakenElsewhere) {
+  KT_NEEDS_GPU();
+  const test::WgmmaSetting wgmma(true);
+  const Problem p = rounded(Problem({2, 9, 7, 64, 64, 3, 1, 1}, kScale));
+  const std::vector<double> want = forward_on_cpu<double>(p),
+                            terms = forward_on_cpu<double>(positive(p));
+  EXPECT_TRUE(test::within(forward_on_device<Bfloat16>(p, 1), want, terms,
+                           of_sum<Bfloat16>(9 * 64) * (1 + kOfResult<Bfloat16>),
+                           kOfResult<Bfloat16>));
+}
+
+TEST(Conv2dWgmmaLarge, WideTilesInEveryPass) {
+  KT_NEEDS_GPU();
+  const test::WgmmaSetting wgmma(true);
+  const std::int64_t side = test::large(46) < 46 ? 12 : 92;
+  const Problem p = rounded(Problem({1, side, 92, 64, 256, 3, 1, 1}, kScale | kShift | kRelu)),
+                q = rounded(Problem({1, side, 92, 256, 64, 3, 1, 1}, kScale));
+  if (side == 92) {
+    ProductShape shape =
+        forward_product(p.krsc<const Bfloat16>(nullptr), p.out<const Bfloat16>(nullptr));
+    shape.precision = Precision::kBf16;
+    ASSERT_EQ(plan_product(90, shape).tile,
+              test::can_wgmma() ? ProductTile::kWide : ProductTile::kLarge);
+  }
+  expect_forward<Bfloat16>(p);
+  expect_data_gradient<Bfloat16>(q);
+  expect_weight_gradients<Bfloat16>(p);
 }
 
 TEST(Conv2dTensorCores, NothingGivesZeroGradientsAndTheEpilogue) {

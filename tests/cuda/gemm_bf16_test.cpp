@@ -1,15 +1,20 @@
 // Matrix products on tensor cores, of bf16 and of floats in tf32, against the CPU's in double.
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "kernels/device/graph.h"
+#include "kernels/device/memory.h"
 #include "kernels/gemm.h"
 #include "kernels/product_plan.h"
 #include "tests/support/cuda.h"
 #include "tests/support/message.h"
 #include "tests/support/product_bound.h"
+#include "tests/support/wgmma.h"
 
 namespace ktrain {
 namespace {
@@ -123,7 +128,9 @@ void expect_tf32(const Inputs& in) {
 
 // Sides of 0 and 1, odd ones, whole pieces of bf16 or of floats only; k of no slice, less than one,
 // several, and so many that it is cut.
-class GemmTensorCores : public testing::TestWithParam<Case> {};
+class GemmTensorCores : public testing::TestWithParam<Case> {
+  test::WgmmaSetting no_wgmma_{false};
+};
 INSTANTIATE_TEST_SUITE_P(Shapes, GemmTensorCores,
                          testing::Values(Case{1, 1, 1}, Case{0, 4, 4}, Case{5, 3, 0}, Case{3, 5, 7},
                                          Case{16, 16, 16}, Case{40, 24, 72}, Case{31, 33, 32},
@@ -166,6 +173,7 @@ TEST_P(GemmTensorCores, IsTheSameToTheBitAgainAndAtAnotherAddress) {
 // As many tiles as the plan wants before it takes large ones; more slices than the ring holds.
 TEST(GemmTensorCoresLarge, LargeTilesAgreeWithTheCpu) {
   KT_NEEDS_GPU();
+  const test::WgmmaSetting no_wgmma(false);
   const Case size{72, 132 * 128 - 8, 104};
   for (const Precision precision : {Precision::kBf16, Precision::kTf32})
     ASSERT_EQ(plan_product(0, {size.m, size.n, size.k, true, precision}).tile, ProductTile::kLarge);
@@ -173,6 +181,73 @@ TEST(GemmTensorCoresLarge, LargeTilesAgreeWithTheCpu) {
     SCOPED_TRACE(form);
     expect_bf16(Inputs(size, true, form_of(form)));
     expect_tf32(Inputs(size, true, form_of(form)));
+  }
+}
+
+// One element; sides that tensor copies bring in some forms only, and that end within lines and
+// tiles; k of less than a step, of one, of more than the ring holds, and cut into runs.
+class GemmWgmma : public testing::TestWithParam<Case> {
+  test::WgmmaSetting wgmma_{true};
+};
+INSTANTIATE_TEST_SUITE_P(Shapes, GemmWgmma,
+                         testing::Values(Case{1, 1, 8}, Case{8, 8, 8}, Case{16, 24, 64},
+                                         Case{64, 64, 64}, Case{72, 136, 72}, Case{129, 65, 200},
+                                         Case{136, 200, 384}, Case{200, 72, 1000},
+                                         Case{16, 264, 520}, Case{5, 3, 0}));
+
+TEST_P(GemmWgmma, AgreesWithTheCpuInEveryForm) {
+  KT_NEEDS_GPU();
+  for (unsigned form = 0; form < 8; ++form) {
+    SCOPED_TRACE(form);
+    const Inputs in(GetParam(), (form & 4) != 0, form_of(form));
+    expect_bf16(in);
+    const Inputs rounded = in.rounded();
+    EXPECT_EQ(test::bits_of(bf16_on_device<Bfloat16>(rounded)),
+              test::bits_of(bf16_on_device<Bfloat16>(rounded)));
+  }
+}
+
+// Maps are arguments of the kernel, which a graph keeps.
+TEST(GemmWgmma, AGraphReadsWhatStandsThereWhenItRuns) {
+  KT_NEEDS_GPU();
+  const test::WgmmaSetting wgmma(true);
+  Inputs in = Inputs({72, 64, 128}, false, {}).rounded();
+  const Stream stream;
+  const CudaStream s = stream.get();
+  const std::vector<Bfloat16> values = test::as_bf16(in.a);
+  const auto bytes = static_cast<std::int64_t>(values.size() * sizeof(Bfloat16));
+  const PinnedBuffer pinned(bytes);
+  const DeviceView<Bfloat16> a(s, values), b(s, test::as_bf16(in.b));
+  const DeviceView<float> c(72 * 64);
+  const Graph graph(s, [&] {
+    cuda::gemm(s, {a.data(), 72, 128}, {b.data(), 128, 64}, {}, {}, Rows<float>{c.data(), 72, 64},
+               {});
+  });
+  for (int launch = 0; launch < 2; ++launch) {
+    std::reverse(in.a.begin(), in.a.end());
+    std::memcpy(pinned.data(), test::as_bf16(in.a).data(), static_cast<std::size_t>(bytes));
+    copy_to_device(s, pinned.data(), a.data(), bytes);
+    graph.launch(s);
+    EXPECT_TRUE(test::within(c.to_host(s), exact(in), exact(in.positive()), of_sum(in), 0));
+  }
+}
+
+// So long a sum that the wide tile's three blocks are cut into enough runs.
+TEST(GemmWgmmaLarge, WideTilesAgreeWithTheCpu) {
+  KT_NEEDS_GPU();
+  const test::WgmmaSetting wgmma(true);
+  const Case size{264, 200, test::large(256 * 44) / 8 * 8};
+  ProductShape shape = matrix_product(size.m, size.n, size.k, false, false);
+  shape.precision = Precision::kBf16;
+  if (test::can_wgmma() && size.k == 256 * 44) {
+    ASSERT_EQ(plan_product(90, shape).tile, ProductTile::kWide);
+    ASSERT_GT(plan_product(90, shape).splits, 1);
+  }
+  for (unsigned form = 0; form < 4; ++form) {
+    SCOPED_TRACE(form);
+    const Inputs in = Inputs(size, true, form_of(form)).rounded();
+    EXPECT_TRUE(
+        test::within(bf16_on_device<float>(in), exact(in), exact(in.positive()), of_sum(in), 0));
   }
 }
 

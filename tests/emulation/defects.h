@@ -38,6 +38,8 @@ std::vector<Defect> launch_defects();       // launches, arithmetic, calls
 std::vector<Defect> tensor_core_defects();  // asynchronous copies and matrix instructions
 std::vector<Defect> stripped_ops();         // the project's own kernels without their barriers
 std::vector<Defect> stripped_maps();        // more of them: on maps, images and random numbers
+std::vector<Defect> warpgroup_defects();    // tensor copies and a warpgroup's multiplications
+bool warpgroup_product();                   // without a defect: right?
 bool tensor_core_product();                 // without a defect: right, and without bank conflicts?
 // The repaired kernels: nothing may be noticed and the result must be right.
 std::vector<Defect> clean_kernels();

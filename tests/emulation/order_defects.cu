@@ -272,7 +272,8 @@ std::vector<Defect> clean_kernels() {
           {"atomic total of a block", nothing, "", block_count<false>},
           {"last block adds", nothing, "", last_block<false>},
           {"a place for each block", nothing, "", one_place<false>},
-          {"product on tensor cores", nothing, "", tensor_core_product}};
+          {"product on tensor cores", nothing, "", tensor_core_product},
+          {"product of a warpgroup", nothing, "", warpgroup_product}};
 }
 
 }  // namespace ktrain::test

@@ -18,6 +18,7 @@
 #include "kernels/topk.h"
 #include "tests/emulation/bench.cuh"
 #include "tests/emulation/defects.h"
+#include "tests/support/wgmma.h"
 
 namespace ktrain::test {
 namespace {
@@ -195,6 +196,11 @@ bool tensor_core_product_without_barriers() {
   return b.gives(want);
 }
 
+bool wgmma_product_without_barriers() {
+  const WgmmaSetting wgmma(true);
+  return tensor_core_product_without_barriers<Bfloat16>();
+}
+
 bool bf16_convolution_without_barriers() {
   DefectBench b;
   const std::vector<float> x = small_numbers(640);
@@ -344,6 +350,10 @@ std::vector<Defect> stripped_ops() {
        {'W', 'W', 'W', 'E'},
        "race|what nobody wrote",
        tensor_core_product_without_barriers<Bfloat16>},
+      {"wgmma product without barriers",
+       {'E', 'E', 'E', 'E'},
+       "nobody made|race|what nobody wrote",
+       wgmma_product_without_barriers},
       {"bf16 convolution without barriers",
        {'W', 'W', 'W', 'E'},
        "race|what nobody wrote",

@@ -85,6 +85,65 @@ TEST(ProductPlan, TensorCoresTakeWholeSlicesAndNoNarrowTile) {
             ProductTile::kLarge);
 }
 
+// bf16, operands that tensor copies bring, and the one architecture.
+TEST(ProductPlan, GoesToHoppersTierOnlyWhereThatIs) {
+  ProductShape shape{163840, 256, 2304, true, Precision::kBf16, true};
+  for (const int architecture : {0, kHopper})
+    EXPECT_EQ(plan_product(architecture, shape).tier, ProductTier::kWgmma);
+  for (const int architecture : {80, 87, 89, 100, 120})
+    EXPECT_EQ(plan_product(architecture, shape).tier, ProductTier::kMma);
+  shape.tensor_copies = false;
+  EXPECT_EQ(plan_product(kHopper, shape).tier, ProductTier::kMma);
+  shape.tensor_copies = true;
+  shape.precision = Precision::kTf32;
+  EXPECT_EQ(plan_product(kHopper, shape).tier, ProductTier::kMma);
+  EXPECT_EQ(plan_product(kHopper, {64, 64, 0, true, Precision::kBf16, true}).tier,
+            ProductTier::kMma);
+}
+
+TEST(ProductPlan, HoppersTilesAndRunsStartAtOnce) {
+  const auto plan = [](std::int64_t m, std::int64_t n, std::int64_t k) {
+    return plan_product(kHopper, {m, n, k, true, Precision::kBf16, true});
+  };
+  EXPECT_EQ(plan(163840, 256, 2304).tile, ProductTile::kWide);
+  EXPECT_EQ(plan(163840, 128, 1152).tile, ProductTile::kLarge);
+  EXPECT_EQ(plan(163840, 320, 1152).tile, ProductTile::kLarge);  // a quarter of two wide ones idles
+  EXPECT_EQ(plan(163840, 64, 576).tile, ProductTile::kSlim);
+  // The weight gradient of the largest map: 18 tiles, 126 blocks of 132.
+  EXPECT_EQ(plan(256, 2304, 163840).tile, ProductTile::kWide);
+  EXPECT_EQ(plan(256, 2304, 163840).splits, 7);
+  for (const std::int64_t m : {1, 128, 640, 163840})
+    for (const std::int64_t n : {8, 64, 128, 256, 2048})
+      for (const std::int64_t k : {8, 64, 520, 163840}) {
+        const ProductPlan p = plan(m, n, k);
+        EXPECT_EQ(p.depth % 64, 0);
+        EXPECT_GE(p.splits * p.depth, k);
+        EXPECT_LT((p.splits - 1) * p.depth, k);
+      }
+}
+
+TEST(ProductPlan, ShapesOfHoppersTierAreAllowedOnce) {
+  const Krsc<const Bfloat16> w{nullptr, 72, 3, 3, 64};
+  const Nhwc<const Bfloat16> x{nullptr, 1, 8, 8, 64}, y{nullptr, 1, 8, 8, 72};
+  const bool before = enable_wgmma(false);
+  EXPECT_FALSE(forward_product(w, y).tensor_copies);
+  EXPECT_FALSE(matrix_product(8, 8, 8, false, false).tensor_copies);
+  EXPECT_FALSE(enable_wgmma(true));
+  EXPECT_TRUE(forward_product(w, y).tensor_copies);
+  EXPECT_TRUE(weights_product(y, w).tensor_copies);
+  // The data gradient's k runs over 72 filters, which are no multiple of 64.
+  EXPECT_FALSE(data_product(w, x, {.pad = 1}).tensor_copies);
+  const Krsc<const Bfloat16> other{nullptr, 64, 3, 3, 72};
+  EXPECT_TRUE(data_product(other, y, {.pad = 1}).tensor_copies);
+  EXPECT_FALSE(data_product(other, y, {.stride = 2, .pad = 1}).tensor_copies);
+  // Rows of memory in pieces: of a m x k, of b k x n, and the other way round.
+  EXPECT_TRUE(matrix_product(3, 8, 16, false, false).tensor_copies);
+  EXPECT_FALSE(matrix_product(8, 3, 16, false, false).tensor_copies);
+  EXPECT_TRUE(matrix_product(8, 3, 16, true, true).tensor_copies);
+  EXPECT_FALSE(matrix_product(3, 8, 16, true, true).tensor_copies);
+  EXPECT_TRUE(enable_wgmma(before));
+}
+
 TEST(ProductPlan, ScaledFiltersHaveAPlaceOnTensorCores) {
   ProductPlan plan;
   EXPECT_EQ(scaled_filter_floats(plan, 100), 0);

@@ -43,6 +43,12 @@ struct State {
   const Fiber* fiber = nullptr;
   Address arguments = 0, arguments_end = 0;
   std::vector<Site> sites;  // of accesses that have no code address
+  bool by_proxy = false;
+  std::vector<std::uint32_t> fenced;  // when each thread last fenced its stores for the async proxy
+  struct Range {
+    Address begin, end;
+  };
+  std::vector<std::vector<Range>> busy;  // by thread
 };
 State& state() {
   static auto* const s = new State;
@@ -112,6 +118,14 @@ std::string what(Address at, bool shared) {
                                                                 : ""));
 }
 
+// A store that the async proxy cannot see yet.
+bool is_hidden(const Access& old, const Access& now) {
+  const State& s = state();
+  return s.by_proxy && !old.by_proxy && old.kind == static_cast<std::uint8_t>(Kind::kWrite) &&
+         old.block == now.block && old.thread + 1u < s.fenced.size() &&
+         old.time > s.fenced[old.thread];
+}
+
 // Compares one access with those that the word remembers and remembers it.
 void remember(Word& word, Address at, bool shared, const Access& now) {
   const State& s = state();
@@ -130,6 +144,11 @@ void remember(Word& word, Address at, bool shared, const Access& now) {
         (reads(old) && reads(now)) ||
         (old.kind == now.kind && old.kind == static_cast<std::uint8_t>(Kind::kAtomic));
     if (!ordered && !harmless) report_race(at, shared, old, now);
+    if (shared && is_hidden(old, now))
+      fail("async-proxy", fmt::format("{}: {} at {} by thread {} without a fence for the async "
+                                      "proxy, which touches it at {}",
+                                      what(at, shared), verb(old.kind), where(old.place),
+                                      old.thread, where(now.place)));
     // Whatever races with the old access would race with the new one too: it may be forgotten.
     const bool covered =
         ordered && (old.bytes & ~now.bytes) == 0 &&
@@ -158,7 +177,7 @@ void touch_piece(Piece& piece, bool shared, Address at, std::size_t bytes, Kind 
     written = static_cast<std::uint8_t>(written | mask);
     remember(piece.shadow.word(offset), p, shared,
              {s.clocks.block(), s.clocks.now(s.thread), static_cast<std::uint16_t>(s.thread), mask,
-              static_cast<std::uint8_t>(kind), place});
+              static_cast<std::uint8_t>(kind), s.by_proxy, place});
     p = next;
   }
 }
@@ -181,13 +200,30 @@ void check_shared(Address at, std::size_t bytes, Kind kind, std::uint64_t place)
                                     verb(static_cast<std::uint8_t>(kind)), bytes, where(place)));
 }
 
+void check_registers(Address at, std::size_t bytes, std::uint64_t place) {
+  const State& s = state();
+  for (const State::Range& r : s.busy[static_cast<std::size_t>(s.thread)])
+    if (at < r.end && at + bytes > r.begin)
+      fail("busy-registers",
+           fmt::format("sums touched at {} while instructions that nobody waited for write to them",
+                       where(place)));
+}
+
+void check_access(const void* p, std::size_t bytes, Kind kind, std::uint64_t place);
+
 }  // namespace
 
+// What stands for the async proxy has no code of its own: the emulation's is not watched.
 void access(const void* p, std::size_t bytes, Kind kind, std::uint64_t place) {
+  if (state().thread >= 0 && state().fiber) check_access(p, bytes, kind, place);
+}
+
+namespace {
+
+void check_access(const void* p, std::size_t bytes, Kind kind, std::uint64_t place) {
   State& s = state();
-  if (s.thread < 0) return;
   const Address at = address(p);
-  if (s.fiber->owns(p)) return;
+  if (s.fiber && s.fiber->owns(p)) return check_registers(at, bytes, place);
   if (at >= s.window->begin && at < s.window->end) return check_shared(at, bytes, kind, place);
   if (Piece* const piece = device_piece(at)) {
     if (at >= piece->begin && at + bytes <= piece->end)
@@ -204,6 +240,8 @@ void access(const void* p, std::size_t bytes, Kind kind, std::uint64_t place) {
                      "was freed",
                      verb(static_cast<std::uint8_t>(kind)), bytes, where(place)));
 }
+
+}  // namespace
 
 void allocated(const void* p, std::size_t bytes, std::size_t guard) {
   auto& list = state().device;
@@ -231,7 +269,10 @@ void launch_begins(const void* arguments, std::size_t bytes) {
 }
 
 void block_begins(unsigned num_threads, std::uint32_t index) {
-  state().clocks.block_begins(num_threads, index);
+  State& s = state();
+  s.clocks.block_begins(num_threads, index);
+  s.fenced.assign(num_threads, 0);
+  s.busy.assign(num_threads, {});
 }
 
 void block_ends() { state().thread = -1; }
@@ -263,10 +304,32 @@ void acquire(const void* clock) {
 }
 
 void touched(const void* p, std::size_t bytes, Kind kind, Site site) {
+  if (state().thread < 0) return;
   auto& sites = state().sites;
   auto found = std::find(sites.begin(), sites.end(), site);
   if (found == sites.end()) found = sites.insert(sites.end(), site);
-  access(p, bytes, kind, kIsSite | static_cast<std::uint64_t>(found - sites.begin()));
+  check_access(p, bytes, kind, kIsSite | static_cast<std::uint64_t>(found - sites.begin()));
+}
+
+void touched_by_proxy(const void* p, std::size_t bytes, Kind kind, Site site) {
+  state().by_proxy = true;
+  touched(p, bytes, kind, site);
+  state().by_proxy = false;
+}
+
+void fence_proxy() {
+  State& s = state();
+  if (s.thread < 0) return;
+  s.fenced[static_cast<std::size_t>(s.thread)] = s.clocks.now(s.thread);
+  s.clocks.release(s.thread, &s.fenced, false);  // later stores are later
+}
+
+void busy(unsigned thread, const void* p, std::size_t bytes) {
+  state().busy[thread].push_back({address(p), address(p) + bytes});
+}
+
+void not_busy(unsigned thread, const void* p) {
+  std::erase_if(state().busy[thread], [&](const State::Range& r) { return r.begin == address(p); });
 }
 
 void lost(const void* p, std::size_t bytes) {

@@ -27,6 +27,7 @@ void host_wrote(const void* p, std::size_t bytes);  // cudaMemcpy, cudaMemset
 
 // What went before is ordered before the launch. The arguments may be read.
 void launch_begins(const void* arguments, std::size_t bytes);
+// The last of `num_threads` is not a thread: it stands for what the async proxy does.
 void block_begins(unsigned num_threads, std::uint32_t index);
 void block_ends();
 void shared_window(const void* p, std::size_t bytes);
@@ -38,8 +39,15 @@ void release(const void* clock, bool global);
 void acquire(const void* clock);
 // An access that the compiler does not see.
 void touched(const void* p, std::size_t bytes, Kind kind, Site site);
+// Of the running thread, through the async proxy: what another thread stored in shared memory is
+// not seen there before that thread's fence_proxy(). Failure "async-proxy".
+void touched_by_proxy(const void* p, std::size_t bytes, Kind kind, Site site);
+void fence_proxy();
 // Shared memory whose contents are nobody's until it is written again.
 void lost(const void* p, std::size_t bytes);
+// Registers of `thread` that an instruction writes to: a Failure "busy-registers" to touch.
+void busy(unsigned thread, const void* p, std::size_t bytes);
+void not_busy(unsigned thread, const void* p);
 
 #else
 
@@ -55,7 +63,11 @@ inline void runs(int, const Fiber*) {}
 inline void release(const void*, bool) {}
 inline void acquire(const void*) {}
 inline void touched(const void*, std::size_t, Kind, Site) {}
+inline void touched_by_proxy(const void*, std::size_t, Kind, Site) {}
+inline void fence_proxy() {}
 inline void lost(const void*, std::size_t) {}
+inline void busy(unsigned, const void*, std::size_t) {}
+inline void not_busy(unsigned, const void*) {}
 
 #endif
 

@@ -15,6 +15,7 @@ struct Access {
   std::uint16_t thread;
   std::uint8_t bytes;  // of the word, one bit each
   std::uint8_t kind;   // Kind, 0 for none
+  bool by_proxy;       // through the async proxy
   std::uint64_t place;
 };
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,7 +16,7 @@ namespace ktrain::emulation {
 
 inline constexpr int kLanes = 32;
 
-enum class State : std::uint8_t { kReady, kAtBarrier, kInWarpOperation, kLeft };
+enum class State : std::uint8_t { kReady, kAtBarrier, kAtMbarrier, kInWarpOperation, kLeft };
 
 // A copy that has not arrived: async_copy.h.
 struct AsyncCopy {
@@ -36,8 +37,10 @@ struct Thread {
   bool fenced = false;
   std::array<const void*, 4> atomics{};  // the last addresses, for the next fence
   unsigned num_atomics = 0;
-  std::vector<AsyncCopy> copies;  // in the order of their start
-  unsigned copy_group = 0;        // the next one to be committed
+  std::vector<AsyncCopy> copies;            // in the order of their start
+  unsigned copy_group = 0;                  // the next one to be committed
+  const std::uint64_t* mbarrier = nullptr;  // that it waits for
+  std::vector<std::uint64_t*> barriers;     // that it made and has not fenced
 };
 
 // One warp-wide operation whose lanes are arriving.
@@ -57,6 +60,31 @@ struct Warp {
   unsigned turn = 0;
   std::vector<WarpOperation> pending;
   std::array<char, 64> clocks{};  // addresses that stand for __syncwarp in the race check
+};
+
+// A warpgroup's multiplications of a warp that have not been waited for: warpgroup.cpp.
+struct Multiplication {
+  std::array<float*, kLanes> sums{};
+  std::uint64_t a = 0, b = 0;
+  int cols = 0;
+  bool a_along_side = false, b_along_side = false;
+  unsigned group = 0;
+  bool done = false;
+  Site site{};
+};
+// Sums that instructions are writing: nobody's until they were waited for.
+struct BusySums {
+  std::array<float*, kLanes> sums{};
+  int cols = 0;
+  std::vector<float> values;  // by lane
+};
+struct WarpProducts {
+  bool fenced = false;
+  unsigned group = 0;      // the next one to be committed
+  std::size_t issued = 0;  // since the block began
+  std::vector<Multiplication> waiting;
+  std::vector<BusySums> busy;
+  char clock = 0;  // its address stands for its waits in the race check
 };
 
 struct Random {
@@ -82,6 +110,12 @@ struct Machine {
   Site barrier_site{};
   unsigned barrier_generation = 0;
   std::array<char, 2> barrier_clocks{};
+
+  std::size_t shared_bytes = 0;
+  std::vector<Thread*> at_mbarrier;
+  std::vector<std::function<void()>> jobs;  // of the async proxy, in the order of their start
+  std::vector<WarpProducts> products;       // by warp, made by the first multiplication
+  std::vector<std::vector<Multiplication>> issued;  // by warpgroup: all warps issue the same
 
   std::vector<Thread*> ready;
   std::size_t next_ready = 0;

@@ -132,6 +132,11 @@ T* shared_array(emulation::Site site = emulation::Site::here()) {
   return static_cast<T*>(emulation::shared_memory(&key, sizeof(T) * N, site));
 }
 
+inline unsigned char* dynamic_shared(emulation::Site site = emulation::Site::here()) {
+  return static_cast<unsigned char*>(
+      emulation::dynamic_shared_memory(emulation::dynamic_shared_bytes(), site));
+}
+
 namespace emulation {
 
 template <class T>
@@ -139,19 +144,20 @@ void check_argument(const char* kernel, const T& value) {
   if constexpr (std::is_pointer_v<T>) check_kernel_pointer(kernel, value);
 }
 
-// kernel<<<grid, block, 0, stream>>>(arguments...)
+// kernel<<<grid, block, shared_bytes, stream>>>(arguments...)
 template <class... Params>
 void launch_kernel(const char* name, void (*kernel)(Params...), dim3 grid, dim3 block,
-                   cudaStream_t stream, Params... arguments) {
+                   std::size_t shared_bytes, cudaStream_t stream, Params... arguments) {
   struct Call {
     void (*kernel)(Params...);
     std::tuple<Params...> arguments;
   };
   const Call call{kernel, {arguments...}};
   (check_argument(name, arguments), ...);
-  give_work(stream, [name, grid, block, call] {
+  check_shared_bytes(name, reinterpret_cast<const void*>(kernel), shared_bytes);
+  give_work(stream, [name, grid, block, shared_bytes, call] {
     run_grid(
-        name, grid, block,
+        name, grid, block, shared_bytes,
         [](const void* p) {
           const Call* const c = static_cast<const Call*>(p);
           std::apply(c->kernel, c->arguments);

@@ -15,6 +15,7 @@
 #include "kernels/device/emulation/memory.h"
 #include "kernels/device/emulation/memory_lock.h"
 #include "kernels/device/emulation/sanitizers.h"
+#include "kernels/device/emulation/warpgroup.h"
 
 namespace ktrain::emulation {
 namespace {
@@ -65,6 +66,9 @@ void prepare_block(Machine& m, dim3 grid, dim3 block, std::uint64_t index) {
              static_cast<unsigned>(index / grid.x / grid.y)};
   m.alive = m.num_threads;
   m.at_barrier.clear();
+  m.at_mbarrier.clear();
+  m.jobs.clear();
+  m.products.clear();
   m.ready.clear();
   m.next_ready = 0;
   const unsigned num_warps = (m.num_threads + kLanes - 1) / kLanes;
@@ -83,15 +87,40 @@ void prepare_block(Machine& m, dim3 grid, dim3 block, std::uint64_t index) {
     thread.num_atomics = 0;
     thread.copies.clear();
     thread.copy_group = 0;
+    thread.barriers.clear();
     thread.fiber.prepare(stacks() + t * kStackBytes, kStackBytes, t, &run_thread);
   }
   for (unsigned t = 0; t < m.num_threads; ++t)
     make_ready(m.threads[options().schedule == Schedule::kReverse ? m.num_threads - 1 - t : t]);
 }
 
+// Work beside the threads, the oldest or, at random, any: nothing orders it.
+void run_job(Machine& m) {
+  const std::size_t i = options().schedule == Schedule::kRandom
+                            ? m.random.below(static_cast<std::uint32_t>(m.jobs.size()))
+                            : 0;
+  const std::function<void()> job = std::move(m.jobs[i]);
+  m.jobs.erase(m.jobs.begin() + static_cast<std::ptrdiff_t>(i));
+  access_check::runs(static_cast<int>(m.num_threads), nullptr);
+  try {
+    job();
+  } catch (const Failure& failure) {  // the launch throws it when the block is put away
+    m.failure.emplace(failure);
+  }
+  access_check::runs(-1, nullptr);
+}
+
+// As late as can be, so that a missing wait is seen; at random, any time.
+bool wants_job(Machine& m) {
+  if (m.jobs.empty() || m.failure || m.alive == 0) return false;
+  if (m.next_ready == m.ready.size()) return true;
+  return options().schedule == Schedule::kRandom && m.random.below(64) == 0;
+}
+
 Thread* pick(Machine& m) {
+  while (wants_job(m)) run_job(m);
   const std::size_t count = m.ready.size() - m.next_ready;
-  if (count == 0) return nullptr;
+  if (count == 0 || m.failure) return nullptr;
   if (options().schedule == Schedule::kRandom)
     std::swap(m.ready[m.next_ready],
               m.ready[m.next_ready + m.random.below(static_cast<std::uint32_t>(count))]);
@@ -135,7 +164,8 @@ Thread* pick(Machine& m) {
 void run_block(Machine& m, dim3 grid, dim3 block, std::uint64_t index) {
   prepare_block(m, grid, block, index);
   shared_memory_begins();
-  access_check::block_begins(m.num_threads, static_cast<std::uint32_t>(index));
+  // One more than there are: what goes on beside them.
+  access_check::block_begins(m.num_threads + 1, static_cast<std::uint32_t>(index));
   while (Thread* const thread = pick(m)) {
     m.running = thread;
     threadIdx = thread->index;
@@ -151,6 +181,12 @@ void run_block(Machine& m, dim3 grid, dim3 block, std::uint64_t index) {
     for (unsigned t = 0; t < m.num_threads; ++t) m.threads[t].fiber.abandon();
   if (m.failure) throw Failure(*m.failure);
   if (m.alive > 0) report_deadlock(m);
+  if (!m.jobs.empty())
+    throw Failure("tensor-copy",
+                  fmt::format("[tensor-copy] {}: the block ended while {} tensor copies were on "
+                              "their way",
+                              m.kernel, m.jobs.size()));
+  check_products_finished();
   shared_memory_ends();
 }
 
@@ -211,8 +247,10 @@ void maybe_yield() {
   Fiber::suspend();
 }
 
-void run_grid(const char* name, dim3 grid, dim3 block, void (*body)(const void*),
-              const void* arguments, std::size_t arguments_bytes) {
+std::size_t dynamic_shared_bytes() { return machine().shared_bytes; }
+
+void run_grid(const char* name, dim3 grid, dim3 block, std::size_t shared_bytes,
+              void (*body)(const void*), const void* arguments, std::size_t arguments_bytes) {
   static std::mutex one_launch_at_a_time;
   const std::scoped_lock lock(one_launch_at_a_time);
   const MemoryOpen open;
@@ -227,6 +265,7 @@ void run_grid(const char* name, dim3 grid, dim3 block, void (*body)(const void*)
   m.kernel = name;
   m.body = body;
   m.arguments = arguments;
+  m.shared_bytes = shared_bytes;
   m.num_threads = static_cast<unsigned>(per_block);
   m.threads.resize(std::max<std::size_t>(m.threads.size(), per_block));
   m.failure.reset();

@@ -52,8 +52,11 @@ struct Thread;                           // of the running block
 
 // Runs `body(arguments)` as every thread of the grid; body copies what it needs. Errors are
 // Failures.
-void run_grid(const char* name, dim3 grid, dim3 block, void (*body)(const void*),
-              const void* arguments, std::size_t arguments_bytes);
+// `shared_bytes` of dynamic shared memory for each block.
+void run_grid(const char* name, dim3 grid, dim3 block, std::size_t shared_bytes,
+              void (*body)(const void*), const void* arguments, std::size_t arguments_bytes);
+// What run_grid() was given, of the running launch.
+[[nodiscard]] std::size_t dynamic_shared_bytes();
 
 // __syncthreads(): waits for every thread of the block that has not left.
 void block_barrier(Site site);

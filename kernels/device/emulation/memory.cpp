@@ -16,8 +16,9 @@
 namespace ktrain::emulation {
 namespace {
 
-constexpr std::size_t kSharedLimit = 48 << 10;  // what a kernel may declare without opting in
-constexpr std::size_t kWindow = 128 << 10;
+constexpr std::size_t kSharedLimit = 48 << 10;  // what a kernel may declare
+constexpr std::size_t kWindow = 256 << 10;
+constexpr std::size_t kDynamicAlignment = 1024;
 constexpr std::size_t kGuard = 256;
 constexpr unsigned char kGuardByte = 0xA5;
 
@@ -30,7 +31,7 @@ struct SharedArray {
 
 // The shared memory of the running block.
 struct Window {
-  alignas(256) std::array<char, kWindow> memory;
+  alignas(kDynamicAlignment) std::array<char, kWindow> memory;
   std::size_t used = 0;   // of memory, guards included
   std::size_t bytes = 0;  // asked for
   std::vector<SharedArray> arrays;
@@ -99,6 +100,27 @@ void shared_memory_ends() {
   }
 }
 
+namespace {
+
+// A new array at a multiple of `alignment`, with a guard behind it.
+void* take_shared(const void* key, std::size_t bytes, std::size_t alignment, Site site) {
+  Window& w = window();
+  const std::size_t begin = (w.used + alignment - 1) / alignment * alignment;
+  const std::size_t end = (bytes + 15) / 16 * 16 - bytes + kGuard;
+  if (begin + bytes + end > kWindow)
+    fail("shared-limit", "more shared memory than the emulation's window holds");
+  char* const data = w.memory.data() + begin;
+  forbid(w.memory.data() + w.used, begin - w.used);
+  w.used = begin + bytes + end;
+  std::memset(data, 0xFF, bytes);
+  make_guard(data + bytes, end);
+  w.arrays.push_back({key, data, bytes, site});
+  access_check::shared_array(data, bytes, site);
+  return data;
+}
+
+}  // namespace
+
 void* shared_memory(const void* key, std::size_t bytes, Site site) {
   Window& w = window();
   for (const SharedArray& a : w.arrays)
@@ -107,16 +129,29 @@ void* shared_memory(const void* key, std::size_t bytes, Site site) {
   if (w.bytes > kSharedLimit)
     fail("shared-limit", fmt::format("{} bytes of shared memory at {}:{}; {} are allowed", w.bytes,
                                      site.file, site.line, kSharedLimit));
-  char* const data = w.memory.data() + w.used;
-  const std::size_t end = (bytes + 15) / 16 * 16 - bytes + kGuard;
-  w.used += bytes + end;
-  if (w.used > kWindow)
-    fail("shared-limit", "more shared arrays than the emulation's window holds");
-  std::memset(data, 0xFF, bytes);
-  make_guard(data + bytes, end);
-  w.arrays.push_back({key, data, bytes, site});
-  access_check::shared_array(data, bytes, site);
-  return data;
+  return take_shared(key, bytes, 1, site);
+}
+
+void* dynamic_shared_memory(std::size_t bytes, Site site) {
+  static const char key = 0;
+  for (const SharedArray& a : window().arrays)
+    if (a.key == &key) return a.data;
+  if (bytes == 0)
+    fail(
+        "shared-limit",
+        fmt::format("the kernel was started without dynamic shared memory, which it takes at {}:{}",
+                    site.file, site.line));
+  return take_shared(&key, bytes, kDynamicAlignment, site);
+}
+
+std::uint32_t shared_address(const void* p) {
+  return static_cast<std::uint32_t>(static_cast<const char*>(p) - window().memory.data());
+}
+
+void* at_shared_address(std::uint32_t address) {
+  if (address >= kWindow)
+    fail("shared-bounds", fmt::format("address {:#x} is not in shared memory", address));
+  return window().memory.data() + address;
 }
 
 bool is_shared_memory(const void* p, std::size_t bytes) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "kernels/device/emulation/types.h"
 
@@ -13,6 +14,11 @@ void shared_memory_begins();  // for each block
 void shared_memory_ends();
 // The running block's array of this `key`, the same for all its threads; its first caller makes it.
 [[nodiscard]] void* shared_memory(const void* key, std::size_t bytes, Site site);
+// The memory that the launch asked for beside them: `bytes` of it, at a multiple of 1024.
+[[nodiscard]] void* dynamic_shared_memory(std::size_t bytes, Site site);
+// Addresses of shared memory as instructions hold them: 32 bits.
+[[nodiscard]] std::uint32_t shared_address(const void* p);
+[[nodiscard]] void* at_shared_address(std::uint32_t address);
 // Inside one of the running block's arrays?
 [[nodiscard]] bool is_shared_memory(const void* p, std::size_t bytes);
 

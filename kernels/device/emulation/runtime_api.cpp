@@ -11,6 +11,7 @@
 #include "kernels/device/emulation/breakage.h"
 #include "kernels/device/emulation/event.h"
 #include "kernels/device/emulation/graph.h"
+#include "kernels/device/emulation/machine.h"
 #include "kernels/device/emulation/memory.h"
 #include "kernels/device/emulation/memory_lock.h"
 
@@ -38,6 +39,12 @@ struct {
   int graphs = 0;
 } breaks_later;
 
+// Dynamic shared memory that kernels were allowed.
+std::map<const void*, std::size_t>& shared_allowances() {
+  static auto* const bytes = new std::map<const void*, std::size_t>;
+  return *bytes;
+}
+
 std::map<char*, std::size_t>& pinned() {  // bytes by address
   static auto* const blocks = new std::map<char*, std::size_t>;
   return *blocks;
@@ -63,6 +70,14 @@ namespace ktrain::emulation {
 void break_device(cudaError_t error, int graphs) {
   broken = graphs > 0 ? cudaSuccess : error;
   breaks_later = {error, graphs};
+}
+
+void check_shared_bytes(const char* name, const void* kernel, std::size_t bytes) {
+  const auto found = shared_allowances().find(kernel);
+  const std::size_t allowed = found == shared_allowances().end() ? 48 << 10 : found->second;
+  if (bytes > allowed)
+    fail("shared-limit", fmt::format("{}: {} bytes of dynamic shared memory; {} are allowed", name,
+                                     bytes, allowed));
 }
 
 }  // namespace ktrain::emulation
@@ -126,6 +141,12 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   return cudaSuccess;
 }
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, const void*) { return cudaSuccess; }
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {
+  if (broken != cudaSuccess) return broken;
+  if (value < 0 || value > 227 << 10) return answer(cudaErrorInvalidValue);
+  shared_allowances()[kernel] = static_cast<std::size_t>(value);
+  return cudaSuccess;
+}
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   if (broken != cudaSuccess) return broken;

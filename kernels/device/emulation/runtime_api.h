@@ -44,6 +44,7 @@ struct cudaDeviceProp {
   int multiProcessorCount, major, minor;
 };
 struct cudaFuncAttributes {};
+enum cudaFuncAttribute : int { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 
 const char* cudaGetErrorName(cudaError_t error);
 const char* cudaGetErrorString(cudaError_t error);
@@ -54,6 +55,8 @@ cudaError_t cudaRuntimeGetVersion(int* version);
 cudaError_t cudaGetDeviceCount(int* count);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel);
+// Up to 227 KiB of dynamic shared memory; 48 KiB without this call.
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value);
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
@@ -92,5 +95,7 @@ namespace ktrain::emulation {
 
 // Does `work` for `stream`: at once, or later, as a part of a graph, when the stream is captured.
 void give_work(cudaStream_t stream, std::function<void()> work);
+// Failure when a kernel is started with more dynamic shared memory than it was allowed.
+void check_shared_bytes(const char* name, const void* kernel, std::size_t bytes);
 
 }  // namespace ktrain::emulation
