@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "kernels/device/lost.h"  // DeviceLost: how a GPU ends
 #include "kernels/gpu.h"
 #include "kernels/queue.h"
 

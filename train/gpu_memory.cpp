@@ -1,13 +1,16 @@
 #include "train/gpu_memory.h"
 
+#include <optional>
+
 namespace ktrain {
 
 GpuMemoryPlan plan_gpu_memory(const Plan& plan, const Timeline& timeline, const BatchShape& train,
                               const BatchShape& val) {
   const ContextPtr context = make_planning_context(Device::kCuda);
   TrainingStep training(context, plan);
-  const auto step = [&](const BatchTensors& tensors) {
-    (void)training.run({tensors.input(), timeline, 0, {}, {}, false});
+  const auto step = [&, steps = training.unlike_steps(timeline)](const BatchTensors& tensors) {
+    for (const std::int64_t at : steps)
+      (void)training.run({tensors.input(), timeline, at, {}, {}, false});
   };
   const auto tensors = [&](std::int64_t batch, const BatchShape& shape) {
     return BatchTensors(context, batch, shape.padded, shape.max_boxes);
@@ -20,7 +23,10 @@ GpuMemoryPlan plan_gpu_memory(const Plan& plan, const Timeline& timeline, const 
   const BatchTensors trained = tensors(plan.train.batch, train);
   const BatchTensors validated = tensors(plan.train.batch, val);
   step(trained);
+  std::optional<AverageScope> averaged;
+  if (training.average()) averaged.emplace(*training.average());
   (void)training.detector().predict(validated.input());
+  averaged.reset();
   found.bytes = context->memory.usage().high_water_bytes;
   return found;
 }

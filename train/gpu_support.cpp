@@ -7,10 +7,11 @@
 namespace ktrain {
 
 std::string gpu_refusal(const Plan& plan) {
-  if (const auto terms = enabled_auxiliary(plan.loss); !terms.empty())
-    return fmt::format("loss.{} is trained on the CPU only", terms[0].first);
-  if (plan.loss.planted.kind != "none") return "loss.planted is there on the CPU only";
-  if (plan.train.average > 0) return "train.average is kept on the CPU only";
+  const bool other_losses =
+      !enabled_auxiliary(plan.loss).empty() || plan.loss.planted.kind != "none";
+  if (other_losses && plan.monitor.profile != "off")
+    return fmt::format("the conflict monitor (monitor.profile = \"{}\") runs on the CPU only",
+                       plan.monitor.profile);
   if (plan.drift.when == "on") return "drift is measured on the CPU only";
   return "";
 }

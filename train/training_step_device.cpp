@@ -49,14 +49,6 @@ std::uint64_t key_of(const DetectorInput& batch, const std::vector<double>& weig
 
 }  // namespace
 
-std::vector<double> TrainingStep::weights_of(const StepInput& input) const {
-  std::vector<double> weights;
-  for (std::size_t i = 0; i < weights_.size(); ++i)
-    weights.push_back(applied_weight(plan_.compat, loss_names_[i],
-                                     weight_at(weights_[i], input.timeline, input.step)));
-  return weights;
-}
-
 void TrainingStep::device_work(const StepInput& input, StepReport* report) {
   ForwardPass pass = forward(input);
   const Tensor total = form_(pass.terms);
@@ -71,30 +63,38 @@ void TrainingStep::device_work(const StepInput& input, StepReport* report) {
   pass.streams.clear();
   pass.features.clear();
   std::vector<AuxiliaryResult> trained = std::move(pass.auxiliary);
-  std::vector<Tensor> rows;
+  formulas_.clear();
   for (AuxiliaryResult& result : trained) {
     result.value = result.value.detached();
-    rows.push_back(result.rows);
+    formulas_.push_back(std::move(result.side));
   }
   std::vector<LossTerm> measured = std::move(pass.terms);
   const std::vector<Tensor> gradients = backward(total, *parameters_, Tape::kConsume);
-  device_->update(measured, total, rows, gradients);
+  device_->update(measured, total, trained, gradients);
   auxiliary_.losses.after_step(input.batch, trained, input.step);
+  if (average_) average_->enqueue();
+}
+
+std::vector<std::vector<float>> TrainingStep::changing_numbers(const StepInput& input) {
+  std::vector<std::vector<float>> numbers;
+  for (const ChangingNumbers& own : auxiliary_.losses.changing())
+    numbers.push_back(own.at(input.epoch()));
+  if (average_) numbers.push_back(average_->begin_update());
+  return numbers;
 }
 
 StepReport TrainingStep::run_on_device(const StepInput& input) {
-  KT_CHECK(!monitor_->active() && !average_, "training step: not on a GPU with this plan");
+  KT_CHECK(!monitor_->active(), "training step: not on a GPU with this plan");
   StepReport report;
   report.learning_rate =
       learning_rate(plan_.schedule, input.timeline, plan_.optimizer.lr, input.step);
-  const std::vector<double> weights = weights_of(input);
-  device_->begin(report.learning_rate, weights);
+  const std::vector<double> weights = weights_of(input.timeline, input.step);
   const bool planning = context_->queue.planning;
+  if (!planning) device_->begin(report.learning_rate, weights, changing_numbers(input));
   const bool looked_at = planning || !watch_->done() || !detection_watch_->done() || !audited_ ||
                          audit_due(weights_, input.timeline, input.step);
-  if (looked_at)
-    device_work(input, &report);
-  else
+  if (looked_at) device_work(input, &report);
+  if (planning || !looked_at)
     device_->run(key_of(input.batch, weights), [&] { device_work(input, nullptr); });
   if (planning) return report;
   report.values.weights.clear();
@@ -117,9 +117,12 @@ void TrainingStep::finish(StepReport& report) {
                 "device = \"cpu\" names the first parameter",
                 sent.step, numbers.gradient_norm, pairs_text(sent.pair_ids));
   report.without_rows.clear();
-  const std::size_t own = loss_names_.size() - numbers.rows.size();
-  for (std::size_t i = 0; i < numbers.rows.size(); ++i)
-    if (numbers.rows[i] == 0) report.without_rows.push_back(loss_names_[own + i]);
+  for (std::size_t i = 0; i < numbers.auxiliary.size(); ++i) {
+    const Measured& measured = numbers.auxiliary[i];
+    if (measured.rows == 0) report.without_rows.push_back(loss_names_[kDetectionTerms + i]);
+    for (SideNumber& number : side_numbers(formulas_.at(i), measured))
+      report.side.push_back(std::move(number));
+  }
 }
 
 }  // namespace ktrain

@@ -5,7 +5,7 @@
 #include "kernels/device/product_batch.cuh"
 #include "kernels/device/product_mma.cuh"
 #include "kernels/device/product_simt.cuh"
-#include "kernels/device/product_wgmma.h"
+#include "kernels/device/wgmma_batch.cuh"
 
 namespace ktrain::product {
 

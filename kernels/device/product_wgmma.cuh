@@ -23,9 +23,9 @@
 // columns of a warp at a time, so that c is written in runs of 128 or 256 bytes.
 #pragma once
 
-#include "kernels/device/product_wgmma.h"
 #include "kernels/device/reduce.cuh"
 #include "kernels/device/warpgroup_multiply.cuh"
+#include "kernels/device/wgmma_batch.cuh"
 
 namespace ktrain::product {
 

@@ -1,5 +1,6 @@
 // Whole runs and `ktrain bench-step` on the emulated GPU, as a plan or a command asks for them.
 #include <cmath>
+#include <filesystem>
 #include <sstream>
 
 #include <gmock/gmock.h>
@@ -58,14 +59,57 @@ TEST(DeviceRun, TwoRunsSaveTheSameBits) {
   EXPECT_EQ(TinyRun::state_hash(a.run_folder(), 8), TinyRun::state_hash(b.run_folder(), 8));
 }
 
+// With losses beside the detector's that warm up, a queue and an average; cut in the middle of an
+// epoch.
+TEST(DeviceRun, ARunWithOtherLossesThatIsCutGoesOnToTheSameBitsAndIsTheCpus) {
+  const std::vector<std::string> losses = {
+      "loss.macl.weight={at=[0,2],value=[0.0,0.1],unit=\"epoch\"}",
+      "loss.macl.rows=4",
+      "loss.macl.hidden=16",
+      "loss.macl.channels=8",
+      "loss.dhn.weight=0.1",
+      "loss.dhn.queue=24",
+      "loss.dhn.top_k=4",
+      "loss.dhn.frame_gap=0",
+      "train.average=0.05",
+      "train.checkpoint_every=1",
+      "train.keep=20",
+      "output.log_every=1",
+      "monitor.profile=off"};
+  TinyRun cpu, gpu;
+  ASSERT_EQ(cpu.train(on("cpu", losses)), 0) << cpu.output();
+  ASSERT_EQ(gpu.train(on("cuda", losses)), 0) << gpu.output();
+  const auto want = train_lines(cpu), got = train_lines(gpu);
+  ASSERT_EQ(want.size(), 8u);
+  ASSERT_EQ(got.size(), 8u);
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    ASSERT_EQ(got[i].size(), want[i].size()) << "the same keys in line " << i;
+    for (const char* const key : {"loss", "macl", "dhn", "gradient_norm", "weight_macl", "macl_rel",
+                                  "macl_anchors", "dhn_negatives", "dhn_filled"}) {
+      ASSERT_TRUE(got[i].contains(key)) << key;
+      if (want[i][key].is_null()) {
+        EXPECT_TRUE(got[i][key].is_null()) << key << " of line " << i;
+        continue;
+      }
+      const double a = got[i][key], b = want[i][key];
+      EXPECT_NEAR(a, b, 1e-3 * std::abs(b) + 1e-7) << key << " of line " << i;
+    }
+  }
+  const std::string whole = TinyRun::state_hash(gpu.run_folder(), 8);
+  for (std::int64_t step = 7; step <= 8; ++step)
+    std::filesystem::remove(gpu.run_folder() + "/weights/" + TinyRun::step_name(step));
+  ASSERT_EQ(gpu.train(on("cuda", losses)), 0) << gpu.output();
+  EXPECT_THAT(gpu.output(), HasSubstr("resume    step 6 of 8"));
+  EXPECT_EQ(TinyRun::state_hash(gpu.run_folder(), 8), whole);
+}
+
 TEST(DeviceRun, WhatAGpuCannotTrainIsRefusedByName) {
   TinyRun tiny;
   const std::string message =
       message_of([&] { (void)tiny.train(on("cuda", {"loss.macl.weight=0.1"})); });
   EXPECT_THAT(message, HasSubstr("KT-SYS-003: device = \"cuda\": found emulation on the CPU, but "
-                                 "loss.macl is trained on the CPU only"));
-  EXPECT_THAT(message_of([&] { (void)tiny.train(on("cuda", {"train.average=0.01"})); }),
-              HasSubstr("train.average is kept on the CPU only"));
+                                 "the conflict monitor (monitor.profile = \"watch\") runs on the "
+                                 "CPU only"));
 }
 
 TEST(DeviceBenchStep, TheStepIsOneGraphWithoutWaitingOrAllocation) {
