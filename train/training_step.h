@@ -47,6 +47,7 @@ struct StepReport {
   struct Sent {
     std::int64_t step = 0, number = 0;
     std::vector<std::string> pair_ids;
+    bool probed = false;
   };
   std::optional<Sent> sent;
 };
@@ -78,9 +79,9 @@ class TrainingStep {
   // On a GPU it returns while the step runs, and finish() throws; weights stay as they were from
   // the step on that was not finite.
   StepReport run(const StepInput& input);
-  // Waits for the numbers of a step of which at most Readback::kRounds - 1 others have followed.
-  // Nothing when they are there.
-  void finish(StepReport& report);
+  // Waits for the numbers of a step of which at most Readback::kRounds - 1 others have followed;
+  // the seconds that the GPU took for it. Nothing, and 0, when they are there.
+  double finish(StepReport& report);
 
   // The terms of the total, the detector's four first, then macl, dhn, domain, planted as far as
   // they are on.
@@ -104,24 +105,44 @@ class TrainingStep {
  private:
   // `fixed`: the proposals of another pass.
   [[nodiscard]] ForwardPass forward(const StepInput& input, const Proposals* fixed = nullptr) const;
-  // The terms of this batch with the weights as they are now, on the regions of `proposals`;
-  // changes nothing.
-  [[nodiscard]] std::vector<double> values_again(const StepInput& input,
-                                                 const Proposals& proposals);
-  // What each auxiliary loss of the probe does to detection on a held-out batch, before the step
-  // with `gradients` is taken: virtual steps without it, after which weights and optimizer are what
-  // they were. Returns the held-out detection losses by place on the axis.
-  struct HeldOut {
-    const DetectorInput* batch = nullptr;
-    std::optional<Proposals> proposals;  // of the first look, for the others
-    std::vector<std::pair<std::size_t, double>> without;
+  // What a probe measures beside its walk. Numbers are kept by the probe until read_looks.
+  struct Looks {
+    std::vector<ProbeNumbers::Place> again;  // of all terms, after the step
+    const DetectorInput* held_out = nullptr;
+    std::optional<Proposals> proposals;      // of the first look at it, for the others
+    std::vector<ProbeNumbers::Place> after;  // detection's terms there, after the step
+    struct Without {
+      std::size_t loss = 0;                    // place on the axis
+      std::vector<ProbeNumbers::Place> terms;  // empty: the step without it cannot be taken
+      ProbeNumbers::Place norm;                // of that step's gradient
+    };
+    std::vector<Without> without;
   };
-  [[nodiscard]] HeldOut steps_without(const StepInput& input, const std::vector<Tensor>& gradients,
-                                      double rate);
-  [[nodiscard]] double held_out_loss(const StepInput& input, HeldOut& held_out);
+  // Of a step that is probed, before its update with `gradients`: virtual steps without each
+  // auxiliary loss, after which weights and optimizer are what they were, and looks at detection on
+  // a held-out batch. Nothing where the probe does not ask for it.
+  [[nodiscard]] Looks look_before(const StepInput& input, const std::vector<Tensor>& gradients,
+                                  double rate);
+  // After the update; `proposals` of the step's own forward pass, on whose regions its batch is
+  // looked at again.
+  void look_after(const StepInput& input, const std::optional<Proposals>& proposals, Looks& looks);
+  // Tells the monitor what was found.
+  void read_looks(const StepInput& input, const Looks& looks);
+  [[nodiscard]] std::vector<ProbeNumbers::Place> look_held_out(Looks& looks);
+  // Throws the Fault that a step's numbers are, if they are one.
+  void check_sent(const StepReport::Sent& sent, const StepNumbers& numbers) const;
   // The step on a GPU. With `report` it is looked at on the way, and the host waits.
   StepReport run_on_device(const StepInput& input);
+  struct DevicePass {
+    ForwardPass pass;
+    Tensor total;
+    std::vector<AuxiliaryResult> trained;
+    std::vector<Tensor> rows;
+  };
+  [[nodiscard]] DevicePass device_forward(const StepInput& input, StepReport* report);
   void device_work(const StepInput& input, StepReport* report);
+  // The same of a step that is probed, whose history the probe has walked.
+  Looks device_probe(const StepInput& input, double rate, StepReport* report);
   // Of all terms, as applied in a step.
   [[nodiscard]] std::vector<double> weights_of(const StepInput& input) const;
 
@@ -146,7 +167,8 @@ class TrainingStep {
   std::optional<Optimizer> optimizer_;
   std::optional<WeightAverage> average_;
   std::unique_ptr<Monitor> monitor_;
-  std::optional<DeviceStep> device_;  // on a GPU
+  std::optional<DeviceStep> device_;      // on a GPU
+  std::vector<StepReport::Sent> unread_;  // the last steps whose finish() is to come
 };
 
 }  // namespace ktrain
