@@ -100,6 +100,17 @@ void blend(Span<const T> x, Span<T> y, double keep) {
 }
 
 template <class T>
+void blend_by(Span<const T> x, Span<T> y, Span<const T> factors) {
+  check_sizes("blend_by", x, y);
+  KT_CHECK(factors.size == 2, "blend_by: {} factors, wanted 2", factors.size);
+  const T k = factors[0], rest = factors[1];
+  over(y.size, [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      y.data[i] = k == 0 ? x.data[i] : k * y.data[i] + rest * x.data[i];
+  });
+}
+
+template <class T>
 void move_toward(Span<const T> x, Span<T> y, double keep) {
   check_sizes("move_toward", x, y);
   const T k = static_cast<T>(keep);
@@ -157,6 +168,7 @@ void relu_backward(Span<const T> y, Span<const T> dy, Span<T> dx) {
   template void accumulate(Span<const T>, Span<T>);                    \
   template void accumulate_scaled(Span<const T>, Span<T>, double);     \
   template void blend(Span<const T>, Span<T>, double);                 \
+  template void blend_by(Span<const T>, Span<T>, Span<const T>);       \
   template void move_toward(Span<const T>, Span<T>, double);           \
   template void weighted_sum(const Terms<T>&, Span<const T>, Span<T>); \
   template void relu_forward(Span<const T>, Span<T>);                  \

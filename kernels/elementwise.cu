@@ -47,6 +47,14 @@ struct Blend {
   __device__ void prepare() {}
   __device__ float operator()(float x, float y) const { return keep * y + rest * x; }
 };
+struct BlendBy {
+  const float* memory;
+  float keep = 0, rest = 0;
+  __device__ void prepare() { keep = memory[0], rest = memory[1]; }
+  __device__ float operator()(float x, float y) const {
+    return keep == 0 ? x : keep * y + rest * x;
+  }
+};
 struct MoveToward {
   float keep;
   __device__ void prepare() {}
@@ -112,6 +120,10 @@ void accumulate_scaled(CudaStream stream, Span<const float> x, Span<float> y, do
 }
 void blend(CudaStream stream, Span<const float> x, Span<float> y, double keep) {
   map("blend", stream, Blend{static_cast<float>(keep), static_cast<float>(1.0 - keep)}, y, x, y);
+}
+void blend_by(CudaStream stream, Span<const float> x, Span<float> y, Span<const float> factors) {
+  KT_CHECK(factors.size == 2, "blend_by: {} factors, wanted 2", factors.size);
+  map("blend_by", stream, BlendBy{factors.data}, y, x, y);
 }
 void move_toward(CudaStream stream, Span<const float> x, Span<float> y, double keep) {
   map("move_toward", stream, MoveToward{static_cast<float>(keep)}, y, x, y);

@@ -8,6 +8,9 @@
 //   accumulate           y[i] += x[i]
 //   accumulate_scaled    y[i] += factor * x[i]
 //   blend                y[i] = keep * y[i] + (1 - keep) * x[i]   (moving averages)
+//   blend_by             y[i] = factors[0] * y[i] + factors[1] * x[i], the factors read from
+//   memory;
+//                        x[i] when factors[0] is 0 (nothing of y is left)
 //   move_toward          y[i] = x[i] + keep * (y[i] - x[i])   (nothing of y is left at keep 0)
 //   weighted_sum         y[i] = sum_k weights[k] * terms[k][i], in the order of k
 //   relu_forward         y[i] = x[i] > 0 ? x[i] : 0; NaN stays NaN
@@ -52,6 +55,8 @@ void accumulate_scaled(Span<const T> x, Span<T> y, double factor);
 template <class T>
 void blend(Span<const T> x, Span<T> y, double keep);
 template <class T>
+void blend_by(Span<const T> x, Span<T> y, Span<const T> factors);
+template <class T>
 void move_toward(Span<const T> x, Span<T> y, double keep);
 template <class T>
 void weighted_sum(const Terms<T>& terms, Span<const T> weights, Span<T> y);
@@ -73,6 +78,7 @@ void scale_by(CudaStream stream, Span<const float> x, Span<const float> factor, 
 void accumulate(CudaStream stream, Span<const float> x, Span<float> y);
 void accumulate_scaled(CudaStream stream, Span<const float> x, Span<float> y, double factor);
 void blend(CudaStream stream, Span<const float> x, Span<float> y, double keep);
+void blend_by(CudaStream stream, Span<const float> x, Span<float> y, Span<const float> factors);
 void move_toward(CudaStream stream, Span<const float> x, Span<float> y, double keep);
 void weighted_sum(CudaStream stream, const Terms<float>& terms, Span<const float> weights,
                   Span<float> y);

@@ -12,7 +12,8 @@ float sign_of(const RandomWords& words, std::int64_t i) {
 }
 
 template <class Body>
-void for_signs(const RandomKey& key, std::uint32_t map, std::int64_t size, Body&& body) {
+void for_signs(const SignKey& from, std::uint32_t map, std::int64_t size, Body&& body) {
+  const RandomKey key{from.seed, from.stream, static_cast<std::uint32_t>(from.now[0])};
   parallel_chunks(size, kSignRun, [&](std::int64_t run, std::int64_t begin, std::int64_t end) {
     RandomWords words{};
     for (std::int64_t i = begin; i < end; ++i) {
@@ -25,9 +26,9 @@ void for_signs(const RandomKey& key, std::uint32_t map, std::int64_t size, Body&
 }  // namespace
 
 template <class T>
-void random_sign_sum(const RandomKey& key, Span<const Span<const T>> maps, Span<T> value,
+void random_sign_sum(const SignKey& key, Span<const Span<const T>> maps, Span<T> value,
                      Span<std::byte> scratch, double scale) {
-  check_random_sign_sum(maps, value);
+  check_random_sign_sum(key, maps, value);
   Scratch carver(scratch);
   const Span<double> partials = carver.take<double>(sign_runs(maps));
   double total = 0;
@@ -45,19 +46,18 @@ void random_sign_sum(const RandomKey& key, Span<const Span<const T>> maps, Span<
 }
 
 template <class T>
-void random_sign_backward(const RandomKey& key, std::uint32_t map, Span<const T> dvalue, Span<T> dx,
+void random_sign_backward(const SignKey& key, std::uint32_t map, Span<const T> dvalue, Span<T> dx,
                           double scale) {
-  check_random_sign_backward(dvalue);
+  check_random_sign_backward(key, dvalue);
   const T size = static_cast<T>(scale) * dvalue[0];
   for_signs(key, map, dx.size,
             [&](std::int64_t, std::int64_t i, float sign) { dx[i] = static_cast<T>(sign) * size; });
 }
 
-#define KT_INSTANTIATE(T)                                                                     \
-  template void random_sign_sum(const RandomKey&, Span<const Span<const T>>, Span<T>,         \
-                                Span<std::byte>, double);                                     \
-  template void random_sign_backward(const RandomKey&, std::uint32_t, Span<const T>, Span<T>, \
-                                     double);
+#define KT_INSTANTIATE(T)                                                           \
+  template void random_sign_sum(const SignKey&, Span<const Span<const T>>, Span<T>, \
+                                Span<std::byte>, double);                           \
+  template void random_sign_backward(const SignKey&, std::uint32_t, Span<const T>, Span<T>, double);
 KT_INSTANTIATE(float)
 KT_INSTANTIATE(double)
 #undef KT_INSTANTIATE

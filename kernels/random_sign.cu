@@ -22,6 +22,19 @@ __device__ __forceinline__ float4 with_signs(unsigned bits, const float4& x) {
                      (bits & 4u) != 0 ? -x.z : x.z, (bits & 8u) != 0 ? -x.w : x.w);
 }
 
+// Where a draw comes from, without the size of what the step is read from.
+struct Source {
+  std::uint64_t seed;
+  std::uint32_t stream;
+  const std::int32_t* now;
+
+  __device__ __forceinline__ RandomKey key() const {
+    return {seed, stream, static_cast<std::uint32_t>(now[0])};
+  }
+};
+
+Source source_of(const SignKey& key) { return {key.seed, key.stream, key.now.data}; }
+
 // Calls body(i, bits) for the warp's share, i the first of a lane's four elements. Whole warps
 // only.
 template <class Body>
@@ -45,11 +58,11 @@ __device__ __forceinline__ void for_signs(const RandomKey& key, std::uint32_t ma
 }
 
 __global__ void __launch_bounds__(kThreads)
-    sum_kernel(RandomKey key, std::uint32_t map, const float* x, std::int64_t size, bool aligned,
+    sum_kernel(Source from, std::uint32_t map, const float* x, std::int64_t size, bool aligned,
                double* partials) {
   double* const scratch = shared_array<double, kThreads / kWarpSize, struct SignScratch>();
   double total = 0;
-  for_signs(key, map, size, [&](std::int64_t i, unsigned bits) {
+  for_signs(from.key(), map, size, [&](std::int64_t i, unsigned bits) {
     const float4 q = with_signs(bits, load_quad(x + i, aligned, size - i));
     total += (static_cast<double>(q.x) + static_cast<double>(q.y)) +
              (static_cast<double>(q.z) + static_cast<double>(q.w));
@@ -68,19 +81,19 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 __global__ void __launch_bounds__(kThreads)
-    backward_kernel(RandomKey key, std::uint32_t map, const float* dvalue, float scale,
+    backward_kernel(Source from, std::uint32_t map, const float* dvalue, float scale,
                     std::int64_t size, bool aligned, float* dx) {
   const float v = scale * dvalue[0];
-  for_signs(key, map, size, [&](std::int64_t i, unsigned bits) {
+  for_signs(from.key(), map, size, [&](std::int64_t i, unsigned bits) {
     store_quad(dx + i, with_signs(bits, make_float4(v, v, v, v)), aligned, size - i);
   });
 }
 
 }  // namespace
 
-void random_sign_sum(CudaStream stream, const RandomKey& key, Span<const Span<const float>> maps,
+void random_sign_sum(CudaStream stream, const SignKey& key, Span<const Span<const float>> maps,
                      Span<float> value, Span<std::byte> scratch, double scale) {
-  check_random_sign_sum(maps, value);
+  check_random_sign_sum(key, maps, value);
   Scratch carver(scratch);
   const Span<double> partials = carver.take<double>(sign_runs(maps));
   std::int64_t done = 0;
@@ -88,7 +101,7 @@ void random_sign_sum(CudaStream stream, const RandomKey& key, Span<const Span<co
     const Span<const float> x = maps[m];
     if (x.empty()) continue;
     const std::int64_t runs = num_blocks(x.size, kSignRun);
-    launch("random_sign_sum", sum_kernel, runs, kThreads, stream, key, m, x.data, x.size,
+    launch("random_sign_sum", sum_kernel, runs, kThreads, stream, source_of(key), m, x.data, x.size,
            aligned_for_quads(x.data), partials.data + done);
     done += runs;
   }
@@ -96,12 +109,12 @@ void random_sign_sum(CudaStream stream, const RandomKey& key, Span<const Span<co
          value.data);
 }
 
-void random_sign_backward(CudaStream stream, const RandomKey& key, std::uint32_t map,
+void random_sign_backward(CudaStream stream, const SignKey& key, std::uint32_t map,
                           Span<const float> dvalue, Span<float> dx, double scale) {
-  check_random_sign_backward(dvalue);
+  check_random_sign_backward(key, dvalue);
   if (dx.empty()) return;
   launch("random_sign_backward", backward_kernel, num_blocks(dx.size, kSignRun), kThreads, stream,
-         key, map, dvalue.data, scale, dx.size, aligned_for_quads(dx.data), dx.data);
+         source_of(key), map, dvalue.data, scale, dx.size, aligned_for_quads(dx.data), dx.data);
 }
 
 }  // namespace ktrain::cuda

@@ -29,6 +29,9 @@ struct RowLabels {
 };
 // rows: int32, negative for a row that does not count. Not differentiable.
 [[nodiscard]] RowLabels row_labels(const Tensor& rows, std::int32_t label);
+// {1}: of the rows with a label, 0 or 1, the share whose logit is above the other; logits: rows
+// x 2. Not differentiable.
+[[nodiscard]] Tensor row_accuracy(const Tensor& logits, const Tensor& labels);
 
 // ---- runtime/ops/mmd.cpp, kernels/mmd.h
 

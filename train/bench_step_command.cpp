@@ -119,7 +119,7 @@ class TimedStep {
         context_(std::move(context)),
         detector_(context_, detector_options(options), kSeed, parameters_),
         optimizer_(optimizer_plan(), parameters_) {
-    if (context_->queue.device == Device::kCuda) device_.emplace(context_, optimizer_, kTerms, 0);
+    if (context_->queue.device == Device::kCuda) device_.emplace(context_, optimizer_, kTerms);
   }
 
   [[nodiscard]] Context& context() const { return *context_; }

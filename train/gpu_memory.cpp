@@ -1,5 +1,7 @@
 #include "train/gpu_memory.h"
 
+#include <optional>
+
 #include "train/monitor/drift_monitor.h"
 
 namespace ktrain {
@@ -22,14 +24,17 @@ GpuMemoryPlan plan_gpu_memory(const Plan& plan, const Timeline& timeline, const 
                               const BatchShape& val) {
   const ContextPtr context = make_planning_context(Device::kCuda);
   TrainingStep training(context, plan);
+  const std::vector<std::int64_t> steps = training.unlike_steps(timeline);
   const auto step = [&](const BatchTensors& tensors) {
-    (void)training.run({tensors.input(), timeline, 0, {}, {}, false});
+    for (const std::int64_t at : steps)
+      (void)training.run({tensors.input(), timeline, at, {}, {}, false});
   };
   const auto probe = [&](const Monitor::Extras& extras, const BatchTensors& tensors,
                          const BatchTensors& other) {
     const auto held_out = [&]() -> const DetectorInput& { return other.input(); };
     training.monitor().plan_for(extras);
-    (void)training.run({tensors.input(), timeline, 0, {}, held_out, true});
+    for (const std::int64_t at : steps)
+      (void)training.run({tensors.input(), timeline, at, {}, held_out, true});
   };
   const std::vector<Monitor::Extras> probes = training.monitor().possible_probes();
   const auto tensors = [&](std::int64_t batch, const BatchShape& shape) {
@@ -50,7 +55,10 @@ GpuMemoryPlan plan_gpu_memory(const Plan& plan, const Timeline& timeline, const 
   step(trained);
   // What takes less may lie where it leaves larger gaps.
   for (const Monitor::Extras& extras : probes) probe(extras, trained, validated);
+  std::optional<AverageScope> averaged;
+  if (training.average()) averaged.emplace(*training.average());
   (void)training.detector().predict(validated.input());
+  averaged.reset();
   if (drift_wanted(plan, training)) plan_drift(training, plan, validated);
   found.bytes = context->memory.usage().high_water_bytes;
   return found;

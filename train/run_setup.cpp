@@ -62,7 +62,8 @@ MemoryPlan RunSetup::plan_step_memory(bool probed) {
     const BatchTensors tensors(context_, batch, train_loader_->padded_size(),
                                train_loader_->max_boxes());
     const auto held_out = [&]() -> const DetectorInput& { return tensors.input(); };
-    (void)training_->run({tensors.input(), timeline_, 0, {}, held_out, probed});
+    for (const std::int64_t step : training_->unlike_steps(timeline_))
+      (void)training_->run({tensors.input(), timeline_, step, {}, held_out, probed});
   });
 }
 

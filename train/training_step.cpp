@@ -1,6 +1,7 @@
 #include "train/training_step.h"
 
 #include <algorithm>
+#include <set>
 
 #include "runtime/ops.h"
 #include "runtime/ops_alignment.h"
@@ -11,8 +12,6 @@
 
 namespace ktrain {
 namespace {
-
-constexpr std::size_t kDetectionTerms = 4;
 
 bool is_ever_applied(const WeightSchedule& weight) {
   return std::any_of(weight.value.begin(), weight.value.end(),
@@ -89,9 +88,33 @@ TrainingStep::TrainingStep(const ContextPtr& context, const Plan& plan,
   if (plan.train.average > 0) average_.emplace(*parameters_, plan.train.average);
   monitor_ = std::make_unique<Monitor>(plan, context, *parameters_, *optimizer_, loss_names_,
                                        kDetectionTerms);
-  if (context->queue.device == Device::kCuda)
-    device_.emplace(context, *optimizer_, std::ssize(loss_names_),
-                    std::ssize(auxiliary_.losses.names()));
+  if (context->queue.device == Device::kCuda) {
+    std::vector<Tensor> changing;
+    for (const ChangingNumbers& numbers : auxiliary_.losses.changing())
+      changing.push_back(numbers.memory);
+    if (average_) changing.push_back(average_->factors());
+    device_.emplace(context, *optimizer_, std::ssize(loss_names_), kDetectionTerms,
+                    std::ssize(auxiliary_.losses.names()), changing);
+  }
+}
+
+std::vector<double> TrainingStep::weights_of(const Timeline& timeline, std::int64_t step) const {
+  std::vector<double> weights;
+  for (std::size_t i = 0; i < weights_.size(); ++i)
+    weights.push_back(
+        applied_weight(plan_.compat, loss_names_[i], weight_at(weights_[i], timeline, step)));
+  return weights;
+}
+
+std::vector<std::int64_t> TrainingStep::unlike_steps(const Timeline& timeline) const {
+  std::vector<std::int64_t> steps = {0, 1};
+  std::set<std::vector<bool>> seen;
+  for (std::int64_t step = 0; step < timeline.steps(); ++step) {
+    std::vector<bool> applied;
+    for (const double weight : weights_of(timeline, step)) applied.push_back(weight != 0);
+    if (seen.insert(std::move(applied)).second && step > 1) steps.push_back(step);
+  }
+  return steps;
 }
 
 ForwardPass TrainingStep::forward(const StepInput& input, const Proposals* fixed) const {
@@ -103,9 +126,7 @@ ForwardPass TrainingStep::forward(const StepInput& input, const Proposals* fixed
   watch("visible", losses.visible, pass.features);
   watch("thermal", losses.thermal, pass.features);
   watch_heads(losses, pass.features);
-  const double epoch =
-      static_cast<double>(input.step) / static_cast<double>(input.timeline.steps_per_epoch);
-  pass.auxiliary = auxiliary_.losses.losses({input.batch, losses, input.step, epoch});
+  pass.auxiliary = auxiliary_.losses.losses({input.batch, losses, input.step, input.epoch()});
   for (const AuxiliaryResult& result : pass.auxiliary) values.push_back(result.value);
   if (!watch_->done())
     for (const Pyramid* const pyramid :
@@ -119,9 +140,9 @@ ForwardPass TrainingStep::forward(const StepInput& input, const Proposals* fixed
     pass.terms.push_back(
         {loss_names_[i], values[i], applied_weight(plan_.compat, loss_names_[i], weight), weight});
   }
-  if (plan_.loss.planted.kind != "none") pass.terms.push_back(planted(input, losses, pass.terms));
   if (device_)
     for (LossTerm& term : pass.terms) term.weights = device_->weights();
+  if (plan_.loss.planted.kind != "none") pass.terms.push_back(planted(input, losses, pass.terms));
   return pass;
 }
 
@@ -134,7 +155,16 @@ LossTerm TrainingStep::planted(const StepInput& input, const DetectorLosses& los
     std::vector<Tensor> maps;
     for (const auto& pyramid : {losses.visible, losses.thermal})
       if (pyramid) maps.insert(maps.end(), pyramid->begin(), pyramid->end());
-    value = random_sign_sum(maps, static_cast<std::uint64_t>(plan_.seed), input.step);
+    value = random_sign_sum(maps, static_cast<std::uint64_t>(plan_.seed), input.batch.counters);
+  } else if (device_) {
+    // With the weights that stand in memory, as the total has them.
+    std::vector<Tensor> values;
+    for (std::size_t i = 0; i < kDetectionTerms; ++i)
+      if (terms[i].weight != 0) values.push_back(terms[i].value);
+    const Tensor detection =
+        values.empty() ? weighted_sum({terms[0].value}, {0.0f})
+                       : weighted_sum(values, device_->weights().slice(0, std::ssize(values)));
+    value = weighted_sum({detection}, {planted.kind == "copy_det" ? 1.0f : -0.1f});
   } else {
     const double factor = planted.kind == "copy_det" ? 1.0 : -0.1;
     std::vector<Tensor> values;
@@ -145,7 +175,8 @@ LossTerm TrainingStep::planted(const StepInput& input, const DetectorLosses& los
     }
     value = weighted_sum(values, factors);
   }
-  return {"planted", value, weight_at(planted.weight, input.timeline, input.step)};
+  const double weight = weight_at(planted.weight, input.timeline, input.step);
+  return {"planted", value, weight, weight, device_ ? device_->weights() : Tensor()};
 }
 
 void TrainingStep::inspect(const ForwardPass& pass, const StepInput& input, StepReport& report) {
@@ -192,7 +223,7 @@ StepReport TrainingStep::run(const StepInput& input) {
     if (probed && monitor_->wants_real()) proposals = pass.proposals;
     for (AuxiliaryResult& result : trained) {
       result.value = result.value.detached();
-      for (SideNumber& number : result.side) report.side.push_back(std::move(number));
+      for (SideNumber& number : side_numbers(result)) report.side.push_back(std::move(number));
     }
     gradients =
         probed ? monitor_->walk(pass.terms, total, std::move(pass.features), report.values.terms)

@@ -22,6 +22,9 @@
 
 namespace ktrain {
 
+// The detector's own terms, which come first.
+constexpr std::size_t kDetectionTerms = 4;
+
 // What one step trains on.
 struct StepInput {
   const DetectorInput& batch;
@@ -31,6 +34,11 @@ struct StepInput {
   // A batch that is not trained on, for what a probe measures there; called when one is wanted.
   std::function<const DetectorInput&()> held_out = {};
   bool may_probe = true;  // false: a plain step, whatever the monitor would do
+
+  // Where the step stands, in epochs.
+  [[nodiscard]] double epoch() const {
+    return static_cast<double>(step) / static_cast<double>(timeline.steps_per_epoch);
+  }
 };
 
 struct StepReport {
@@ -42,8 +50,8 @@ struct StepReport {
   // Terms that met no pair in this step, and are worth 0 therefore.
   std::vector<std::string> without_rows;
   std::optional<WeightAudit> audit;  // in the steps where one is due (train/weight_audit.h)
-  // On a GPU: the numbers of the step (values but for their weights, gradient_norm, without_rows)
-  // are not there before TrainingStep::finish.
+  // On a GPU: the numbers of the step (values but for their weights, gradient_norm, side,
+  // without_rows) are not there before TrainingStep::finish.
   struct Sent {
     std::int64_t step = 0, number = 0;
     std::vector<std::string> pair_ids;
@@ -82,6 +90,10 @@ class TrainingStep {
   // Waits for the numbers of a step of which at most Readback::kRounds - 1 others have followed;
   // the seconds that the GPU took for it. Nothing, and 0, when they are there.
   double finish(StepReport& report);
+
+  // Steps that need, between them, the memory of every step: the first two (momentum encoders begin
+  // with the second), and the first of each set of terms that have a weight.
+  [[nodiscard]] std::vector<std::int64_t> unlike_steps(const Timeline& timeline) const;
 
   // The terms of the total, the detector's four first, then macl, dhn, domain, planted as far as
   // they are on.
@@ -137,14 +149,16 @@ class TrainingStep {
     ForwardPass pass;
     Tensor total;
     std::vector<AuxiliaryResult> trained;
-    std::vector<Tensor> rows;
   };
   [[nodiscard]] DevicePass device_forward(const StepInput& input, StepReport* report);
+  void device_after(const StepInput& input, const DevicePass& given);
   void device_work(const StepInput& input, StepReport* report);
   // The same of a step that is probed, whose history the probe has walked.
   Looks device_probe(const StepInput& input, double rate, StepReport* report);
+  // What the device is told before a step, in the order of DeviceStep's changing tensors.
+  [[nodiscard]] std::vector<std::vector<float>> changing_numbers(const StepInput& input);
   // Of all terms, as applied in a step.
-  [[nodiscard]] std::vector<double> weights_of(const StepInput& input) const;
+  [[nodiscard]] std::vector<double> weights_of(const Timeline& timeline, std::int64_t step) const;
 
   // The control of the plan, of which the other terms are there already.
   [[nodiscard]] LossTerm planted(const StepInput& input, const DetectorLosses& losses,
@@ -167,7 +181,9 @@ class TrainingStep {
   std::optional<Optimizer> optimizer_;
   std::optional<WeightAverage> average_;
   std::unique_ptr<Monitor> monitor_;
-  std::optional<DeviceStep> device_;      // on a GPU
+  std::optional<DeviceStep> device_;  // on a GPU
+  // On a GPU: of each auxiliary term, as its last pass on the host has made them.
+  std::vector<std::vector<SideFormula>> formulas_;
   std::vector<StepReport::Sent> unread_;  // the last steps whose finish() is to come
 };
 

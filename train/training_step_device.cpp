@@ -49,21 +49,13 @@ std::uint64_t key_of(const DetectorInput& batch, const std::vector<double>& weig
 
 }  // namespace
 
-std::vector<double> TrainingStep::weights_of(const StepInput& input) const {
-  std::vector<double> weights;
-  for (std::size_t i = 0; i < weights_.size(); ++i)
-    weights.push_back(applied_weight(plan_.compat, loss_names_[i],
-                                     weight_at(weights_[i], input.timeline, input.step)));
-  return weights;
-}
-
 void TrainingStep::device_work(const StepInput& input, StepReport* report) {
   DevicePass given = device_forward(input, report);
   given.pass.features.clear();
   const std::vector<LossTerm> measured = std::move(given.pass.terms);
   const std::vector<Tensor> gradients = backward(given.total, *parameters_, Tape::kConsume);
-  device_->update(measured, given.total, given.rows, gradients);
-  auxiliary_.losses.after_step(input.batch, given.trained, input.step);
+  device_->update(measured, given.total, given.trained, gradients);
+  device_after(input, given);
 }
 
 TrainingStep::Looks TrainingStep::device_probe(const StepInput& input, double rate,
@@ -75,15 +67,15 @@ TrainingStep::Looks TrainingStep::device_probe(const StepInput& input, double ra
       monitor_->walk(given.pass.terms, given.total, std::move(given.pass.features));
   const std::vector<LossTerm> measured = std::move(given.pass.terms);
   Looks looks = look_before(input, gradients, rate);
-  device_->update(measured, given.total, given.rows, gradients, monitor_->observer(gradients));
+  device_->update(measured, given.total, given.trained, gradients, monitor_->observer(gradients));
   if (Probe* const probe = monitor_->probe()) probe->keep_norm();
   look_after(input, proposals, looks);
-  auxiliary_.losses.after_step(input.batch, given.trained, input.step);
+  device_after(input, given);
   return looks;
 }
 
 TrainingStep::DevicePass TrainingStep::device_forward(const StepInput& input, StepReport* report) {
-  DevicePass given{forward(input), {}, {}, {}};
+  DevicePass given{forward(input), {}, {}};
   given.total = form_(given.pass.terms);
   if (report != nullptr) {
     if (!context_->queue.planning)
@@ -95,22 +87,35 @@ TrainingStep::DevicePass TrainingStep::device_forward(const StepInput& input, St
   given.pass.head_outputs.clear();
   given.pass.streams.clear();
   given.trained = std::move(given.pass.auxiliary);
+  formulas_.clear();
   for (AuxiliaryResult& result : given.trained) {
     result.value = result.value.detached();
-    given.rows.push_back(result.rows);
+    formulas_.push_back(std::move(result.side));
   }
   return given;
 }
 
+void TrainingStep::device_after(const StepInput& input, const DevicePass& given) {
+  auxiliary_.losses.after_step(input.batch, given.trained, input.step);
+  if (average_) average_->enqueue();
+}
+
+std::vector<std::vector<float>> TrainingStep::changing_numbers(const StepInput& input) {
+  std::vector<std::vector<float>> numbers;
+  for (const ChangingNumbers& own : auxiliary_.losses.changing())
+    numbers.push_back(own.at(input.epoch()));
+  if (average_) numbers.push_back(average_->begin_update());
+  return numbers;
+}
+
 StepReport TrainingStep::run_on_device(const StepInput& input) {
-  KT_CHECK(!average_, "training step: not on a GPU with this plan");
   StepReport report;
   const bool probed = input.may_probe && monitor_->begin_step(input.step, input.timeline);
   report.learning_rate =
       learning_rate(plan_.schedule, input.timeline, plan_.optimizer.lr, input.step);
-  const std::vector<double> weights = weights_of(input);
-  device_->begin(report.learning_rate, weights);
+  const std::vector<double> weights = weights_of(input.timeline, input.step);
   const bool planning = context_->queue.planning;
+  if (!planning) device_->begin(report.learning_rate, weights, changing_numbers(input));
   const bool looked_at = planning || !watch_->done() || !detection_watch_->done() || !audited_ ||
                          audit_due(weights_, input.timeline, input.step);
   StepReport* const inspected = looked_at ? &report : nullptr;
@@ -119,7 +124,7 @@ StepReport TrainingStep::run_on_device(const StepInput& input) {
     looks = device_probe(input, report.learning_rate, inspected);
   else if (looked_at)
     device_work(input, inspected);
-  else
+  if (!probed && (planning || !looked_at))
     device_->run(key_of(input.batch, weights), [&] { device_work(input, nullptr); });
   if (!planning) {
     report.values.weights.clear();
@@ -160,9 +165,12 @@ double TrainingStep::finish(StepReport& report) {
   report.gradient_norm = numbers.gradient_norm;
   check_sent(sent, numbers);
   report.without_rows.clear();
-  const std::size_t own = loss_names_.size() - numbers.rows.size();
-  for (std::size_t i = 0; i < numbers.rows.size(); ++i)
-    if (numbers.rows[i] == 0) report.without_rows.push_back(loss_names_[own + i]);
+  for (std::size_t i = 0; i < numbers.auxiliary.size(); ++i) {
+    const Measured& measured = numbers.auxiliary[i];
+    if (measured.rows == 0) report.without_rows.push_back(loss_names_[kDetectionTerms + i]);
+    for (SideNumber& number : side_numbers(formulas_.at(i), measured))
+      report.side.push_back(std::move(number));
+  }
   if (!sent.probed) monitor_->plain_step_took(numbers.seconds);
   return numbers.seconds;
 }

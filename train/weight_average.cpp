@@ -28,19 +28,26 @@ WeightAverage::WeightAverage(ParameterSet& parameters, double momentum)
   const MemoryUseScope use(MemoryUse::kOptimizer);
   for (const Parameter& parameter : parameters.all())
     averages_.push_back(parameter.value.detached().clone());
+  KT_CHECK(!averages_.empty(), "weight average: no parameter");
+  factors_ = Tensor::zeros(averages_[0].context(), {2});
 }
 
 void WeightAverage::update() {
+  if (factors_.queue().planning) return enqueue();
+  factors_.copy_from<float>(begin_update());
+  enqueue();
+}
+
+std::vector<float> WeightAverage::begin_update() {
   const double keep = updates_ == 0 ? 0.0 : 1 - average_momentum(momentum_, updates_);
-  for (std::size_t i = 0; i < averages_.size(); ++i) {
-    const Tensor& weight = parameters_.all()[i].value;
-    Tensor& average = averages_[i];
-    if (updates_ == 0)
-      copy_tensor(weight, average);
-    else
-      KT_RUN(weight.queue(), blend, weight.span<float>(), average.mutable_span<float>(), keep);
-  }
-  if (!averages_.empty() && !averages_[0].queue().planning) ++updates_;
+  ++updates_;
+  return {static_cast<float>(keep), static_cast<float>(1.0 - keep)};
+}
+
+void WeightAverage::enqueue() {
+  for (std::size_t i = 0; i < averages_.size(); ++i)
+    KT_RUN(factors_.queue(), blend_by, parameters_.all()[i].value.span<float>(),
+           averages_[i].mutable_span<float>(), factors_.span<float>());
 }
 
 void WeightAverage::swap() {

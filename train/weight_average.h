@@ -23,6 +23,12 @@ class WeightAverage {
 
   // After each accepted step.
   void update();
+
+  // The same in two parts, for a device that the host does not wait for. First, while nothing runs:
+  // counts the update and returns what factors() must hold when the second part runs.
+  [[nodiscard]] std::vector<float> begin_update();
+  void enqueue();
+  [[nodiscard]] const Tensor& factors() const { return factors_; }
   [[nodiscard]] std::int64_t updates() const { return updates_; }
 
   // Exchanges the weights with their average, bit for bit; twice is nothing.
@@ -37,6 +43,7 @@ class WeightAverage {
   double momentum_;
   std::int64_t updates_ = 0;
   std::vector<Tensor> averages_;  // in the order of the set
+  Tensor factors_;                // {2}: of the average, of the weights
 };
 
 // The model computes with the average while the scope lives.

@@ -116,6 +116,7 @@ Job change_products(const Lab& lab) {
 Job random_sign(const Lab& lab) {
   const Array<float> map = lab.normal(lab.scaled(kImages * 128 * 160 * 256)),
                      value = lab.make<float>(1);
+  const Array<std::int32_t> now = lab.filled(1, std::int32_t{3});
   const std::vector<Span<const float>> list = {map.span()};
   const Array<std::byte> scratch = lab.make<std::byte>(random_sign_scratch_bytes(span_of(list)));
   return {.bytes = static_cast<double>(map.bytes()),
@@ -123,7 +124,7 @@ Job random_sign(const Lab& lab) {
           .run =
               [=, &lab] {
                 (void)map;  // what the list points to
-                const RandomKey key{.seed = 1, .stream = 2, .epoch = 3};
+                const SignKey key{.seed = 1, .stream = 2, .now = now.span()};
                 KT_RUN(lab.queue(), random_sign_sum, key, span_of(list), value.out(), scratch.out(),
                        1.0);
               },

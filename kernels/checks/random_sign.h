@@ -7,15 +7,17 @@
 namespace ktrain {
 
 template <class T>
-void check_random_sign_sum(Span<const Span<const T>> maps, Span<T> value) {
-  KT_CHECK(value.size == 1 && maps.size <= kSignMaps,
-           "random_sign_sum: {} maps, at most {} fit; value has {} elements, 1 wanted", maps.size,
-           kSignMaps, value.size);
+void check_random_sign_sum(const SignKey& key, Span<const Span<const T>> maps, Span<T> value) {
+  KT_CHECK(value.size == 1 && maps.size <= kSignMaps && !key.now.empty(),
+           "random_sign_sum: {} maps, at most {} fit; value has {} elements, 1 wanted; {} steps",
+           maps.size, kSignMaps, value.size, key.now.size);
 }
 
 template <class T>
-void check_random_sign_backward(Span<const T> dvalue) {
-  KT_CHECK(dvalue.size == 1, "random_sign_backward: dvalue has {} elements, 1 wanted", dvalue.size);
+void check_random_sign_backward(const SignKey& key, Span<const T> dvalue) {
+  KT_CHECK(dvalue.size == 1 && !key.now.empty(),
+           "random_sign_backward: dvalue has {} elements, 1 wanted; {} steps", dvalue.size,
+           key.now.size);
 }
 
 }  // namespace ktrain

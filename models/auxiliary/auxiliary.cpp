@@ -3,6 +3,7 @@
 #include <new>
 #include <unordered_set>
 
+#include "kernels/device/lost.h"
 #include "runtime/fault.h"
 #include "runtime/part.h"
 
@@ -16,6 +17,8 @@ auto named(std::string_view term, const char* what, Work&& work) {
     return work();
   } catch (const Fault&) {
     throw;
+  } catch (const DeviceLost&) {
+    throw;  // whatever was asked of the GPU next would have thrown
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& error) {
@@ -26,7 +29,32 @@ auto named(std::string_view term, const char* what, Work&& work) {
   }
 }
 
+Measured read_measured(const AuxiliaryResult& result) {
+  Measured measured{
+      result.value.item(), static_cast<double>(result.rows.to_vector<std::int32_t>()[0]), {}};
+  for (const Tensor& tensor : result.measured)
+    for (const float element : tensor.to_vector<float>()) measured.elements.push_back(element);
+  return measured;
+}
+
 }  // namespace
+
+std::vector<SideNumber> side_numbers(const AuxiliaryResult& result) {
+  AuxiliaryResult kept;
+  kept.value = result.value.detached(), kept.rows = result.rows, kept.measured = result.measured;
+  std::vector<SideNumber> numbers;
+  for (const SideFormula& formula : result.side)
+    numbers.push_back({formula.name, [formula, kept] { return formula.of(read_measured(kept)); }});
+  return numbers;
+}
+
+std::vector<SideNumber> side_numbers(const std::vector<SideFormula>& formulas,
+                                     const Measured& measured) {
+  std::vector<SideNumber> numbers;
+  for (const SideFormula& formula : formulas)
+    numbers.push_back({formula.name, [value = formula.of(measured)] { return value; }});
+  return numbers;
+}
 
 AuxiliaryLosses::AuxiliaryLosses(std::vector<std::unique_ptr<AuxiliaryTerm>> terms)
     : terms_(std::move(terms)) {
@@ -50,6 +78,10 @@ std::vector<AuxiliaryResult> AuxiliaryLosses::losses(const AuxiliaryInput& input
       AuxiliaryResult result = term->loss(input);
       KT_CHECK(result.value.defined() && result.value.size() == 1, "its value is not a scalar");
       KT_CHECK(result.rows.defined() && result.rows.size() == 1, "it does not say its rows");
+      std::int64_t measured = 0;
+      for (const Tensor& tensor : result.measured) measured += tensor.size();
+      KT_CHECK(measured <= kMostMeasured, "it measures {} numbers, {} fit", measured,
+               kMostMeasured);
       return result;
     }));
   }
@@ -67,6 +99,13 @@ void AuxiliaryLosses::after_step(const DetectorInput& batch,
       terms_[i]->after_step(batch, trained[i], step);
       return 0;
     });
+}
+
+std::vector<ChangingNumbers> AuxiliaryLosses::changing() const {
+  std::vector<ChangingNumbers> all;
+  for (const auto& term : terms_)
+    for (ChangingNumbers& own : term->changing()) all.push_back(std::move(own));
+  return all;
 }
 
 std::vector<NamedTensor> AuxiliaryLosses::state() const {

@@ -24,10 +24,22 @@ struct AuxiliaryInput {
   double epoch = 0;                 // the same position in epochs
 };
 
-// A number that was measured along the way. It is read back from the device by whoever logs it and
-// by nobody else; not while planning.
-struct SideNumber {
+// What a pass measured, as it was read back from the device.
+struct Measured {
+  double value = 0, rows = 0;   // AuxiliaryResult has these
+  std::vector<float> elements;  // of AuxiliaryResult::measured, one tensor after the other
+};
+
+// A number that is made of that. The same in every step: a step that is replayed from a graph makes
+// none of its own.
+struct SideFormula {
   std::string name;  // macl_rel
+  std::function<double(const Measured&)> of;
+};
+
+// A number that was measured along the way, for whoever logs it; not while planning.
+struct SideNumber {
+  std::string name;
   std::function<double()> read;
 };
 
@@ -36,13 +48,29 @@ struct AuxiliaryResult {
   // int32, {1}: how many rows (regions, images) entered the value. A batch without any is legal and
   // worth 0; a run in which none ever come is stopped (train/connectivity.h).
   Tensor rows;
-  std::vector<SideNumber> side;
-  std::vector<Tensor> carry;  // without history: what after_step needs of this pass
+  // float, without history; kMostMeasured elements together at most.
+  std::vector<Tensor> measured = {};
+  std::vector<SideFormula> side = {};
+  std::vector<Tensor> carry = {};  // without history: what after_step needs of this pass
 };
+
+constexpr std::int64_t kMostMeasured = 16;
+
+// Read back from the device when they are asked for, no earlier.
+[[nodiscard]] std::vector<SideNumber> side_numbers(const AuxiliaryResult& result);
+// Of what has been read back.
+[[nodiscard]] std::vector<SideNumber> side_numbers(const std::vector<SideFormula>& formulas,
+                                                   const Measured& measured);
 
 struct NamedTensor {
   std::string name;
   Tensor tensor;  // shares memory with the term's own
+};
+
+// Numbers in memory that are others in every step.
+struct ChangingNumbers {
+  Tensor memory;
+  std::function<std::vector<float>(double epoch)> at;  // as AuxiliaryInput::epoch
 };
 
 class PairEmbedding;  // models/auxiliary/pair_embedding.h
@@ -59,6 +87,9 @@ class AuxiliaryTerm {
                           std::int64_t step) {
     (void)batch, (void)trained, (void)step;
   }
+  // What `loss` reads besides its input. On the CPU it writes them itself; on a GPU, where it may
+  // be replayed, whoever runs the step has written them before (runtime/staging.h).
+  [[nodiscard]] virtual std::vector<ChangingNumbers> changing() const { return {}; }
   // What is neither a weight nor a function of the step: queues, encoders. Saved in checkpoints
   // under "auxiliary.<term>.<name>" and written to when a run goes on.
   [[nodiscard]] virtual std::vector<NamedTensor> state() const { return {}; }
@@ -84,11 +115,13 @@ class AuxiliaryLosses {
   [[nodiscard]] std::vector<std::string> names() const;
 
   // One result per term. What a term throws leaves as a Fault that names it: KT-BUG-004, or the
-  // term's own Fault.
+  // term's own Fault; a GPU that has stopped (DeviceLost) and a lack of memory as they are.
   [[nodiscard]] std::vector<AuxiliaryResult> losses(const AuxiliaryInput& input) const;
   // `trained` as `losses` gave it for the pass that was trained on.
   void after_step(const DetectorInput& batch, const std::vector<AuxiliaryResult>& trained,
                   std::int64_t step);
+  // Of all terms.
+  [[nodiscard]] std::vector<ChangingNumbers> changing() const;
   [[nodiscard]] std::vector<NamedTensor> state() const;
   // The heads of the term of that name; null where it has none, or is not there.
   [[nodiscard]] const PairEmbedding* embedding(std::string_view term) const;

@@ -30,6 +30,34 @@ ContrastOptions contrast_of(const DhnOptions& options) {
              : ContrastOptions{ContrastForm::kInfoNce, options.temperature, 1.0};
 }
 
+// Of mining_statistics. Of nothing there is no share, and no age.
+std::vector<SideFormula> formulas(const DhnOptions& options) {
+  const auto number = [](const Measured& m, MiningNumber which) {
+    return double{m.elements[static_cast<std::size_t>(which)]};
+  };
+  const auto negatives = [number](const Measured& m) {
+    return m.rows > 0 ? number(m, kMinedNegatives) / m.rows : 0.0;
+  };
+  std::vector<SideFormula> side;
+  if (!options.polluted)
+    side.push_back({"dhn_rel", [negatives](const Measured& m) {
+                      const double mined = negatives(m);
+                      return mined > 0 ? m.value / std::log1p(mined) : std::nan("");
+                    }});
+  side.push_back({"dhn_negatives", negatives});
+  side.push_back({"dhn_fnr", [number](const Measured& m) {
+                    const double mined = number(m, kMinedNegatives);
+                    return mined > 0 ? number(m, kMinedFalse) / mined : std::nan("");
+                  }});
+  side.push_back({"dhn_filled", [number, size = options.queue](const Measured& m) {
+                    return number(m, kQueueFilled) / static_cast<double>(size);
+                  }});
+  side.push_back({"dhn_age", [number](const Measured& m) {
+                    return number(m, kQueueFilled) > 0 ? number(m, kQueueAge) : std::nan("");
+                  }});
+  return side;
+}
+
 }  // namespace
 
 MomentumEncoder::MomentumEncoder(const Maker& root, const std::vector<std::string>& below,
@@ -93,29 +121,8 @@ AuxiliaryResult DhnTerm::loss(const AuxiliaryInput& input) const {
   result.value = queue_contrast({queries, options_.polluted ? Tensor() : keys, indices, rows.image},
                                 queue, contrast_of(options_));
   result.rows = rows.count;
-  const auto of = [numbers](MiningNumber which) {
-    return double{numbers.to_vector<float>()[static_cast<std::size_t>(which)]};
-  };
-  const auto share = [](double part, double whole) { return whole > 0 ? part / whole : 0.0; };
-  if (!options_.polluted)
-    result.side.push_back(
-        {"dhn_rel", [of, share, value = result.value.detached(), count = rows.count] {
-           const double negatives = share(of(kMinedNegatives), count.to_vector<std::int32_t>()[0]);
-           return negatives > 0 ? value.item() / std::log1p(negatives) : std::nan("");
-         }});
-  result.side.push_back({"dhn_negatives", [of, share, count = rows.count] {
-                           return share(of(kMinedNegatives), count.to_vector<std::int32_t>()[0]);
-                         }});
-  result.side.push_back(
-      // Of nothing there is no share, and no age.
-      {"dhn_fnr", [of] {
-         return of(kMinedNegatives) > 0 ? of(kMinedFalse) / of(kMinedNegatives) : std::nan("");
-       }});
-  result.side.push_back({"dhn_filled", [of, size = options_.queue] {
-                           return of(kQueueFilled) / static_cast<double>(size);
-                         }});
-  result.side.push_back(
-      {"dhn_age", [of] { return of(kQueueFilled) > 0 ? of(kQueueAge) : std::nan(""); }});
+  result.measured = {numbers};
+  result.side = formulas(options_);
   result.carry = {keys, places};
   return result;
 }

@@ -27,22 +27,12 @@ Tensor region_means(const Pyramid& pyramid, const PairRows& rows) {
       roi_align({pyramid[0], pyramid[1], pyramid[2], pyramid[3]}, rows.rois, rows.image, kCells));
 }
 
-// Share of rows that are told right, both sides counting alike; 1/2 is chance.
-double accuracy(const std::array<Tensor, 2>& logits, const std::array<Tensor, 2>& labels) {
-  double share = 0;
-  for (std::size_t side = 0; side < 2; ++side) {
-    const auto z = logits[side].to_vector<float>();
-    const auto label = labels[side].to_vector<std::int32_t>();
-    double right = 0, all = 0;
-    for (std::size_t r = 0; r < label.size(); ++r) {
-      if (label[r] < 0) continue;
-      all += 1;
-      const float other = z[2 * r + 1 - side], own = z[2 * r + side];
-      right += own > other ? 1.0 : own == other ? 0.5 : 0.0;
-    }
-    share += all > 0 ? 0.5 * right / all : 0.0;
-  }
-  return share;
+// Of -lambda and the shares of each side that are told right; 1/2 is chance.
+std::vector<SideFormula> formulas() {
+  return {{"domain_lambda", [](const Measured& m) { return 0.0 - double{m.elements[0]}; }},
+          {"domain_accuracy", [](const Measured& m) {
+             return 0.5 * (double{m.elements[1]} + double{m.elements[2]});
+           }}};
 }
 
 }  // namespace
@@ -84,23 +74,29 @@ DomainTerm::Rows DomainTerm::rows(const AuxiliaryInput& input) const {
   return {region_means(visible, table), region_means(thermal, table), table};
 }
 
-AuxiliaryResult DomainTerm::classify(const Rows& rows, double lambda) const {
+std::vector<ChangingNumbers> DomainTerm::changing() const {
+  if (options_.kind != DomainKind::kGrl) return {};
+  return {{factor_, [this](double epoch) {
+             return std::vector<float>{static_cast<float>(-reversal_at(epoch))};
+           }}};
+}
+
+AuxiliaryResult DomainTerm::classify(const Rows& rows, double epoch) const {
   Tensor factor = factor_;
-  if (!factor.queue().planning)
-    factor.copy_from<float>(std::vector<float>{static_cast<float>(-lambda)});
-  std::array<Tensor, 2> logits, labels, losses;
+  if (factor.queue().device == Device::kCpu && !factor.queue().planning)
+    factor.copy_from<float>(changing()[0].at(epoch));
+  AuxiliaryResult result;
+  result.measured = {factor};
+  std::array<Tensor, 2> losses;
   for (std::size_t side = 0; side < 2; ++side) {
     const Tensor x = scale_gradient(side == 0 ? rows.visible : rows.thermal, factor);
-    logits[side] = classifier_[1](classifier_[0](x));
+    const Tensor logits = classifier_[1](classifier_[0](x));
     const RowLabels own = row_labels(rows.table.image, static_cast<std::int32_t>(side));
-    labels[side] = own.labels;
-    losses[side] = cross_entropy(logits[side], own.labels, own.count);
-    logits[side] = logits[side].detached();
+    losses[side] = cross_entropy(logits, own.labels, own.count);
+    result.measured.push_back(row_accuracy(logits.detached(), own.labels));
   }
-  AuxiliaryResult result;
   result.value = weighted_sum({losses[0], losses[1]}, {0.5f, 0.5f});
-  result.side = {{"domain_lambda", [lambda] { return lambda; }},
-                 {"domain_accuracy", [logits, labels] { return accuracy(logits, labels); }}};
+  result.side = formulas();
   return result;
 }
 
@@ -108,7 +104,7 @@ AuxiliaryResult DomainTerm::loss(const AuxiliaryInput& input) const {
   const Rows all = rows(input);
   AuxiliaryResult result;
   if (options_.kind == DomainKind::kGrl)
-    result = classify(all, reversal_at(input.epoch));
+    result = classify(all, input.epoch);
   else
     result.value =
         mmd({all.visible, all.thermal, all.table.image, all.table.image}, options_.sigma);

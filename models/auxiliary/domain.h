@@ -43,6 +43,8 @@ class DomainTerm : public AuxiliaryTerm {
   [[nodiscard]] std::string_view name() const override { return "domain"; }
   // Side numbers: domain_lambda and domain_accuracy (kGrl).
   [[nodiscard]] AuxiliaryResult loss(const AuxiliaryInput& input) const override;
+  // -lambda (kGrl).
+  [[nodiscard]] std::vector<ChangingNumbers> changing() const override;
   // lambda of a position in training.
   [[nodiscard]] double reversal_at(double epoch) const;
 
@@ -52,7 +54,7 @@ class DomainTerm : public AuxiliaryTerm {
     PairRows table;
   };
   [[nodiscard]] Rows rows(const AuxiliaryInput& input) const;
-  [[nodiscard]] AuxiliaryResult classify(const Rows& rows, double lambda) const;
+  [[nodiscard]] AuxiliaryResult classify(const Rows& rows, double epoch) const;
 
   DomainOptions options_;
   std::int32_t num_classes_;

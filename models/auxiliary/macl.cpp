@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "runtime/ops_alignment.h"
 #include "runtime/ops_contrast.h"
 
 namespace ktrain {
@@ -9,27 +10,28 @@ namespace {
 
 const double kMostLogScale = std::log(100.0);
 
-std::vector<SideNumber> side_numbers(const InfoNceResult& result, const Tensor& quality) {
-  const Tensor loss = result.loss.detached(), stats = result.stats;
-  const auto stat = [stats](InfoNceStat which) {
-    return static_cast<double>(stats.to_vector<float>()[which]);
+// Of the statistics, and then of the images' mean quality where there is one.
+std::vector<SideFormula> formulas(bool quality) {
+  const auto stat = [](InfoNceStat which) {
+    return [which](const Measured& m) { return static_cast<double>(m.elements[which]); };
   };
-  std::vector<SideNumber> side = {
-      {"macl_rel", [=] { return static_cast<double>(loss.item()) / stat(kStatChance); }},
-      {"macl_pairs", [=] { return stat(kStatRows); }},
-      {"macl_anchors", [=] { return stat(kStatAnchors); }},
-      {"macl_negatives_min", [=] { return stat(kStatLeastNegatives); }},
-      {"macl_negatives_mean", [=] { return stat(kStatMeanNegatives); }},
-      {"macl_first", [=] { return stat(kStatFirst); }},
-      {"macl_temperature", [=] { return 1.0 / stat(kStatScale); }}};
-  if (quality.defined())
-    side.push_back({"macl_quality", [quality] {
-                      const auto values = quality.to_vector<float>();
-                      double sum = 0;
-                      for (const float value : values) sum += static_cast<double>(value);
-                      return sum / static_cast<double>(values.size());
-                    }});
+  std::vector<SideFormula> side = {
+      {"macl_rel", [](const Measured& m) { return m.value / double{m.elements[kStatChance]}; }},
+      {"macl_pairs", stat(kStatRows)},
+      {"macl_anchors", stat(kStatAnchors)},
+      {"macl_negatives_min", stat(kStatLeastNegatives)},
+      {"macl_negatives_mean", stat(kStatMeanNegatives)},
+      {"macl_first", stat(kStatFirst)},
+      {"macl_temperature", [](const Measured& m) { return 1.0 / double{m.elements[kStatScale]}; }}};
+  if (quality)
+    side.push_back(
+        {"macl_quality", [](const Measured& m) { return double{m.elements[kNumInfoNceStats]}; }});
   return side;
+}
+
+// The mean over images; {1, 1}.
+Tensor mean_of(const Tensor& per_image) {
+  return mean_pixels(per_image.viewed({1, per_image.size(), 1, 1}));
 }
 
 Pyramid detached(const Pyramid& pyramid) {
@@ -78,7 +80,10 @@ AuxiliaryResult MaclTerm::loss(const AuxiliaryInput& input) const {
     }
   }
   const InfoNceResult result = info_nce(in, options_.loss);
-  return {result.loss, result.anchors, side_numbers(result, quality), {}};
+  AuxiliaryResult measured{result.loss, result.anchors, {result.stats}, {}, {}};
+  if (quality.defined()) measured.measured.push_back(mean_of(quality));
+  measured.side = formulas(quality.defined());
+  return measured;
 }
 
 void MaclTerm::after_step(const DetectorInput&, const AuxiliaryResult&, std::int64_t) {

@@ -12,4 +12,11 @@ RowLabels row_labels(const Tensor& rows, std::int32_t label) {
   return out;
 }
 
+Tensor row_accuracy(const Tensor& logits, const Tensor& labels) {
+  Tensor share = Tensor::empty(logits.context(), {1});
+  KT_RUN(share.queue(), row_accuracy, logits.rows<float>(), labels.span<std::int32_t>(),
+         share.mutable_span<float>());
+  return share;
+}
+
 }  // namespace ktrain

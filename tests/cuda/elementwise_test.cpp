@@ -101,6 +101,14 @@ TEST_P(ElementwiseCuda, WhatIsReadFromMemoryAgreesToTheBit) {
   const Stream stream;
   const Floats numbers = {0.25f, -3.0f, 0.1f};
   const DeviceView<float> on_device(stream.get(), numbers);
+  for (const Floats& factors : {Floats{0.9f, 0.1f}, Floats{0, 2}}) {
+    const DeviceView<float> there(stream.get(), factors);
+    expect_same(
+        c, "blend_by", [&](CudaStream s, In a, In, Out y) { cuda::blend_by(s, a, y, there.in()); },
+        [&](In a, In, Out y) {
+          cpu::blend_by(a, y, In{factors.data(), 2});
+        });
+  }
   expect_same(
       c, "scale_by",
       [&](CudaStream s, In a, In, Out y) {

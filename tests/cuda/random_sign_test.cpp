@@ -18,7 +18,11 @@ using test::DeviceView;
 using test::span;
 using Floats = std::vector<float>;
 
-const RandomKey kKey{11, 0x800001, 5};
+constexpr std::int32_t kNow = 5;
+const SignKey kKey{11, 0x800001, {&kNow, 1}};
+
+// The same with the step in device memory.
+SignKey key_on(const DeviceView<std::int32_t>& now) { return {kKey.seed, kKey.stream, now.in()}; }
 constexpr double kScale = 0.25;
 
 template <class T>
@@ -43,7 +47,8 @@ Floats sum_on_device(const std::vector<Floats>& maps, std::int64_t offset) {
   for (const auto& view : views) spans.push_back(view.in());
   const DeviceView<std::byte> scratch(random_sign_scratch_bytes(span(std::as_const(spans))));
   const DeviceView<float> value(1);
-  cuda::random_sign_sum(stream.get(), kKey, span(std::as_const(spans)), value.span(),
+  const DeviceView<std::int32_t> now(stream.get(), {kNow, 77});
+  cuda::random_sign_sum(stream.get(), key_on(now), span(std::as_const(spans)), value.span(),
                         scratch.span(), kScale);
   return value.to_host(stream.get());
 }
@@ -70,13 +75,14 @@ TEST(RandomSignCuda, GradientsAgreeToTheBit) {
   const Stream stream;
   const Floats dvalue = {-1.7f};
   const DeviceView<float> ddvalue(stream.get(), dvalue);
+  const DeviceView<std::int32_t> now(stream.get(), {kNow});
   for (const std::int64_t size : {std::int64_t{0}, std::int64_t{1}, std::int64_t{130},
                                   std::int64_t{4097}, test::large(100003)})
     for (const std::int64_t offset : {0, 1}) {
       Floats want(static_cast<std::size_t>(size));
       cpu::random_sign_backward<float>(kKey, 2, span(dvalue), span(want), kScale);
       const DeviceView<float> dx(size, offset);
-      cuda::random_sign_backward(stream.get(), kKey, 2, ddvalue.in(), dx.span(), kScale);
+      cuda::random_sign_backward(stream.get(), key_on(now), 2, ddvalue.in(), dx.span(), kScale);
       EXPECT_TRUE(test::same_bits(dx.to_host(stream.get()), want)) << size;
     }
 }

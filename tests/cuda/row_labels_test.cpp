@@ -36,6 +36,25 @@ TEST_P(RowLabelsCuda, EqualTheCpu) {
   EXPECT_EQ(dcount.to_host(stream.get()), count);
 }
 
+TEST_P(RowLabelsCuda, AccuracyEqualsTheCpus) {
+  KT_NEEDS_GPU();
+  const std::int64_t size = GetParam();
+  std::vector<float> logits;
+  Ints labels;
+  for (std::int64_t r = 0; r < size; ++r) {
+    logits.insert(logits.end(), {static_cast<float>(r * 7 % 5), static_cast<float>(r * 3 % 5)});
+    labels.push_back(static_cast<std::int32_t>(r * 5 % 3) - 1);
+  }
+  std::vector<float> share(1);
+  cpu::row_accuracy<float>({logits.data(), size, 2}, test::span(std::as_const(labels)),
+                           test::span(share));
+  const Stream stream;
+  const DeviceView<float> dlogits(stream.get(), logits, 1), dshare(1);
+  const DeviceView<std::int32_t> dlabels(stream.get(), labels, 1);
+  cuda::row_accuracy(stream.get(), {dlogits.data(), size, 2}, dlabels.in(), dshare.span());
+  EXPECT_EQ(dshare.to_host(stream.get()), share);
+}
+
 TEST(RowLabelsCudaErrors, AreNamed) {
   KT_NEEDS_GPU();
   const DeviceView<std::int32_t> rows(3), labels(2);
@@ -43,6 +62,10 @@ TEST(RowLabelsCudaErrors, AreNamed) {
   EXPECT_THAT(test::message_of(
                   [&] { cuda::row_labels(nullptr, rows.in(), labels.span(), count.span(), 1); }),
               testing::StartsWith("row_labels: 3 rows, 2 labels"));
+  EXPECT_THAT(test::message_of([&] {
+                cuda::row_accuracy(nullptr, {count.data(), 1, 1}, rows.in(), count.span());
+              }),
+              testing::StartsWith("row_accuracy: logits 1x1, 3 labels"));
 }
 
 }  // namespace

@@ -61,6 +61,13 @@ TEST_P(Elementwise, FollowsItsFormulas) {
   cpu::copy(in(a), out(y));
   cpu::blend(in(b), out(y), 0.75);
   expect("blend", [&](std::size_t i) { return 0.75 * a[i] + 0.25 * b[i]; });
+  cpu::copy(in(a), out(y));
+  const Vec factors = {0.75, 0.5}, taken = {0, 2};
+  cpu::blend_by(in(b), out(y), in(factors));
+  expect("blend_by", [&](std::size_t i) { return 0.75 * a[i] + 0.5 * b[i]; });
+  std::fill(y.begin(), y.end(), std::numeric_limits<double>::quiet_NaN());
+  cpu::blend_by(in(b), out(y), in(taken));
+  expect("blend_by", [&](std::size_t i) { return b[i]; });
   cpu::relu_forward(in(a), out(y));
   expect("relu_forward", [&](std::size_t i) { return a[i] > 0 ? a[i] : 0.0; });
   Vec dx(n);

@@ -14,9 +14,10 @@ namespace {
 
 using test::Vec;
 
-const RandomKey kKey{7, 0x800001, 3};
+constexpr std::int32_t kNow[] = {3, 4};
+const SignKey kKey{7, 0x800001, {&kNow[0], 1}};
 
-Vec signs(std::uint32_t map, std::int64_t size, const RandomKey& key = kKey) {
+Vec signs(std::uint32_t map, std::int64_t size, const SignKey& key = kKey) {
   const double one = 1;
   Vec s(static_cast<std::size_t>(size), 9.0);
   cpu::random_sign_backward<double>(key, map, {&one, 1}, {s.data(), size}, 1);
@@ -48,7 +49,7 @@ TEST(RandomSign, IsTheSumOverAllMapsWithTheSignsOfTheGradient) {
 // Of 4096 coins the heads are 2048 +- 32; five of these is one chance in two million.
 TEST(RandomSign, SignsAreEvenAndOthersForAnotherMapAndStep) {
   const Vec s = signs(0, 4096), other = signs(1, 4096),
-            later = signs(0, 4096, {kKey.seed, kKey.stream, kKey.epoch + 1});
+            later = signs(0, 4096, {kKey.seed, kKey.stream, {&kNow[1], 1}});
   double balance = 0, as_other = 0, as_later = 0;
   for (std::size_t i = 0; i < s.size(); ++i) {
     EXPECT_EQ(std::abs(s[i]), 1);
@@ -70,6 +71,11 @@ TEST(RandomSign, RefusesWhatDoesNotFit) {
         cpu::random_sign_backward<float>(kKey, 0, {&value, 0}, {&value, 1}, 1);
       },
       testing::ThrowsMessage<Error>(testing::HasSubstr("dvalue has 0 elements")));
+  EXPECT_THAT(
+      [&] {
+        cpu::random_sign_backward<float>({1, 2, {}}, 0, {&value, 1}, {&value, 1}, 1);
+      },
+      testing::ThrowsMessage<Error>(testing::HasSubstr("1 wanted; 0 steps")));
 }
 
 }  // namespace

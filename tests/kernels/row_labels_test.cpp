@@ -22,6 +22,21 @@ TEST(RowLabels, GiveRealRowsTheirClassAndCountThem) {
   EXPECT_EQ(none, 0);
 }
 
+TEST(RowAccuracy, IsTheShareOfRowsWhoseOwnLogitIsAbove) {
+  const std::vector<double> logits = {1, 2, 2, 1, 3, 3, 0, 9};
+  const std::vector<std::int32_t> labels = {1, 1, 0, -1}, none(4, -1);
+  double share = -1;
+  cpu::row_accuracy<double>({logits.data(), 4, 2}, {labels.data(), 4}, {&share, 1});
+  EXPECT_EQ(share, 0.5) << "one right, one wrong, one half, one that does not count";
+  cpu::row_accuracy<double>({logits.data(), 4, 2}, {none.data(), 4}, {&share, 1});
+  EXPECT_EQ(share, 0);
+  EXPECT_THAT(
+      [&] {
+        cpu::row_accuracy<double>({logits.data(), 2, 4}, {labels.data(), 2}, {&share, 1});
+      },
+      testing::ThrowsMessage<Error>(testing::HasSubstr("logits 2x4, 2 labels")));
+}
+
 TEST(RowLabels, RefuseSizesThatDoNotAgree) {
   const std::vector<std::int32_t> rows = {0, 1};
   std::vector<std::int32_t> labels(1);

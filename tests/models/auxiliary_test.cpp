@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "kernels/device/lost.h"
 #include "kernels/elementwise.h"
 #include "runtime/fault.h"
 #include "runtime/ops.h"
@@ -34,7 +35,7 @@ class GivenTerm : public AuxiliaryTerm {
 AuxiliaryResult result(float value) {
   const ContextPtr context = make_cpu_context();
   const Tensor scalar = filled(context, {1}, value);
-  return {scalar, Tensor::zeros(context, {1}, DType::kI32), {}, {scalar}};
+  return {scalar, Tensor::zeros(context, {1}, DType::kI32), {}, {}, {scalar}};
 }
 
 AuxiliaryLosses made(std::vector<std::pair<std::string, std::function<AuxiliaryResult()>>> terms) {
@@ -84,6 +85,37 @@ TEST(Auxiliary, AnExceptionInALossLeavesWithTheTermsName) {
   const std::string text = fault_of([&] { (void)losses.losses(kInput); }, "KT-BUG-004");
   EXPECT_THAT(text, testing::HasSubstr("loss term 'dhn'"));
   EXPECT_THAT(text, testing::HasSubstr("queue is empty"));
+}
+
+TEST(Auxiliary, AGpuThatHasStoppedIsNoFaultOfTheTerm) {
+  auto losses =
+      made({{"macl", []() -> AuxiliaryResult { throw DeviceLost("the GPU has stopped"); }}});
+  EXPECT_THROW((void)losses.losses(kInput), DeviceLost);
+}
+
+TEST(Auxiliary, SideNumbersAreMadeOfWhatWasReadBack) {
+  AuxiliaryResult measured = result(3);
+  measured.measured = {filled(make_cpu_context(), {2}, 5), filled(make_cpu_context(), {1}, 7)};
+  measured.side = {{"value", [](const Measured& m) { return m.value; }},
+                   {"rows", [](const Measured& m) { return m.rows; }},
+                   {"last", [](const Measured& m) { return double{m.elements.at(2)}; }}};
+  std::vector<double> values;
+  for (const SideNumber& number : side_numbers(measured)) values.push_back(number.read());
+  EXPECT_THAT(values, testing::ElementsAre(3, 0, 7));
+  const auto again = side_numbers(measured.side, {1, 2, {0, 0, 9}});
+  EXPECT_EQ(again[1].name, "rows");
+  EXPECT_EQ(again[1].read(), 2);
+  EXPECT_EQ(again[2].read(), 9);
+}
+
+TEST(Auxiliary, MoreNumbersThanThereIsRoomForAreRefused) {
+  const auto wide = made({{"macl", [] {
+                             AuxiliaryResult r = result(1);
+                             r.measured = {filled(make_cpu_context(), {kMostMeasured + 1}, 1)};
+                             return r;
+                           }}});
+  EXPECT_THAT(fault_of([&] { (void)wide.losses(kInput); }, "KT-BUG-004"),
+              testing::HasSubstr("it measures 17 numbers, 16 fit"));
 }
 
 TEST(Auxiliary, AFaultAndLackOfMemoryKeepWhatTheyAre) {

@@ -57,7 +57,7 @@ class Macl : public testing::Test {
     return macl.loss({batch_, detection_, 0});
   }
   static double side(const AuxiliaryResult& result, const std::string& name) {
-    for (const SideNumber& number : result.side)
+    for (const SideNumber& number : side_numbers(result))
       if (number.name == name) return number.read();
     ADD_FAILURE() << "no " << name;
     return NAN;

@@ -29,7 +29,7 @@ class SumTerm : public AuxiliaryTerm {
     AuxiliaryResult result;
     result.value = value;
     result.rows = Tensor::from<std::int32_t>(level.context(), {1}, std::vector{1});
-    result.side = {{"macl_double", [v = value.detached()] { return 2.0 * v.item(); }}};
+    result.side = {{"macl_double", [](const Measured& m) { return 2.0 * m.value; }}};
     return result;
   }
   void after_step(const DetectorInput&, const AuxiliaryResult&, std::int64_t) override {
