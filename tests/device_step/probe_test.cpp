@@ -250,17 +250,6 @@ TEST_F(DeviceProbe, TrainingIsTheSameToTheBitWithAndWithoutAndAgain) {
   EXPECT_EQ(weights(a), weights(off));
 }
 
-TEST_F(DeviceProbe, ARemedyThatTrainsFollowsTheCpu) {
-  for (const char* kind : {"pc_asym", "pcgrad", "cagrad"})
-    compare(with(kProbed, {std::string("remedy.kind=") + kind, "remedy.mode=live",
-                           "monitor.interval=1", "monitor.sketch=0"}),
-            3, 1e-4);
-}
-
-TEST_F(DeviceProbe, AShadowOnlyTells) {
-  compare(with(kProbed, {"remedy.kind=pcgrad", "remedy.mode=shadow"}), 2, 1e-4);
-}
-
 TEST_F(DeviceProbe, TheMemoryOfEveryKindOfProbeIsWhatWasPlanned) {
   for (const Overrides& more :
        {Overrides{"monitor.half_every=1", "monitor.real_every=1", "monitor.loo_every=1"},
