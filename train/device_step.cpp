@@ -43,12 +43,15 @@ void DeviceStep::begin(double rate, std::span<const double> weights,
   staging_.write<float>(weights_entry_, applied);
   for (std::size_t i = 0; i < changing.size(); ++i)
     staging_.write<float>(changing_entries_[i], changing[i]);
+  if (!timers_[timer_])
+    for (auto& timer : timers_) timer = std::make_unique<GpuTimer>();
+  timers_[timer_]->start(weights_.queue().stream);
   staging_.send();
 }
 
 void DeviceStep::update(std::span<const LossTerm> terms, const Tensor& total,
                         std::span<const AuxiliaryResult> auxiliary,
-                        std::span<const Tensor> gradients) {
+                        std::span<const Tensor> gradients, const Optimizer::Observer& observer) {
   KT_CHECK(std::ssize(terms) == terms_ && std::ssize(auxiliary) == auxiliary_,
            "device step: {} terms and {} auxiliary ones, made for {} and {}", terms.size(),
            auxiliary.size(), terms_, auxiliary_);
@@ -59,7 +62,7 @@ void DeviceStep::update(std::span<const LossTerm> terms, const Tensor& total,
   sources.floats[next()] = optimizer_.norm().span<float>().data;
   for (const AuxiliaryResult& result : auxiliary)
     sources.integers[next()] = result.rows.span<std::int32_t>().data;
-  optimizer_.enqueue(gradients, [&] {
+  const auto guard = [&] {
     Tensor numbers = readback_.numbers(), factor = optimizer_.clip_scale();
     KT_RUN(numbers.queue(), step_numbers, sources, terms_ + kTotals,
            numbers.slice(0, sources.count).mutable_span<float>(),
@@ -74,13 +77,23 @@ void DeviceStep::update(std::span<const LossTerm> terms, const Tensor& total,
       }
       place += kMostMeasured;
     }
-  });
+  };
+  optimizer_.enqueue(gradients, guard, observer);
+}
+
+std::int64_t DeviceStep::send() {
+  optimizer_.end_step();
+  timers_[timer_]->stop(weights_.queue().stream);
+  const std::int64_t sent = readback_.send();
+  timer_ = static_cast<std::size_t>((sent + 1) % Readback::kRounds);
+  return sent;
 }
 
 StepNumbers DeviceStep::read(std::int64_t sent) {
   const std::vector<float> numbers = readback_.read(sent);
   const auto terms = static_cast<std::size_t>(terms_);
   StepNumbers step;
+  step.seconds = timers_[static_cast<std::size_t>(sent % Readback::kRounds)]->seconds();
   step.terms.assign(numbers.begin(), numbers.begin() + terms_);
   step.total = numbers[terms];
   step.gradient_norm = numbers[terms + 1];

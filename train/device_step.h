@@ -3,10 +3,13 @@
 // their way, and a step whose numbers are not finite changes no weight, nor does any after it.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
+#include "kernels/device/timer.h"
 #include "models/auxiliary/auxiliary.h"
 #include "runtime/readback.h"
 #include "runtime/replay.h"
@@ -22,6 +25,7 @@ struct StepNumbers {
   double total = 0;
   double gradient_norm = 0;
   std::vector<Measured> auxiliary;  // of the auxiliary terms
+  double seconds = 0;               // from begin() to send(), by the GPU's clock
 };
 
 class DeviceStep {
@@ -41,12 +45,13 @@ class DeviceStep {
 
   // Gives `work` to the device, from a graph when it can. `key` as Replay::run has it.
   void run(std::uint64_t key, const std::function<void()>& work) { replay_.run(key, work); }
-  // The end of the work: clip, guard, update.
+  // The end of the work: clip, guard, update; `observer` as the optimizer's.
   void update(std::span<const LossTerm> terms, const Tensor& total,
-              std::span<const AuxiliaryResult> auxiliary, std::span<const Tensor> gradients);
+              std::span<const AuxiliaryResult> auxiliary, std::span<const Tensor> gradients,
+              const Optimizer::Observer& observer = {});
 
   // After the work: its numbers are on their way. What read() is asked for.
-  std::int64_t send() { return readback_.send(); }
+  std::int64_t send();
   // Waits until the numbers of that step are there; Readback::kRounds steps later they are gone.
   [[nodiscard]] StepNumbers read(std::int64_t sent);
 
@@ -61,6 +66,8 @@ class DeviceStep {
   std::size_t rates_entry_, weights_entry_;
   std::vector<std::size_t> changing_entries_;
   Replay replay_;
+  std::array<std::unique_ptr<GpuTimer>, Readback::kRounds> timers_;
+  std::size_t timer_ = 0;  // of the step that is under way
 };
 
 }  // namespace ktrain

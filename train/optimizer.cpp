@@ -105,10 +105,15 @@ void Optimizer::step(std::span<const Tensor> gradients, double lr,
                 pairs_text(pair_ids));
   ++steps_;
   write_numbers(lr);
+  update_all(gradients, observer);
+}
+
+void Optimizer::update_all(std::span<const Tensor> gradients, const Observer& observer) {
   if (!observer) {
     update(slots_, gradients);
     return;
   }
+  const MemoryUseScope use(MemoryUse::kWorkspace);
   for (const Slot& slot : slots_) {
     if (!gradients[slot.index].defined()) continue;
     const Tensor before = parameter(slot).value.clone();
@@ -120,15 +125,15 @@ void Optimizer::step(std::span<const Tensor> gradients, double lr,
 double Optimizer::clip_factor() const { return steps_ > 0 ? clip_factor_.item() : 1.0; }
 
 double Optimizer::momentum_scale() const {
-  if (!adamw() || steps_ == 0) return 1.0;
-  return (1 - plan_.beta1) / (1 - std::pow(plan_.beta1, static_cast<double>(steps_)));
+  if (!adamw() || done() == 0) return 1.0;
+  return (1 - plan_.beta1) / (1 - std::pow(plan_.beta1, static_cast<double>(done())));
 }
 
 std::optional<Optimizer::Moment> Optimizer::moment(std::size_t index) const {
   const auto slot = std::lower_bound(slots_.begin(), slots_.end(), index,
                                      [](const Slot& s, std::size_t i) { return s.index < i; });
   if (slot == slots_.end() || slot->index != index) return std::nullopt;
-  const double root = std::sqrt(1 - std::pow(plan_.beta2, static_cast<double>(steps_)));
+  const double root = std::sqrt(1 - std::pow(plan_.beta2, static_cast<double>(done())));
   return Moment{slot->second, root, plan_.epsilon, groups_[slot->group].lr};
 }
 
@@ -150,16 +155,18 @@ void Optimizer::measure(std::span<const Tensor> gradients) {
 
 std::span<const float> Optimizer::begin_step(double lr) {
   ++steps_;
+  begun_ = true;
   make_numbers(lr);
   return host_numbers_;
 }
 
-void Optimizer::enqueue(std::span<const Tensor> gradients, const std::function<void()>& guard) {
+void Optimizer::enqueue(std::span<const Tensor> gradients, const std::function<void()>& guard,
+                        const Observer& observer) {
   KT_CHECK(gradients.size() == parameters_.all().size(), "optimizer: {} gradients, {} parameters",
            gradients.size(), parameters_.all().size());
   measure(gradients);
   guard();
-  update(slots_, gradients);
+  update_all(gradients, observer);
 }
 
 void Optimizer::write_numbers(double lr) {
@@ -211,10 +218,10 @@ bool Optimizer::look_ahead(std::span<const Tensor> gradients, double lr,
                            const std::function<void()>& look) {
   const MemoryUseScope use(MemoryUse::kWorkspace);
   measure(gradients);
-  const bool planning = norm_.queue().planning;
-  if (!planning && !std::isfinite(norm_.item())) return false;
+  const bool waits = !norm_.queue().planning && !begun_;
+  if (waits && !std::isfinite(norm_.item())) return false;
   const auto put_back = [](const Tensor& from, Tensor to) { copy_into(to, from); };
-  if (!planning) {
+  if (waits) {
     ++steps_;
     write_numbers(lr);
   }
@@ -231,7 +238,7 @@ bool Optimizer::look_ahead(std::span<const Tensor> gradients, double lr,
   }
   look();
   for (std::size_t i = 0; i < slots_.size(); ++i) put_back(weights[i], parameter(slots_[i]).value);
-  if (!planning) --steps_;
+  if (waits) --steps_;
   return true;
 }
 

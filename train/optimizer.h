@@ -51,7 +51,10 @@ class Optimizer {
   [[nodiscard]] std::span<const float> begin_step(double lr);
   // Then, reading nothing back: measures norm() and clip_scale(), calls `guard`, which may make
   // clip_scale() NaN to keep everything as it is, and updates.
-  void enqueue(std::span<const Tensor> gradients, const std::function<void()>& guard);
+  void enqueue(std::span<const Tensor> gradients, const std::function<void()>& guard,
+               const Observer& observer = {});
+  // At last, once a step: until then moment() and momentum_scale() are those from before it.
+  void end_step() { begun_ = false; }
   // Of one element each, but for the numbers; in the parameters' context.
   [[nodiscard]] const Tensor& norm() const { return norm_; }
   [[nodiscard]] const Tensor& clip_scale() const { return clip_factor_; }
@@ -68,7 +71,8 @@ class Optimizer {
 
   // The step with `gradients` at rate `lr`, taken only to see where it leads: `look` is called with
   // the weights as they would be; then weights and state are what they were, to the bit. A copy of
-  // the weights lives meanwhile. False, without a call, where `gradients` are not finite.
+  // the weights lives meanwhile. False, without a call, where `gradients` are not finite; after
+  // begin_step, whose rate is `lr` then, nothing is read: norm() tells.
   bool look_ahead(std::span<const Tensor> gradients, double lr, const std::function<void()>& look);
 
   // One parameter's part, `parameter` counting in the set.
@@ -106,12 +110,16 @@ class Optimizer {
   void write_numbers(double lr);
   // All of `slots` that have a gradient.
   void update(std::span<const Slot> slots, std::span<const Tensor> gradients);
+  void update_all(std::span<const Tensor> gradients, const Observer& observer);
+  // Steps before the one that is under way.
+  [[nodiscard]] std::int64_t done() const { return steps_ - (begun_ ? 1 : 0); }
 
   OptimizerPlan plan_;
   ParameterSet& parameters_;
   std::vector<Factors> groups_;
   std::vector<Slot> slots_;
   std::int64_t steps_ = 0;
+  bool begun_ = false;  // by begin_step, and not ended
   double gradient_norm_ = 0;
   Tensor norm_, clip_factor_, numbers_;  // numbers_: one row per group
   Tensor clip_scratch_;                  // enough when every parameter has a gradient

@@ -51,6 +51,8 @@ void RunSetup::begin_on_gpu() {
       plan_gpu_memory(plan(), timeline_, shape(*train_loader_), shape(*val_loader_));
   memory_ = planned.step;
   check_fits(memory_);
+  probe_memory_ = planned.probe;
+  if (probe_memory_) check_fits(*probe_memory_);
   context_ = make_cuda_context(planned.bytes);
   training_.emplace(context_, plan());
 }

@@ -1,7 +1,6 @@
 #include "train/training_step.h"
 
 #include <algorithm>
-#include <limits>
 #include <set>
 
 #include "runtime/ops.h"
@@ -49,26 +48,6 @@ void watch_detection(const DetectorLosses& losses, const std::vector<WeightSched
   if (losses.thermal)
     pass.streams.push_back({"thermal stream", {losses.thermal->begin(), losses.thermal->end()}});
 }
-
-// Puts buffers back at its end: batch normalisation moves running statistics in every forward pass.
-class BuffersScope {
- public:
-  explicit BuffersScope(const ParameterSet& parameters) {
-    for (const Parameter& parameter : parameters.all())
-      if (parameter.kind == ParameterKind::kBuffer)
-        buffers_.emplace_back(parameter.value, parameter.value.clone());
-  }
-  ~BuffersScope() {
-    for (auto& [buffer, before] : buffers_) {
-      copy_into(buffer, before);
-    }
-  }
-  BuffersScope(const BuffersScope&) = delete;
-  BuffersScope& operator=(const BuffersScope&) = delete;
-
- private:
-  std::vector<std::pair<Tensor, Tensor>> buffers_;
-};
 
 }  // namespace
 
@@ -179,8 +158,13 @@ LossTerm TrainingStep::planted(const StepInput& input, const DetectorLosses& los
     value = random_sign_sum(maps, static_cast<std::uint64_t>(plan_.seed), input.batch.counters);
   } else if (device_) {
     // With the weights that stand in memory, as the total has them.
-    value = weighted_sum({form_total({terms.begin(), terms.begin() + kDetectionTerms})},
-                         {planted.kind == "copy_det" ? 1.0f : -0.1f});
+    std::vector<Tensor> values;
+    for (std::size_t i = 0; i < kDetectionTerms; ++i)
+      if (terms[i].weight != 0) values.push_back(terms[i].value);
+    const Tensor detection =
+        values.empty() ? weighted_sum({terms[0].value}, {0.0f})
+                       : weighted_sum(values, device_->weights().slice(0, std::ssize(values)));
+    value = weighted_sum({detection}, {planted.kind == "copy_det" ? 1.0f : -0.1f});
   } else {
     const double factor = planted.kind == "copy_det" ? 1.0 : -0.1;
     std::vector<Tensor> values;
@@ -193,15 +177,6 @@ LossTerm TrainingStep::planted(const StepInput& input, const DetectorLosses& los
   }
   const double weight = weight_at(planted.weight, input.timeline, input.step);
   return {"planted", value, weight, weight, device_ ? device_->weights() : Tensor()};
-}
-
-std::vector<double> TrainingStep::values_again(const StepInput& input, const Proposals& proposals) {
-  const BuffersScope buffers(*parameters_);
-  const NoGradScope no_grad;
-  std::vector<double> values;
-  for (const LossTerm& term : forward(input, &proposals).terms)
-    values.push_back(static_cast<double>(term.value.item()));
-  return values;
 }
 
 void TrainingStep::inspect(const ForwardPass& pass, const StepInput& input, StepReport& report) {
@@ -225,33 +200,6 @@ void TrainingStep::inspect(const ForwardPass& pass, const StepInput& input, Step
   if (due) report.audit = std::move(audit);
 }
 
-double TrainingStep::held_out_loss(const StepInput& input, HeldOut& held_out) {
-  const BuffersScope buffers(*parameters_);
-  const NoGradScope no_grad;
-  const DetectorLosses losses =
-      detector_->losses(*held_out.batch, held_out.proposals ? &*held_out.proposals : nullptr);
-  if (!held_out.proposals) held_out.proposals = losses.proposals;
-  const Tensor terms[] = {losses.rpn_cls, losses.rpn_bbox, losses.roi_cls, losses.roi_bbox};
-  double sum = 0;
-  for (std::size_t i = 0; i < kDetectionTerms; ++i)
-    sum +=
-        weight_at(weights_[i], input.timeline, input.step) * static_cast<double>(terms[i].item());
-  return sum;
-}
-
-TrainingStep::HeldOut TrainingStep::steps_without(const StepInput& input,
-                                                  const std::vector<Tensor>& gradients,
-                                                  double rate) {
-  HeldOut held_out;
-  held_out.batch = &input.held_out();
-  for (const std::size_t loss : monitor_->weighted_losses()) {
-    const auto look = [&] { held_out.without.emplace_back(loss, held_out_loss(input, held_out)); };
-    if (!optimizer_->look_ahead(monitor_->probe().without(loss, gradients), rate, look))
-      held_out.without.emplace_back(loss, std::numeric_limits<double>::quiet_NaN());
-  }
-  return held_out;
-}
-
 StepReport TrainingStep::run(const StepInput& input) {
   if (device_) return run_on_device(input);
   StepReport report;
@@ -260,7 +208,7 @@ StepReport TrainingStep::run(const StepInput& input) {
       learning_rate(plan_.schedule, input.timeline, plan_.optimizer.lr, input.step);
   std::vector<Tensor> gradients;
   std::vector<AuxiliaryResult> trained;
-  Proposals proposals;
+  std::optional<Proposals> proposals;
   {
     // The terms hold the tape and all that it saved; both end with this block.
     ForwardPass pass = forward(input);
@@ -281,20 +229,15 @@ StepReport TrainingStep::run(const StepInput& input) {
         probed ? monitor_->walk(pass.terms, total, std::move(pass.features), report.values.terms)
                : backward(total, *parameters_, Tape::kConsume);
   }
-  const bool left_out = probed && input.held_out &&
-                        (monitor_->wants_leave_one_out() || monitor_->plans_leave_one_out()) &&
-                        !monitor_->weighted_losses().empty();
-  HeldOut held_out;
-  if (left_out) held_out = steps_without(input, gradients, report.learning_rate);
+  Looks looks;
+  if (probed) looks = look_before(input, gradients, report.learning_rate);
   optimizer_->step(gradients, report.learning_rate, input.pair_ids,
                    probed ? monitor_->observer(gradients) : Optimizer::Observer{});
   report.gradient_norm = optimizer_->gradient_norm();
-  if (left_out && !context_->queue.planning) {
-    const double with = held_out_loss(input, held_out);
-    for (const auto& [loss, without] : held_out.without)
-      monitor_->set_leave_one_out(loss, with - without);
+  if (probed) {
+    look_after(input, proposals, looks);
+    read_looks(input, looks);
   }
-  if (probed && monitor_->wants_real()) monitor_->set_real(values_again(input, proposals));
   auxiliary_.losses.after_step(input.batch, trained, input.step);
   if (average_) average_->update();
   if (input.may_probe)

@@ -55,6 +55,7 @@ struct StepReport {
   struct Sent {
     std::int64_t step = 0, number = 0;
     std::vector<std::string> pair_ids;
+    bool probed = false;
   };
   std::optional<Sent> sent;
 };
@@ -86,9 +87,9 @@ class TrainingStep {
   // On a GPU it returns while the step runs, and finish() throws; weights stay as they were from
   // the step on that was not finite.
   StepReport run(const StepInput& input);
-  // Waits for the numbers of a step of which at most Readback::kRounds - 1 others have followed.
-  // Nothing when they are there.
-  void finish(StepReport& report);
+  // Waits for the numbers of a step of which at most Readback::kRounds - 1 others have followed;
+  // the seconds that the GPU took for it. Nothing, and 0, when they are there.
+  double finish(StepReport& report);
 
   // Steps that need, between them, the memory of every step: the first two (momentum encoders begin
   // with the second), and the first of each set of terms that have a weight.
@@ -116,24 +117,44 @@ class TrainingStep {
  private:
   // `fixed`: the proposals of another pass.
   [[nodiscard]] ForwardPass forward(const StepInput& input, const Proposals* fixed = nullptr) const;
-  // The terms of this batch with the weights as they are now, on the regions of `proposals`;
-  // changes nothing.
-  [[nodiscard]] std::vector<double> values_again(const StepInput& input,
-                                                 const Proposals& proposals);
-  // What each auxiliary loss of the probe does to detection on a held-out batch, before the step
-  // with `gradients` is taken: virtual steps without it, after which weights and optimizer are what
-  // they were. Returns the held-out detection losses by place on the axis.
-  struct HeldOut {
-    const DetectorInput* batch = nullptr;
-    std::optional<Proposals> proposals;  // of the first look, for the others
-    std::vector<std::pair<std::size_t, double>> without;
+  // What a probe measures beside its walk. Numbers are kept by the probe until read_looks.
+  struct Looks {
+    std::vector<ProbeNumbers::Place> again;  // of all terms, after the step
+    const DetectorInput* held_out = nullptr;
+    std::optional<Proposals> proposals;      // of the first look at it, for the others
+    std::vector<ProbeNumbers::Place> after;  // detection's terms there, after the step
+    struct Without {
+      std::size_t loss = 0;                    // place on the axis
+      std::vector<ProbeNumbers::Place> terms;  // empty: the step without it cannot be taken
+      ProbeNumbers::Place norm;                // of that step's gradient
+    };
+    std::vector<Without> without;
   };
-  [[nodiscard]] HeldOut steps_without(const StepInput& input, const std::vector<Tensor>& gradients,
-                                      double rate);
-  [[nodiscard]] double held_out_loss(const StepInput& input, HeldOut& held_out);
+  // Of a step that is probed, before its update with `gradients`: virtual steps without each
+  // auxiliary loss, after which weights and optimizer are what they were, and looks at detection on
+  // a held-out batch. Nothing where the probe does not ask for it.
+  [[nodiscard]] Looks look_before(const StepInput& input, const std::vector<Tensor>& gradients,
+                                  double rate);
+  // After the update; `proposals` of the step's own forward pass, on whose regions its batch is
+  // looked at again.
+  void look_after(const StepInput& input, const std::optional<Proposals>& proposals, Looks& looks);
+  // Tells the monitor what was found.
+  void read_looks(const StepInput& input, const Looks& looks);
+  [[nodiscard]] std::vector<ProbeNumbers::Place> look_held_out(Looks& looks);
+  // Throws the Fault that a step's numbers are, if they are one.
+  void check_sent(const StepReport::Sent& sent, const StepNumbers& numbers) const;
   // The step on a GPU. With `report` it is looked at on the way, and the host waits.
   StepReport run_on_device(const StepInput& input);
+  struct DevicePass {
+    ForwardPass pass;
+    Tensor total;
+    std::vector<AuxiliaryResult> trained;
+  };
+  [[nodiscard]] DevicePass device_forward(const StepInput& input, StepReport* report);
+  void device_after(const StepInput& input, const DevicePass& given);
   void device_work(const StepInput& input, StepReport* report);
+  // The same of a step that is probed, whose history the probe has walked.
+  Looks device_probe(const StepInput& input, double rate, StepReport* report);
   // What the device is told before a step, in the order of DeviceStep's changing tensors.
   [[nodiscard]] std::vector<std::vector<float>> changing_numbers(const StepInput& input);
   // Of all terms, as applied in a step.
@@ -163,6 +184,7 @@ class TrainingStep {
   std::optional<DeviceStep> device_;  // on a GPU
   // On a GPU: of each auxiliary term, as its last pass on the host has made them.
   std::vector<std::vector<SideFormula>> formulas_;
+  std::vector<StepReport::Sent> unread_;  // the last steps whose finish() is to come
 };
 
 }  // namespace ktrain

@@ -5,6 +5,7 @@
 #include "kernels/gram.h"
 #include "kernels/mixed_sum.h"
 #include "kernels/random_sign.h"
+#include "kernels/sketch_blocks.h"
 
 namespace ktrain::bench {
 namespace {
@@ -130,11 +131,43 @@ Job random_sign(const Lab& lab) {
           .rivals = {}};
 }
 
+// Two losses in 16384 buckets, of the sixteen blocks of a window.
+struct Blocks {
+  explicit Blocks(const Lab& lab)
+      : newest(lab.normal(lab.scaled(2 * 16384), 4)),
+        finished(lab.make<Bfloat16>(kPlaces * newest.size())) {}
+  static constexpr std::int64_t kPlaces = 15;
+  Array<float> newest;
+  Array<Bfloat16> finished;
+};
+
+Job push_block(const Lab& lab) {
+  const Blocks b(lab);
+  return {.bytes = static_cast<double>(b.newest.bytes() + 2 * b.finished.bytes()),
+          .flops = 0,
+          .run =
+              [=, &lab] {
+                KT_RUN(lab.queue(), push_block, b.newest.span(), b.finished.out(), Blocks::kPlaces);
+              },
+          .rivals = {}};
+}
+
+Job join_blocks(const Lab& lab) {
+  const Blocks b(lab);
+  return {.bytes =
+              static_cast<double>(b.newest.bytes()) + 1.5 * static_cast<double>(b.finished.bytes()),
+          .flops = 8.0 * static_cast<double>(b.newest.size()),
+          .run = [=, &lab] { KT_RUN(lab.queue(), join_blocks, b.newest.span(), b.finished.out()); },
+          .rivals = {}};
+}
+
 const bool kAdded = add_case("gram", "four vectors", "a quarter of the backbone each", gram) &&
                     add_case("count_sketch", "4096 buckets", "four vectors", count_sketch) &&
                     add_case("mixed_sum", "mixed_sum", "four vectors", mixed_sum) &&
                     add_case("mixed_sum", "change_products", "four vectors", change_products) &&
-                    add_case("random_sign", "sum", "P2 map", random_sign);
+                    add_case("random_sign", "sum", "P2 map", random_sign) &&
+                    add_case("sketch_blocks", "push_block", "a full window", push_block) &&
+                    add_case("sketch_blocks", "join_blocks", "a full window", join_blocks);
 
 }  // namespace
 }  // namespace ktrain::bench

@@ -20,8 +20,8 @@ class GpuTimer {
   [[nodiscard]] double seconds() const;
 
  private:
-  CUevent_st* start_ = nullptr;
-  CUevent_st* stop_ = nullptr;
+  [[maybe_unused]] CUevent_st* start_ = nullptr;
+  [[maybe_unused]] CUevent_st* stop_ = nullptr;
 };
 
 }  // namespace ktrain

@@ -31,6 +31,7 @@ TEST(Cases, HaveNamesOfTheirOwnAndCoverEveryFamily) {
                              "next_rows",
                              "queue_contrast",
                              "random_sign",
+                             "sketch_blocks",
                              "anchors",
                              "assign",
                              "bce",

@@ -7,7 +7,6 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "tests/support/message.h"
 #include "tests/support/tiny_run.h"
 #include "train/bench_step_command.h"
 
@@ -103,13 +102,53 @@ TEST(DeviceRun, ARunWithOtherLossesThatIsCutGoesOnToTheSameBitsAndIsTheCpus) {
   EXPECT_EQ(TinyRun::state_hash(gpu.run_folder(), 8), whole);
 }
 
-TEST(DeviceRun, WhatAGpuCannotTrainIsRefusedByName) {
-  TinyRun tiny;
-  const std::string message =
-      message_of([&] { (void)tiny.train(on("cuda", {"loss.macl.weight=0.1"})); });
-  EXPECT_THAT(message, HasSubstr("KT-SYS-003: device = \"cuda\": found emulation on the CPU, but "
-                                 "the conflict monitor (monitor.profile = \"watch\") runs on the "
-                                 "CPU only"));
+// Of monitor.jsonl, without what time decides.
+std::vector<nlohmann::json> monitor_lines(const TinyRun& run, const std::string& kind) {
+  std::vector<nlohmann::json> lines;
+  std::istringstream text(run.read("monitor.jsonl"));
+  for (std::string line; std::getline(text, line);)
+    if (auto json = nlohmann::json::parse(line); json["kind"] == kind)
+      lines.push_back(std::move(json));
+  return lines;
+}
+
+TEST(DeviceRun, TheMonitorRaisesTheCpusAlarmsAndDriftIsMeasured) {
+  // -0.1 times 20: a conflict in every group. Alarms come with the twentieth probe.
+  const std::vector<std::string> watched = {
+      "data.synth.train_pairs=48", "loss.planted.kind=negative_det",
+      "loss.planted.weight=2",     "monitor.profile=watch",
+      "monitor.interval=1",        "monitor.burst=0",
+      "monitor.budget_pct=10000",  "monitor.sketch=256",
+      "monitor.drift=on",          "monitor.anchors=2"};
+  TinyRun cpu, gpu;
+  std::vector<std::string> on_cpu = on("cpu", watched), on_gpu = on("cuda", watched);
+  for (auto* const plan : {&on_cpu, &on_gpu}) plan->emplace_back("train.epochs=1");
+  ASSERT_EQ(cpu.train(on_cpu), 0) << cpu.output();
+  ASSERT_EQ(gpu.train(on_gpu), 0) << gpu.output();
+  EXPECT_THAT(gpu.output(), HasSubstr("device cuda"));
+  EXPECT_THAT(gpu.output(), HasSubstr("at the peak of a step that is probed"));
+  EXPECT_EQ(monitor_lines(gpu, "probe").size(), 24u);
+  for (const char* const kind : {"alarm", "channels", "window", "loo"}) {
+    const auto want = monitor_lines(cpu, kind), got = monitor_lines(gpu, kind);
+    EXPECT_FALSE(want.empty()) << kind;
+    ASSERT_EQ(got.size(), want.size()) << kind;
+    for (std::size_t i = 0; i < want.size(); ++i)
+      for (const char* const key : {"step", "epoch", "level", "group", "loss", "n", "layer",
+                                    "probes", "onset_step", "label"})
+        EXPECT_EQ(got[i].value(key, nlohmann::json()), want[i].value(key, nlohmann::json()))
+            << kind << " " << i << ": " << key;
+  }
+  for (const auto& alarm : monitor_lines(gpu, "alarm"))
+    EXPECT_NEAR(alarm["mean"].get<double>(), -1, 1e-4);
+  const auto want = monitor_lines(cpu, "drift"), got = monitor_lines(gpu, "drift");
+  ASSERT_EQ(want.size(), 1u);
+  ASSERT_EQ(got.size(), 1u);
+  EXPECT_EQ(got[0]["layers"].size(), want[0]["layers"].size());
+  for (const auto& [layer, of] : want[0]["layers"].items()) {
+    const double a = got[0]["layers"][layer]["kl95"], b = of["kl95"];
+    EXPECT_NEAR(a, b, 1e-2 * std::abs(b) + 1e-6) << layer;
+  }
+  EXPECT_EQ(monitor_lines(gpu, "embedding").size(), 1u);
 }
 
 TEST(DeviceBenchStep, TheStepIsOneGraphWithoutWaitingOrAllocation) {

@@ -44,9 +44,11 @@ class Stage {
   }
 
  private:
-  static Overrides with_threads(Overrides overrides) {
-    overrides.insert(overrides.end(), {"threads=1", "monitor.profile=off"});
-    return overrides;
+  // Without a monitor, unless they ask for one.
+  static Overrides with_threads(const Overrides& overrides) {
+    Overrides all = {"threads=1", "monitor.profile=off"};
+    all.insert(all.end(), overrides.begin(), overrides.end());
+    return all;
   }
 
   Plan plan_;
@@ -67,7 +69,11 @@ struct Side {
 
   StepReport begin(std::int64_t step) {
     tensors.fill(stage.batch(step));
-    return training.run({tensors.input(), stage.timeline(), step, {"some pair"}});
+    const auto held_out = [this, step]() -> const DetectorInput& {
+      validation.fill(stage.batch(step + 1));
+      return validation.input();
+    };
+    return training.run({tensors.input(), stage.timeline(), step, {"some pair"}, held_out});
   }
   StepReport run(std::int64_t step) {
     StepReport report = begin(step);

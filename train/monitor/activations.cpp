@@ -1,6 +1,7 @@
 #include "train/monitor/activations.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "kernels/parallel.h"
 
@@ -24,6 +25,23 @@ void append(SampleMatrix& to, std::int64_t columns, std::span<const double> row)
   to.values.insert(to.values.end(), row.begin(), row.end());
   ++to.rows;
 }
+
+// A map where the host can read it: on a GPU a copy, for which it waits.
+class HostMap {
+ public:
+  explicit HostMap(const Tensor& map) : view_(map.nhwc<float>()) {
+    if (map.queue().device == Device::kCpu) return;
+    copy_ = map.to_vector<float>();
+    view_.data = copy_.data();
+  }
+  HostMap(const HostMap&) = delete;
+  HostMap& operator=(const HostMap&) = delete;
+  [[nodiscard]] const Nhwc<const float>& view() const { return view_; }
+
+ private:
+  std::vector<float> copy_;
+  Nhwc<const float> view_;
+};
 
 struct Moments {
   std::vector<double> sum, squares;
@@ -84,7 +102,9 @@ void ActivationRecorder::convolution(const std::string& name, const Tensor& y) {
   Sums& sums = sums_[place->second];
   KT_CHECK(sums.sum.size() == channels, "activations: {} has {} channels, had {}", layer, channels,
            sums.sum.size());
-  const Nhwc<const float> view = y.nhwc<float>();
+  if (batch_->count == 0) return;
+  const HostMap map(y);
+  const Nhwc<const float>& view = map.view();
   std::vector<Moments> images(static_cast<std::size_t>(batch_->count));
   parallel_for(batch_->count, 1, [&](std::int64_t n) {
     const Valid part = valid(y, n);
@@ -117,14 +137,17 @@ void ActivationRecorder::add_rows(const std::string& group, std::span<const Tens
   // One grid for all of them, no finer than the coarsest.
   const std::int64_t high = std::min(kDriftGrid, maps.back().size(1)),
                      wide = std::min(kDriftGrid, maps.back().size(2));
+  if (batch_->count == 0) return;
+  std::vector<std::unique_ptr<HostMap>> on_host;
+  for (const Tensor& map : maps) on_host.push_back(std::make_unique<HostMap>(map));
   std::vector<double> row;
   for (std::int64_t n = 0; n < batch_->count; ++n)
     for (std::int64_t i = 0; i < high; ++i)
       for (std::int64_t j = 0; j < wide; ++j) {
         row.clear();
-        for (const Tensor& map : maps) {
-          const Valid part = valid(map, n);
-          append_cell(map.nhwc<float>(), n,
+        for (std::size_t m = 0; m < maps.size(); ++m) {
+          const Valid part = valid(maps[m], n);
+          append_cell(on_host[m]->view(), n,
                       {i * part.height / high, ((i + 1) * part.height + high - 1) / high,
                        j * part.width / wide, ((j + 1) * part.width + wide - 1) / wide},
                       row);

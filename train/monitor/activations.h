@@ -58,7 +58,8 @@ class ActivationRecorder final : public ForwardObserver {
   explicit ActivationRecorder(Depth depth, const PairEmbedding* heads = nullptr)
       : depth_(depth), heads_(heads) {}
 
-  // The next pass is over this batch, of which `input` holds the tensors.
+  // The next pass is over this batch, of which `input` holds the tensors. Of a batch without pairs
+  // nothing is recorded, though the memory that it takes is taken.
   void begin(const PairBatch& batch, const DetectorInput& input);
   [[nodiscard]] Activations take() &&;
 

@@ -5,14 +5,13 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
-#include "kernels/parallel.h"
+#include "kernels/elementwise.h"
 #include "runtime/fault.h"
 #include "train/tensor_arrays.h"
 
 namespace ktrain {
 namespace {
 
-constexpr std::int64_t kGrain = 1 << 15;
 const std::string kPrefix = "monitor.reference.";
 
 }  // namespace
@@ -65,12 +64,8 @@ Tensor LiveRemedy::reference(std::size_t parameter) const {
 
 void LiveRemedy::move_reference(std::size_t parameter, const Tensor& detection) {
   Tensor& reference = references_[parameter];
-  run_on_cpu(reference.queue(), "move_reference", [&] {
-    const float keep = started_ ? static_cast<float>(plan_.beta) : 0.0f;
-    const Span<const float> g = detection.span<float>();
-    const Span<float> r = reference.mutable_span<float>();
-    parallel_for(r.size, kGrain, [&](std::int64_t i) { r[i] = g[i] + keep * (r[i] - g[i]); });
-  });
+  KT_RUN_AS(reference.queue(), "move_reference", move_toward, detection.span<float>(),
+            reference.mutable_span<float>(), started_ ? plan_.beta : 0.0);
 }
 
 std::string LiveRemedy::line(const ProbeRecord& record,

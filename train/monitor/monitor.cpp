@@ -69,7 +69,7 @@ bool Monitor::begin_step(std::int64_t step, const Timeline& timeline) {
     if (!pending_.empty()) schedule_->restore(nlohmann::json::parse(pending_));
     pending_.clear();
   }
-  recorded_ = context_->queue.planning || schedule_->due(step);
+  recorded_ = context_->queue.planning ? planned_.recorded : schedule_->due(step);
   probing_ = recorded_ || (remedy_ && remedy_->live());
   epoch_ = timeline.epoch_of(step);
   return probing_;
@@ -99,25 +99,51 @@ std::vector<Tensor> Monitor::walk(const std::vector<LossTerm>& terms, const Tens
   ProbeInput input{terms, total, std::move(features)};
   if (recorded_ && sketches_) input.sketches = &*sketches_;
   if (remedy_ && remedy_->live()) input.remedy = &*remedy_;
-  if (recorded_ && !context_->queue.planning)
+  const bool planning = context_->queue.planning;
+  if (recorded_ && !planning)
     for (const auto& [group, loss] : channels_) input.channels.insert(group);
   // The plan of memory holds for the probes that take more.
-  input.half =
-      recorded_ && (context_->queue.planning ? plan_.half_every > 0
-                                             : schedule_->turn(plan_.half_every, kHalfTurn));
+  if (recorded_ && planning && planned_.channels)
+    for (const LayerGroups::Group& group : groups_.all()) input.channels.insert(group.name);
+  input.half = recorded_ && (planning ? planned_.half && plan_.half_every > 0
+                                      : schedule_->turn(plan_.half_every, kHalfTurn));
   std::vector<Tensor> gradients = probe_->walk(input);
-  if (remedy_ && !context_->queue.planning) {
-    ProbeRecord record = probe_->record(term_values, clip_);
-    record.step = step_ + 1;  // the order that pcgrad draws is the step's
-    answers_.clear();
-    if (!drop_non_finite(record).empty() || !is_record(record)) {
-      notice("remedy", "the gradients' products are not finite; it leaves the step as it is");
-    } else {
-      answers_ = remedy_->solve(record, probe_->references(remedy_->preconditioned()));
-      if (remedy_->live()) probe_->apply(answers_, *remedy_, gradients);
-    }
+  if (remedy_ && !planning) {
+    solve_remedy(term_values.empty() ? probe_->term_values() : term_values, gradients);
+  } else if (remedy_ && remedy_->live() && context_->queue.device == Device::kCuda) {
+    for (const LayerGroups::Group& group : groups_.all())
+      answers_.push_back(
+          {group.name, std::vector<double>(probe_->axis().losses.size(), 1.0), 0, true, ""});
+    probe_->apply(std::exchange(answers_, {}), *remedy_, gradients);
   }
   return gradients;
+}
+
+void Monitor::solve_remedy(const std::vector<double>& term_values, std::vector<Tensor>& gradients) {
+  ProbeRecord record = probe_->record(term_values, clip_);
+  record.step = step_ + 1;  // the order that pcgrad draws is the step's
+  answers_.clear();
+  if (!drop_non_finite(record).empty() || !is_record(record)) {
+    notice("remedy", "the gradients' products are not finite; it leaves the step as it is");
+    return;
+  }
+  answers_ = remedy_->solve(record, probe_->references(remedy_->preconditioned()));
+  if (remedy_->live()) probe_->apply(answers_, *remedy_, gradients);
+}
+
+std::vector<Monitor::Extras> Monitor::possible_probes() const {
+  std::vector<Extras> all;
+  if (!active_) return all;
+  const bool live = remedy_ && remedy_->live();
+  if (live) all.push_back({false, false, false, false, false});
+  for (int bits = 0; bits < 16; ++bits) {
+    const Extras extras{true, (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0};
+    if ((extras.half && plan_.half_every == 0) || (extras.real && plan_.real_every == 0) ||
+        (extras.leave_one_out && (plan_.loo_every == 0 || live)))
+      continue;
+    all.push_back(extras);
+  }
+  return all;
 }
 
 Optimizer::Observer Monitor::observer(const std::vector<Tensor>& gradients) {
@@ -128,8 +154,9 @@ Optimizer::Observer Monitor::observer(const std::vector<Tensor>& gradients) {
 }
 
 bool Monitor::wants_real() const {
-  return recorded_ && probing_ && !context_->queue.planning &&
-         schedule_->turn(plan_.real_every, kRealTurn) && schedule_->affords(kRealSteps);
+  if (context_->queue.planning) return records() && planned_.real;
+  return records() && schedule_->turn(plan_.real_every, kRealTurn) &&
+         schedule_->affords(kRealSteps);
 }
 
 bool Monitor::wants_leave_one_out() const {
@@ -137,7 +164,7 @@ bool Monitor::wants_leave_one_out() const {
 }
 
 bool Monitor::asks_leave_one_out() const {
-  return recorded_ && probing_ && !context_->queue.planning && plan_.loo_every > 0 &&
+  return records() && !context_->queue.planning && plan_.loo_every > 0 &&
          !(remedy_ && remedy_->live()) &&
          (leave_out_next_ || schedule_->turn(plan_.loo_every, kLooTurn));
 }
@@ -148,7 +175,7 @@ bool Monitor::affords_leave_one_out() const {
 }
 
 bool Monitor::plans_leave_one_out() const {
-  return context_->queue.planning && probing_ && plan_.loo_every > 0 &&
+  return context_->queue.planning && records() && planned_.leave_one_out && plan_.loo_every > 0 &&
          !(remedy_ && remedy_->live());
 }
 
@@ -161,18 +188,27 @@ std::vector<std::size_t> Monitor::weighted_losses() const {
   return places;
 }
 
+void Monitor::plain_step_took(double seconds) {
+  if (active_ && schedule_) schedule_->plain(seconds);
+}
+
 MonitorOutput Monitor::end_step(std::int64_t step, const Timeline& timeline, double learning_rate,
-                                const std::vector<double>& term_values) {
+                                const std::vector<double>& term_values,
+                                std::optional<double> seconds) {
   MonitorOutput out;
   if (!active_) return out;
-  if (context_->queue.planning || !probing_ || !recorded_) {
+  const bool on_cpu = context_->queue.device == Device::kCpu;
+  if (context_->queue.planning || !records()) {
     probe_.reset();
-    if (!context_->queue.planning) schedule_->plain(clock_() - begin_);
+    after_.clear();
+    if (!context_->queue.planning && (on_cpu || seconds))
+      schedule_->plain(seconds.value_or(clock_() - begin_));
     out.texts.swap(notices_);
     return out;
   }
-  ProbeRecord record = probe_->record(term_values, clip_);
-  if (!after_.empty()) record.real = probe_->changes(term_values, after_);
+  const std::vector<double> values = term_values.empty() ? probe_->term_values() : term_values;
+  ProbeRecord record = probe_->record(values, clip_);
+  if (!after_.empty()) record.real = probe_->changes(values, after_);
   after_.clear();
   record.step = step + 1;
   record.epoch = timeline.epoch_of(step) + 1;
@@ -185,7 +221,7 @@ MonitorOutput Monitor::end_step(std::int64_t step, const Timeline& timeline, dou
     notice("probe", "detection's gradient is not finite; the probe leaves no record");
     changes_.clear();
     probe_.reset();
-    schedule_->probed(step, clock_() - begin_);
+    schedule_->probed(step, seconds.value_or(clock_() - begin_));
     out.texts.swap(notices_);
     return out;
   }
@@ -195,7 +231,7 @@ MonitorOutput Monitor::end_step(std::int64_t step, const Timeline& timeline, dou
   add_channels(record, out);
   put_off();
   probe_.reset();
-  schedule_->probed(step, clock_() - begin_);
+  schedule_->probed(step, seconds.value_or(clock_() - begin_));
   if (record.epoch != counted_epoch_) epoch_probes_ = 0;
   counted_epoch_ = record.epoch;
   most_probes_ = std::max(most_probes_, ++epoch_probes_);

@@ -43,11 +43,24 @@ class Monitor {
 
   // Begins step `step`, counted from 0; whether it is probed.
   [[nodiscard]] bool begin_step(std::int64_t step, const Timeline& timeline);
+  // Whether a step with probe() leaves a record; else it is one of a live remedy.
+  [[nodiscard]] bool records() const { return recorded_ && probing_; }
 
-  // In place of `backward` in a step that is probed.
+  // What may come to a probe beside its walk, and what a probe asks for by itself. While planning
+  // steps are probed as this says; at first as the probe that takes most of a CPU.
+  struct Extras {
+    bool recorded = true, half = true, channels = false, real = false, leave_one_out = true;
+  };
+  void plan_for(const Extras& extras) { planned_ = extras; }
+  // All that probes of this plan may be, for whoever plans the memory of each, the one with most
+  // last; none when nothing is measured.
+  [[nodiscard]] std::vector<Extras> possible_probes() const;
+
+  // In place of `backward` in a step that is probed. `term_values` unweighted; empty: as the walk
+  // finds them.
   [[nodiscard]] std::vector<Tensor> walk(const std::vector<LossTerm>& terms, const Tensor& total,
                                          std::vector<WatchedFeature> features,
-                                         const std::vector<double>& term_values);
+                                         const std::vector<double>& term_values = {});
   // For the optimizer's step after `walk`; `gradients` as it returned them.
   [[nodiscard]] Optimizer::Observer observer(const std::vector<Tensor>& gradients);
 
@@ -65,13 +78,17 @@ class Monitor {
   // Auxiliary losses on the axis, as places there, that have a weight in this step; while planning
   // the first one, whatever its weight: one is looked at after the other.
   [[nodiscard]] std::vector<std::size_t> weighted_losses() const;
-  [[nodiscard]] const Probe& probe() const { return *probe_; }
+  // Between walk and end_step of a step that has one: nullptr where detection has no weight.
+  [[nodiscard]] Probe* probe() { return probe_.get(); }
   // One that is not finite is left out, with a notice.
   void set_leave_one_out(std::size_t loss, double change);
 
-  // After a step's update, probed or not; `term_values` unweighted.
+  // After a step's update, probed or not; `term_values` as for walk. `seconds` is what the step
+  // took, where the host does not know by itself; a plain step may also tell it later.
   MonitorOutput end_step(std::int64_t step, const Timeline& timeline, double learning_rate,
-                         const std::vector<double>& term_values);
+                         const std::vector<double>& term_values,
+                         std::optional<double> seconds = {});
+  void plain_step_took(double seconds);
 
   // What was measured and found so far, in a few sentences; "" when nothing was to be measured.
   [[nodiscard]] std::string summary() const;
@@ -92,6 +109,7 @@ class Monitor {
   [[nodiscard]] bool asks_leave_one_out() const;
   [[nodiscard]] bool affords_leave_one_out() const;
   void put_off();
+  void solve_remedy(const std::vector<double>& term_values, std::vector<Tensor>& gradients);
   void begin_sketches();  // of a probe that is walked
   void add_second_moments(ProbeRecord& record);
   void add_null();
@@ -135,6 +153,7 @@ class Monitor {
   std::string last_alarm_;
   std::int64_t segment_epoch_ = -1, epoch_ = 0;  // of the windows; of this step
   std::int64_t counted_epoch_ = 0, epoch_probes_ = 0, most_probes_ = 0;
+  Extras planned_;
   std::string reversed_;  // the term whose gradient the trunk gets reversed
   // Group and loss of alarms, whose channels the next probe tells.
   std::set<std::pair<std::string, std::string>> channels_;

@@ -15,6 +15,7 @@
 #include "train/monitor/layer_groups.h"
 #include "train/monitor/live_remedy.h"
 #include "train/monitor/probe_axis.h"
+#include "train/monitor/probe_numbers.h"
 #include "train/monitor/probe_record.h"
 #include "train/monitor/sketch_blocks.h"
 #include "train/optimizer.h"
@@ -45,6 +46,8 @@ struct ProbeInput {
 
 class Probe {
  public:
+  static constexpr std::int64_t kKept = 8;
+
   // All must outlive the probe; `parameters` and `optimizer` belong together.
   Probe(const ParameterSet& parameters, const LayerGroups& groups, const Optimizer& optimizer,
         ProbeAxis axis)
@@ -69,8 +72,18 @@ class Probe {
   // The optimizer's observer: adds <g_k, delta> of one parameter, then forgets its gradients.
   void updated(std::size_t parameter, const Tensor& before, const Tensor& total_gradient);
 
+  // Keeps what the only element of a float tensor is now, to be read with everything else; up to
+  // kKept of them for each term and loss.
+  [[nodiscard]] ProbeNumbers::Place keep(const Tensor& number) { return numbers_.keep(number); }
+  [[nodiscard]] double kept(ProbeNumbers::Place place) const { return numbers_.read_kept(place); }
+  // On a GPU, after the optimizer's step: keeps its norm and the clip's factor for the record.
+  void keep_norm();
+  // The values of the terms that were walked, unweighted.
+  [[nodiscard]] std::vector<double> term_values() const;
+
   // All but what only the step and the schedule know: step, epoch, rate, seconds, interval. After
-  // the optimizer's step. `term_values` unweighted; `clip` is the plan's, 0 for none.
+  // the optimizer's step; before it, norm and clip are those of the step before or, on a GPU, none.
+  // `term_values` unweighted; `clip` is the plan's, 0 for none.
   [[nodiscard]] ProbeRecord record(const std::vector<double>& term_values, double clip) const;
 
   // By loss on the axis: what it became less what it was.
@@ -82,7 +95,7 @@ class Probe {
   [[nodiscard]] std::vector<std::pair<std::string, double>> split_half() const;
 
   // Of the groups that were asked for, those that losses reach.
-  [[nodiscard]] const std::vector<ChannelDots>& channels() const { return channels_; }
+  [[nodiscard]] const std::vector<ChannelDots>& channels() const;
 
   [[nodiscard]] const ProbeAxis& axis() const { return axis_; }
 
@@ -90,6 +103,18 @@ class Probe {
   struct Sums {
     Gram raw, preconditioned;
     bool seen = false, weighted = false, half = false;
+  };
+  // What was summed up of one entry, raw and preconditioned products one behind the other, and
+  // where it belongs: a group, or a feature behind all groups.
+  struct Part {
+    ProbeNumbers::Place place;
+    std::size_t of = 0;
+    bool weighted = false;
+    double lr = 1;
+  };
+  struct ChannelPart {
+    ProbeNumbers::Place place;
+    std::size_t of = 0;  // in channels_
   };
 
   void make_sets(const ProbeInput& input);
@@ -105,8 +130,17 @@ class Probe {
   [[nodiscard]] Remainder remainder(bool reached, std::size_t count) const;
   void add_channels(const ProbeInput& input, std::size_t entry, int group,
                     std::span<const Span<const float>> vectors);
-  void add_products(Sums& sums, std::span<const Span<const float>> vectors, bool reached,
+  void add_products(std::size_t of, std::span<const Span<const float>> vectors, bool reached,
                     const std::optional<Optimizer::Moment>& moment);
+  // Products of vectors that lie side by side in the memory of the parameters.
+  void products(std::span<const Span<const float>> vectors, bool reached,
+                const SecondMoment<float>& second, Span<double> raw, Span<double> preconditioned);
+  // How many numbers a probe may leave.
+  [[nodiscard]] std::int64_t capacity(const ProbeInput& input) const;
+  [[nodiscard]] const ContextPtr& context() const { return parameters_.all()[0].value.context(); }
+  [[nodiscard]] Sums& sums(std::size_t of);
+  // Adds up what the device has left, in the order in which it was given. Once for all of it.
+  void read() const;
 
   const ParameterSet& parameters_;
   const LayerGroups& groups_;
@@ -119,12 +153,18 @@ class Probe {
   std::vector<std::vector<Tensor>> sets_;
   std::vector<double> mix_;    // by axis, and 0 for the half
   std::vector<bool> reached_;  // by parameter: whether the remainder's loss depends on it
-  std::vector<Sums> by_group_, by_feature_;
+  ProbeNumbers numbers_;
+  std::vector<Part> parts_;
+  std::vector<ChannelPart> channel_parts_;
+  std::vector<ProbeNumbers::Place> changes_, term_places_;  // of a parameter; of a term
+  std::optional<ProbeNumbers::Place> norm_, clip_;
+  // How many of parts_, channel_parts_ and changes_ are in the sums.
+  mutable std::size_t read_parts_ = 0, read_channels_ = 0, read_changes_ = 0;
+  mutable std::vector<Sums> by_group_, by_feature_;
   std::vector<std::string> feature_names_;
   std::vector<std::vector<Tensor>> kept_;  // by parameter: gradients of the walk's sets
-  std::vector<double> predicted_;
-  std::vector<ChannelDots> channels_;
-  std::vector<std::byte> scratch_;
+  mutable std::vector<double> predicted_;
+  mutable std::vector<ChannelDots> channels_;
 };
 
 }  // namespace ktrain

@@ -19,12 +19,11 @@ Tensor Probe::half_cotangent(std::span<const Tensor> of_sets, std::int64_t per_i
   Tensor half = Tensor::zeros(like->context(), like->shape());
   const std::int64_t images = half.size(0) / per_image;
   const std::int64_t size = half.size() / images * (images / 2);
-  run_on_cpu(half.queue(), "half_cotangent", [&] {
-    cpu::mixed_elements<float>(
-        {spans.data(), std::ssize(spans)},
-        {static_cast<std::int64_t>(axis_.remainder), 1.0, {mix.data(), std::ssize(mix)}},
-        static_cast<std::int64_t>(axis_.remainder), 0, {half.mutable_span<float>().data, size});
-  });
+  const auto remainder = static_cast<std::int64_t>(axis_.remainder);
+  KT_RUN_AS(half.queue(), "half_cotangent", mixed_elements,
+            (Span<const Span<const float>>{spans.data(), std::ssize(spans)}),
+            (Remainder{remainder, 1.0, {mix.data(), std::ssize(mix)}}), remainder, 0,
+            (Span<float>{half.mutable_span<float>().data, size}));
   return half;
 }
 

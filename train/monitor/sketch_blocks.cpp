@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 
 #include <fmt/ranges.h>
 
 #include "kernels/count_sketch.h"
+#include "kernels/elementwise.h"
+#include "kernels/sketch_blocks.h"
+#include "runtime/box_views.h"
 #include "runtime/fault.h"
 #include "train/tensor_arrays.h"
 
@@ -15,20 +17,6 @@ namespace {
 
 const std::string kPrefix = "monitor.sketch.", kOwnHead = "aux.";
 constexpr std::int64_t kKept = SketchBlocks::kBlocks - 1, kShort = 2;  // blocks; bytes of bfloat16
-
-// The nearest bfloat16, ties to even; what is not finite stays so.
-std::uint16_t shortened(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  if (value != value) return static_cast<std::uint16_t>((bits >> 16) | 0x40u);
-  return static_cast<std::uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
-}
-
-void shorten(const float* from, std::int64_t size, std::uint8_t* into) {
-  for (std::int64_t i = 0; i < size; ++i) {
-    const std::uint16_t value = shortened(from[i]);
-    std::memcpy(into + kShort * i, &value, sizeof(value));
-  }
-}
 
 bool in_trunk(const std::string& group) {
   return group.starts_with("visible.") || group.starts_with("thermal.") ||
@@ -57,18 +45,9 @@ SketchBlocks::SketchBlocks(const ContextPtr& context, const LayerGroups& groups,
   }
 }
 
-std::uint8_t* SketchBlocks::bytes(Group& group, std::int64_t block) {
-  return group.finished.mutable_span<std::uint8_t>().data + kShort * group.newest.size() * block;
-}
-
-void SketchBlocks::read(const Group& group, std::int64_t block, float* into) {
-  const std::int64_t size = group.newest.size();
-  const std::uint8_t* const from = group.finished.span<std::uint8_t>().data + kShort * size * block;
-  for (std::int64_t i = 0; i < size; ++i) {
-    std::uint16_t value = 0;
-    std::memcpy(&value, from + kShort * i, sizeof(value));
-    into[i] = std::bit_cast<float>(static_cast<std::uint32_t>(value) << 16);
-  }
+Span<Bfloat16> SketchBlocks::finished(Group& group) {
+  std::uint8_t* const bytes = group.finished.mutable_span<std::uint8_t>().data;
+  return {reinterpret_cast<Bfloat16*>(bytes), kKept * group.newest.size()};
 }
 
 void SketchBlocks::begin_segment() {
@@ -79,15 +58,13 @@ void SketchBlocks::begin_segment() {
 
 // Puts the newest block behind the finished ones; the oldest makes room where all places are taken.
 void SketchBlocks::finish_newest() {
-  const bool full = finished_ == kKept;
-  for (std::size_t g = 0; g < groups_.size(); ++g) {
-    if (!has(g)) continue;
-    Group& group = groups_[g];
-    const std::int64_t size = group.newest.size();
-    if (full) std::memmove(bytes(group, 0), bytes(group, 1), (kKept - 1) * kShort * size);
-    shorten(group.newest.span<float>().data, size, bytes(group, full ? kKept - 1 : finished_));
-  }
-  if (full)
+  for (std::size_t g = 0; g < groups_.size(); ++g)
+    if (has(g)) {
+      Group& group = groups_[g];
+      KT_RUN(group.newest.queue(), push_block, group.newest.span<float>(), finished(group),
+             finished_);
+    }
+  if (finished_ == kKept)
     probes_ -= per_block_;
   else
     ++finished_;
@@ -95,21 +72,11 @@ void SketchBlocks::finish_newest() {
 
 // All kBlocks blocks are full: leaves half as many, twice as long.
 void SketchBlocks::join_neighbours() {
-  for (std::size_t g = 0; g < groups_.size(); ++g) {
-    if (!has(g)) continue;
-    Group& group = groups_[g];
-    const std::int64_t size = group.newest.size();
-    std::vector<float> first(static_cast<std::size_t>(size)), second(first);
-    for (std::int64_t b = 0; b < kBlocks / 2; ++b) {
-      read(group, 2 * b, first.data());
-      if (2 * b + 1 < kKept)
-        read(group, 2 * b + 1, second.data());
-      else
-        std::copy_n(group.newest.span<float>().data, size, second.data());
-      for (std::size_t i = 0; i < first.size(); ++i) first[i] += second[i];
-      shorten(first.data(), size, bytes(group, b));
+  for (std::size_t g = 0; g < groups_.size(); ++g)
+    if (has(g)) {
+      Group& group = groups_[g];
+      KT_RUN(group.newest.queue(), join_blocks, group.newest.span<float>(), finished(group));
     }
-  }
   per_block_ *= 2;
   finished_ = kBlocks / 2;
 }
@@ -125,10 +92,8 @@ void SketchBlocks::begin_probe() {
   else if (filled_ > 0)
     finish_newest();
   for (Group& group : groups_)
-    if (group.newest.defined()) {
-      const Span<float> sums = group.newest.mutable_span<float>();
-      std::fill(sums.data, sums.data + sums.size, 0.0f);
-    }
+    if (group.newest.defined())
+      KT_RUN(group.newest.queue(), fill, group.newest.mutable_span<float>(), 0.0);
   filled_ = 1;
 }
 
@@ -146,24 +111,46 @@ void SketchBlocks::add(LayerGroups::Place place, Span<const Span<const float>> v
   // One hash per segment and group, so that groups' errors have nothing to do with each other.
   const auto seed = static_cast<std::uint32_t>(options_.seed * 1000003u +
                                                static_cast<std::uint64_t>(segment_) * 8191u + at);
-  cpu::count_sketch<float>({vectors.data, group.losses}, within, {seed, group.identity},
-                           place.offset, group.newest.mutable_rows<float>());
+  const SketchHash hash{seed, group.identity};
+  const Span<const Span<const float>> own{vectors.data, group.losses};
+  const Tensor& newest = group.newest;
+  Tensor scratch = scratch_bytes(
+      newest,
+      on_device(newest, 0, cuda::count_sketch_scratch_bytes(own, within, hash, newest.size(1))));
+  KT_RUN(newest.queue(), count_sketch, own, within, hash, place.offset,
+         group.newest.mutable_rows<float>(), bytes_of(scratch));
+}
+
+// The blocks of one group, oldest first; a vector for each of its losses.
+std::vector<std::vector<float>> SketchBlocks::read(const Group& group) const {
+  const auto size = static_cast<std::size_t>(group.newest.size()),
+             columns = static_cast<std::size_t>(group.newest.size(1));
+  std::vector<float> all(static_cast<std::size_t>(blocks()) * size);
+  if (finished_ > 0) {
+    std::vector<Bfloat16> bits(static_cast<std::size_t>(kKept) * size);
+    group.finished.read_bytes(std::as_writable_bytes(std::span(bits)));
+    std::transform(bits.begin(), bits.begin() + finished_ * static_cast<std::int64_t>(size),
+                   all.begin(), to_float);
+  }
+  if (filled_ > 0) {
+    const std::vector<float> newest = group.newest.to_vector<float>();
+    std::copy(newest.begin(), newest.end(), all.end() - static_cast<std::ptrdiff_t>(size));
+  }
+  std::vector<std::vector<float>> vectors;
+  for (std::size_t at = 0; at < all.size(); at += size)
+    for (std::size_t k = 0; k < static_cast<std::size_t>(options_.losses); ++k) {
+      vectors.emplace_back(columns, 0.0f);
+      if (k < static_cast<std::size_t>(group.losses))
+        std::copy_n(all.begin() + static_cast<std::ptrdiff_t>(at + k * columns), columns,
+                    vectors.back().begin());
+    }
+  return vectors;
 }
 
 std::vector<std::vector<float>> SketchBlocks::block(std::size_t group, std::int64_t index) const {
-  const Group& of = groups_[group];
-  const auto columns = static_cast<std::size_t>(of.newest.size(1));
-  std::vector<float> all(static_cast<std::size_t>(of.newest.size()));
-  if (index < finished_)
-    read(of, index, all.data());
-  else
-    std::copy_n(of.newest.span<float>().data, all.size(), all.data());
-  std::vector<std::vector<float>> by_loss(static_cast<std::size_t>(options_.losses),
-                                          std::vector<float>(columns));
-  for (std::size_t k = 0; k < static_cast<std::size_t>(of.losses); ++k)
-    by_loss[k].assign(all.begin() + static_cast<std::ptrdiff_t>(k * columns),
-                      all.begin() + static_cast<std::ptrdiff_t>((k + 1) * columns));
-  return by_loss;
+  const std::vector<std::vector<float>> all = read(groups_[group]);
+  const auto first = all.begin() + index * options_.losses;
+  return {first, first + options_.losses};
 }
 
 BlockSums SketchBlocks::sums(std::size_t group) const {
@@ -171,9 +158,7 @@ BlockSums SketchBlocks::sums(std::size_t group) const {
   sums.losses = static_cast<std::size_t>(options_.losses);
   sums.counts.assign(static_cast<std::size_t>(blocks()), per_block_);
   if (filled_ > 0) sums.counts.back() = filled_;
-  std::vector<std::vector<float>> kept;
-  for (std::int64_t b = 0; b < blocks(); ++b)
-    for (std::vector<float>& vector : block(group, b)) kept.push_back(std::move(vector));
+  const std::vector<std::vector<float>> kept = read(groups_[group]);
   sums.products = inner_products(std::vector<std::span<const float>>(kept.begin(), kept.end()));
   return sums;
 }

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/bfloat16.h"
 #include "kernels/gram.h"
 #include "runtime/tensor.h"
 #include "train/checkpoint_file.h"
@@ -60,7 +61,7 @@ class SketchBlocks {
   // there to compare with.
   [[nodiscard]] bool has(std::size_t group) const { return groups_[group].newest.defined(); }
   // Of one group, the oldest block first, without the mean squares. Not exact: see
-  // kernels/count_sketch.h.
+  // kernels/count_sketch.h. Waits for the device, as block() does.
   [[nodiscard]] BlockSums sums(std::size_t group) const;
   // The sketches of one block, the oldest is 0: one vector per loss, zeros where it has none.
   [[nodiscard]] std::vector<std::vector<float>> block(std::size_t group, std::int64_t index) const;
@@ -83,9 +84,8 @@ class SketchBlocks {
   };
 
   [[nodiscard]] std::int64_t losses_of(const std::string& group) const;
-  // Of one finished block, all losses.
-  [[nodiscard]] static std::uint8_t* bytes(Group& group, std::int64_t block);
-  static void read(const Group& group, std::int64_t block, float* into);
+  [[nodiscard]] static Span<Bfloat16> finished(Group& group);
+  [[nodiscard]] std::vector<std::vector<float>> read(const Group& group) const;
   [[nodiscard]] bool possible(std::span<const std::int64_t> numbers) const;
   void finish_newest();
   void join_neighbours();
