@@ -4,6 +4,8 @@
 // kernel adds the chunks in double.
 #include "kernels/bias_relu.h"
 
+#include <type_traits>
+
 #include "kernels/check.h"
 #include "kernels/device/launch.cuh"
 #include "kernels/device/vector_io.cuh"
@@ -35,9 +37,9 @@ __device__ float4 masked(const float4& y, const float4& dy) {
 }
 
 // g may be dy: a thread reads its elements before it writes them.
-template <bool kMask, bool kSum>
+template <bool kMask, bool kSum, class T>
 __global__ void __launch_bounds__(kThreads)
-    chunk_kernel(const float* y, const float* dy, Shape shape, float* g, float* sums) {
+    chunk_kernel(const T* y, const T* dy, Shape shape, T* g, float* sums) {
   const int thread = static_cast<int>(threadIdx.x);
   const std::int64_t chunk = blockIdx.x / shape.col_blocks;
   const std::int64_t c = (blockIdx.x % shape.col_blocks * shape.width + thread % shape.width) * 4;
@@ -45,7 +47,9 @@ __global__ void __launch_bounds__(kThreads)
   const std::int64_t past = (chunk + 1) * kBiasReluChunk;
   const std::int64_t end = past < shape.rows ? past : shape.rows;
   float4 total = make_float4(0, 0, 0, 0);
-#pragma unroll 4
+  // Rows in flight; with four of bf16 ptxas runs out of the registers it allows itself.
+  constexpr int kUnroll = std::is_same_v<T, float> || kSum ? 4 : 2;
+#pragma unroll kUnroll
   for (std::int64_t r = chunk * kBiasReluChunk + thread / shape.width; r < end;
        r += kThreads / shape.width) {
     const std::int64_t i = r * shape.cols + c;
@@ -93,8 +97,9 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void bias_relu_backward(CudaStream stream, Rows<const float> y, Rows<const float> dy,
-                        Span<float> workspace, Rows<float> g, Span<float> dbias) {
+template <class T>
+void bias_relu_backward(CudaStream stream, Rows<const T> y, Rows<const T> dy,
+                        Span<Wide<T>> workspace, Rows<T> g, Span<Wide<T>> dbias) {
   constexpr auto kWho = "bias_relu_backward";
   KT_CHECK(y.empty() == g.empty(), "{}: y and g are given together or not at all", kWho);
   KT_CHECK(g.empty() || (same_shape(y, dy) && same_shape(g, dy)),
@@ -117,9 +122,9 @@ void bias_relu_backward(CudaStream stream, Rows<const float> y, Rows<const float
     shape.col_blocks = num_blocks(quads, shape.width);
     shape.aligned = dy.cols % 4 == 0 && aligned_for_quads(dy.data) &&
                     (!mask || (aligned_for_quads(y.data) && aligned_for_quads(g.data)));
-    const auto kernel = mask && sum ? chunk_kernel<true, true>
-                        : mask      ? chunk_kernel<true, false>
-                                    : chunk_kernel<false, true>;
+    const auto kernel = mask && sum ? chunk_kernel<true, true, T>
+                        : mask      ? chunk_kernel<true, false, T>
+                                    : chunk_kernel<false, true, T>;
     launch(kWho, kernel, chunks * shape.col_blocks, kThreads, stream, y.data, dy.data, shape,
            g.data, sum ? workspace.data : nullptr);
   }
@@ -127,5 +132,12 @@ void bias_relu_backward(CudaStream stream, Rows<const float> y, Rows<const float
     launch(kWho, finish_kernel, num_blocks(dy.cols, kFinishCols), kThreads, stream, workspace.data,
            chunks, dy.cols, dbias.data);
 }
+
+#define KT_INSTANTIATE(T)                                                                   \
+  template void bias_relu_backward(CudaStream, Rows<const T>, Rows<const T>, Span<Wide<T>>, \
+                                   Rows<T>, Span<Wide<T>>);
+KT_INSTANTIATE(float)
+KT_INSTANTIATE(Bfloat16)
+#undef KT_INSTANTIATE
 
 }  // namespace ktrain::cuda

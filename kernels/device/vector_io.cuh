@@ -7,6 +7,9 @@
 
 #include "kernels/bfloat16.h"
 #include "kernels/device/port.cuh"
+#ifdef __CUDACC__
+#include <cuda_bf16.h>
+#endif
 
 namespace ktrain {
 
@@ -57,6 +60,15 @@ __device__ __forceinline__ void store_quad(std::uint8_t* p, uchar4 value, bool a
   if (count > 3) p[3] = value.w;
 }
 
+// to_bfloat16, but that a GPU chooses which NaN a NaN becomes: one instruction for two of them.
+__device__ __forceinline__ Bfloat16 rounded_to_bfloat16(float x) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  return {__bfloat16_as_ushort(__float2bfloat16_rn(x))};
+#else
+  return to_bfloat16(x);
+#endif
+}
+
 struct alignas(8) Bfloat16Quad {
   Bfloat16 x, y, z, w;
 };
@@ -77,8 +89,8 @@ __device__ __forceinline__ float4 load_quad(const Bfloat16* p, bool aligned,
 
 __device__ __forceinline__ void store_quad(Bfloat16* p, float4 value, bool aligned,
                                            std::int64_t count = 4) {
-  const Bfloat16Quad q = {to_bfloat16(value.x), to_bfloat16(value.y), to_bfloat16(value.z),
-                          to_bfloat16(value.w)};
+  const Bfloat16Quad q = {rounded_to_bfloat16(value.x), rounded_to_bfloat16(value.y),
+                          rounded_to_bfloat16(value.z), rounded_to_bfloat16(value.w)};
   if (aligned && count >= 4) {
     *reinterpret_cast<Bfloat16Quad*>(p) = q;
     return;
