@@ -4,8 +4,6 @@
 // kernel adds the chunks in double.
 #include "kernels/bias_relu.h"
 
-#include <type_traits>
-
 #include "kernels/check.h"
 #include "kernels/device/launch.cuh"
 #include "kernels/device/vector_io.cuh"
@@ -38,7 +36,7 @@ __device__ float4 masked(const float4& y, const float4& dy) {
 
 // g may be dy: a thread reads its elements before it writes them.
 template <bool kMask, bool kSum, class T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 4)  // or ptxas spills for a fifth block
     chunk_kernel(const T* y, const T* dy, Shape shape, T* g, float* sums) {
   const int thread = static_cast<int>(threadIdx.x);
   const std::int64_t chunk = blockIdx.x / shape.col_blocks;
@@ -47,9 +45,7 @@ __global__ void __launch_bounds__(kThreads)
   const std::int64_t past = (chunk + 1) * kBiasReluChunk;
   const std::int64_t end = past < shape.rows ? past : shape.rows;
   float4 total = make_float4(0, 0, 0, 0);
-  // Rows in flight; with four of bf16 ptxas runs out of the registers it allows itself.
-  constexpr int kUnroll = std::is_same_v<T, float> || kSum ? 4 : 2;
-#pragma unroll kUnroll
+#pragma unroll 4
   for (std::int64_t r = chunk * kBiasReluChunk + thread / shape.width; r < end;
        r += kThreads / shape.width) {
     const std::int64_t i = r * shape.cols + c;

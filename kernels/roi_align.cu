@@ -272,7 +272,7 @@ __device__ void add_region(const SideWeights& weights, const T* dout, const Shap
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 4)  // or ptxas spills for a fifth block
     backward_kernel(const __grid_constant__ LevelMaps<T> dlevels,
                     const __grid_constant__ Tiling tiling, int chunks, const float* rois,
                     const std::int32_t* image, const T* dout, Shape shape) {

@@ -77,14 +77,24 @@ inline bool aligned_for_quads(const Bfloat16* p) {
   return reinterpret_cast<std::uintptr_t>(p) % sizeof(Bfloat16Quad) == 0;
 }
 
+// Conditions are nested, and numbers converted behind them: side by side they took more predicate
+// registers than a GPU has.
 __device__ __forceinline__ float4 load_quad(const Bfloat16* p, bool aligned,
                                             std::int64_t count = 4) {
+  Bfloat16Quad q = {};
   if (aligned && count >= 4) {
-    const Bfloat16Quad q = *reinterpret_cast<const Bfloat16Quad*>(p);
-    return make_float4(to_float(q.x), to_float(q.y), to_float(q.z), to_float(q.w));
+    q = *reinterpret_cast<const Bfloat16Quad*>(p);
+  } else if (count > 0) {
+    q.x = p[0];
+    if (count > 1) {
+      q.y = p[1];
+      if (count > 2) {
+        q.z = p[2];
+        if (count > 3) q.w = p[3];
+      }
+    }
   }
-  return make_float4(count > 0 ? to_float(p[0]) : 0.0f, count > 1 ? to_float(p[1]) : 0.0f,
-                     count > 2 ? to_float(p[2]) : 0.0f, count > 3 ? to_float(p[3]) : 0.0f);
+  return make_float4(to_float(q.x), to_float(q.y), to_float(q.z), to_float(q.w));
 }
 
 __device__ __forceinline__ void store_quad(Bfloat16* p, float4 value, bool aligned,
@@ -93,12 +103,16 @@ __device__ __forceinline__ void store_quad(Bfloat16* p, float4 value, bool align
                           rounded_to_bfloat16(value.z), rounded_to_bfloat16(value.w)};
   if (aligned && count >= 4) {
     *reinterpret_cast<Bfloat16Quad*>(p) = q;
-    return;
+  } else if (count > 0) {
+    p[0] = q.x;
+    if (count > 1) {
+      p[1] = q.y;
+      if (count > 2) {
+        p[2] = q.z;
+        if (count > 3) p[3] = q.w;
+      }
+    }
   }
-  if (count > 0) p[0] = q.x;
-  if (count > 1) p[1] = q.y;
-  if (count > 2) p[2] = q.z;
-  if (count > 3) p[3] = q.w;
 }
 
 }  // namespace ktrain
