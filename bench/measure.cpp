@@ -130,9 +130,9 @@ std::pair<double, std::string> product_rate(const Lab& lab, Precision precision)
     if (rival.absent.empty()) best = std::max(best, {best_rate(lab, rival.run, flops), rival.name});
   if (precision != Precision::kFloat) return best;
   const Array<float> workspace =
-      lab.make<float>(cuda::gemm_workspace(arrays.a, arrays.b, {}, arrays.c, {}));
+      lab.make<float>(cuda::gemm_workspace<float>(arrays.a, arrays.b, {}, arrays.c, {}));
   const auto ours = [&] {
-    cuda::gemm(lab.stream(), arrays.a, arrays.b, {}, workspace.out(), arrays.c, {});
+    cuda::gemm<float>(lab.stream(), arrays.a, arrays.b, {}, workspace.out(), arrays.c, {});
   };
   return std::max(best, {best_rate(lab, ours, flops), "our own product"});
 }

@@ -29,4 +29,31 @@ struct Bfloat16 {
   return {static_cast<std::uint16_t>(is_nan ? bits >> 16 | 0x40u : rounded >> 16)};
 }
 
+// What numbers stored as T are computed in: float for Bfloat16, T itself for the others. An op on
+// elements of T widens what it reads, which is exact, computes in Wide<T> and narrows a result
+// once.
+template <class T>
+struct WideOf {
+  using type = T;
+};
+template <>
+struct WideOf<Bfloat16> {
+  using type = float;
+};
+template <class T>
+using Wide = typename WideOf<T>::type;
+
+[[nodiscard]] KT_HOST_DEVICE inline float widen(float x) { return x; }
+[[nodiscard]] KT_HOST_DEVICE inline double widen(double x) { return x; }
+[[nodiscard]] KT_HOST_DEVICE inline float widen(Bfloat16 x) { return to_float(x); }
+
+template <class T>
+[[nodiscard]] KT_HOST_DEVICE T narrow(Wide<T> x) {
+  return x;
+}
+template <>
+[[nodiscard]] KT_HOST_DEVICE inline Bfloat16 narrow<Bfloat16>(float x) {
+  return to_bfloat16(x);
+}
+
 }  // namespace ktrain

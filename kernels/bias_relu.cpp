@@ -12,20 +12,20 @@ constexpr std::int64_t kGrain = kBiasReluChunk;
 
 template <class T>
 void mask_row(const T* y, const T* dy, T* g, std::int64_t cols) {
-  for (std::int64_t c = 0; c < cols; ++c) g[c] = y[c] > 0 ? dy[c] : T{0};
+  for (std::int64_t c = 0; c < cols; ++c) g[c] = widen(y[c]) > 0 ? dy[c] : T{};
 }
 
 template <class T>
-void mask_and_add_row(const T* y, const T* dy, T* g, T* sum, std::int64_t cols) {
+void mask_and_add_row(const T* y, const T* dy, T* g, Wide<T>* sum, std::int64_t cols) {
   for (std::int64_t c = 0; c < cols; ++c) {
-    g[c] = y[c] > 0 ? dy[c] : T{0};
-    sum[c] += g[c];
+    g[c] = widen(y[c]) > 0 ? dy[c] : T{};
+    sum[c] += widen(g[c]);
   }
 }
 
 template <class T>
-void add_row(const T* dy, T* sum, std::int64_t cols) {
-  for (std::int64_t c = 0; c < cols; ++c) sum[c] += dy[c];
+void add_row(const T* dy, Wide<T>* sum, std::int64_t cols) {
+  for (std::int64_t c = 0; c < cols; ++c) sum[c] += widen(dy[c]);
 }
 
 }  // namespace
@@ -35,8 +35,8 @@ std::int64_t bias_relu_backward_workspace(std::int64_t rows, std::int64_t cols) 
 }
 
 template <class T>
-void bias_relu_backward(Rows<const T> y, Rows<const T> dy, Span<T> workspace, Rows<T> g,
-                        Span<T> dbias) {
+void bias_relu_backward(Rows<const T> y, Rows<const T> dy, Span<Wide<T>> workspace, Rows<T> g,
+                        Span<Wide<T>> dbias) {
   constexpr auto kWho = "bias_relu_backward";
   KT_CHECK(y.empty() == g.empty(), "{}: y and g are given together or not at all", kWho);
   KT_CHECK(g.empty() || (same_shape(y, dy) && same_shape(g, dy)),
@@ -50,8 +50,8 @@ void bias_relu_backward(Rows<const T> y, Rows<const T> dy, Span<T> workspace, Ro
 
   const std::int64_t cols = dy.cols;
   parallel_chunks(dy.rows, kGrain, [&](std::int64_t chunk, std::int64_t begin, std::int64_t end) {
-    T* sum = dbias.empty() ? nullptr : workspace.data + chunk * cols;
-    if (sum) std::fill_n(sum, cols, T{0});
+    Wide<T>* sum = dbias.empty() ? nullptr : workspace.data + chunk * cols;
+    if (sum) std::fill_n(sum, cols, Wide<T>{0});
     for (std::int64_t r = begin; r < end; ++r) {
       const T* dy_row = dy.data + r * cols;
       if (g.empty()) {
@@ -68,13 +68,16 @@ void bias_relu_backward(Rows<const T> y, Rows<const T> dy, Span<T> workspace, Ro
     double sum = 0;
     for (std::int64_t chunk = 0; chunk < chunks; ++chunk)
       sum += static_cast<double>(workspace[chunk * cols + c]);
-    dbias[c] = static_cast<T>(sum);
+    dbias[c] = static_cast<Wide<T>>(sum);
   });
 }
 
-template void bias_relu_backward<float>(Rows<const float>, Rows<const float>, Span<float>,
-                                        Rows<float>, Span<float>);
-template void bias_relu_backward<double>(Rows<const double>, Rows<const double>, Span<double>,
-                                         Rows<double>, Span<double>);
+#define KT_INSTANTIATE(T)                                                                   \
+  template void bias_relu_backward<T>(Rows<const T>, Rows<const T>, Span<Wide<T>>, Rows<T>, \
+                                      Span<Wide<T>>);
+KT_INSTANTIATE(float)
+KT_INSTANTIATE(double)
+KT_INSTANTIATE(Bfloat16)
+#undef KT_INSTANTIATE
 
 }  // namespace ktrain::cpu

@@ -35,9 +35,9 @@ __device__ float4 masked(const float4& y, const float4& dy) {
 }
 
 // g may be dy: a thread reads its elements before it writes them.
-template <bool kMask, bool kSum>
-__global__ void __launch_bounds__(kThreads)
-    chunk_kernel(const float* y, const float* dy, Shape shape, float* g, float* sums) {
+template <bool kMask, bool kSum, class T>
+__global__ void __launch_bounds__(kThreads, 4)  // or ptxas spills for a fifth block
+    chunk_kernel(const T* y, const T* dy, Shape shape, T* g, float* sums) {
   const int thread = static_cast<int>(threadIdx.x);
   const std::int64_t chunk = blockIdx.x / shape.col_blocks;
   const std::int64_t c = (blockIdx.x % shape.col_blocks * shape.width + thread % shape.width) * 4;
@@ -93,8 +93,9 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void bias_relu_backward(CudaStream stream, Rows<const float> y, Rows<const float> dy,
-                        Span<float> workspace, Rows<float> g, Span<float> dbias) {
+template <class T>
+void bias_relu_backward(CudaStream stream, Rows<const T> y, Rows<const T> dy,
+                        Span<Wide<T>> workspace, Rows<T> g, Span<Wide<T>> dbias) {
   constexpr auto kWho = "bias_relu_backward";
   KT_CHECK(y.empty() == g.empty(), "{}: y and g are given together or not at all", kWho);
   KT_CHECK(g.empty() || (same_shape(y, dy) && same_shape(g, dy)),
@@ -117,9 +118,9 @@ void bias_relu_backward(CudaStream stream, Rows<const float> y, Rows<const float
     shape.col_blocks = num_blocks(quads, shape.width);
     shape.aligned = dy.cols % 4 == 0 && aligned_for_quads(dy.data) &&
                     (!mask || (aligned_for_quads(y.data) && aligned_for_quads(g.data)));
-    const auto kernel = mask && sum ? chunk_kernel<true, true>
-                        : mask      ? chunk_kernel<true, false>
-                                    : chunk_kernel<false, true>;
+    const auto kernel = mask && sum ? chunk_kernel<true, true, T>
+                        : mask      ? chunk_kernel<true, false, T>
+                                    : chunk_kernel<false, true, T>;
     launch(kWho, kernel, chunks * shape.col_blocks, kThreads, stream, y.data, dy.data, shape,
            g.data, sum ? workspace.data : nullptr);
   }
@@ -127,5 +128,12 @@ void bias_relu_backward(CudaStream stream, Rows<const float> y, Rows<const float
     launch(kWho, finish_kernel, num_blocks(dy.cols, kFinishCols), kThreads, stream, workspace.data,
            chunks, dy.cols, dbias.data);
 }
+
+#define KT_INSTANTIATE(T)                                                                   \
+  template void bias_relu_backward(CudaStream, Rows<const T>, Rows<const T>, Span<Wide<T>>, \
+                                   Rows<T>, Span<Wide<T>>);
+KT_INSTANTIATE(float)
+KT_INSTANTIATE(Bfloat16)
+#undef KT_INSTANTIATE
 
 }  // namespace ktrain::cuda

@@ -41,9 +41,9 @@ void check_filter_vector(const char* who, const char* what, Span<T> vector, std:
            who, what, vector.size, filters);
 }
 
-template <class T, class P>
-void check_epilogue(const char* who, const Conv2dEpilogue<T, P>& epilogue, std::int64_t filters,
-                    Nhwc<const T> y) {
+template <class T, class Y>
+void check_epilogue(const char* who, const Conv2dEpilogue<T>& epilogue, std::int64_t filters,
+                    Nhwc<Y> y) {
   check_filter_vector(who, "scale", epilogue.scale, filters);
   check_filter_vector(who, "shift", epilogue.shift, filters);
   KT_CHECK(epilogue.residual.empty() || same_shape(epilogue.residual, y),
@@ -117,6 +117,8 @@ template <class T>
 std::int64_t conv2d_forward_workspace(Nhwc<const T> x, Krsc<const T> w, Conv2dEpilogue<T> epilogue,
                                       Nhwc<const T> y, const Conv2dOptions& options) {
   check_shapes("conv2d_forward", x, w, y, options);
+  if constexpr (std::is_same_v<T, Bfloat16>)
+    return bf16::conv2d_forward_workspace(x, w, epilogue, y, options);
   const ConvEngine engine = resolve("conv2d_forward", x, w, y, options);
   if constexpr (std::is_same_v<T, float>) {
     if (engine == ConvEngine::kWinograd) return winograd::conv2d_forward_workspace(x, y);
@@ -126,27 +128,36 @@ std::int64_t conv2d_forward_workspace(Nhwc<const T> x, Krsc<const T> w, Conv2dEp
   return 0;
 }
 
-template <class T>
-void conv2d_forward(Nhwc<const T> x, Krsc<const T> w, Conv2dEpilogue<T> epilogue, Span<T> workspace,
-                    Nhwc<T> y, const Conv2dOptions& options) {
+template <class T, class Y>
+void conv2d_forward(Nhwc<const T> x, Krsc<const T> w, Conv2dEpilogue<T> epilogue,
+                    Span<Wide<T>> workspace, Nhwc<Y> y, const Conv2dOptions& options) {
   constexpr auto kWho = "conv2d_forward";
-  check_epilogue<T, T>(kWho, epilogue, w.filters, y);
-  check_workspace(kWho, workspace.size, conv2d_forward_workspace<T>(x, w, epilogue, y, options));
+  check_epilogue(kWho, epilogue, w.filters, y);
+  const Nhwc<const T> shape{nullptr, y.batch, y.height, y.width, y.channels};
+  check_workspace(kWho, workspace.size,
+                  conv2d_forward_workspace<T>(x, w, epilogue, shape, options));
   if (y.empty()) return;
-  const ConvEngine engine = resolve<T>(kWho, x, w, y, options);
-  if constexpr (std::is_same_v<T, float>) {
-    if (engine == ConvEngine::kWinograd)
-      return winograd::conv2d_forward(x, w, epilogue, workspace.data, y, options);
-    if (engine == ConvEngine::kOneDnn)
-      return onednn::conv2d_forward(x, w, epilogue, workspace.data, y, options);
+  if constexpr (std::is_same_v<T, Bfloat16>) {
+    bf16::conv2d_forward(x, w, epilogue, workspace, y, options);
+  } else {
+    const ConvEngine engine = resolve<T>(kWho, x, w, shape, options);
+    if constexpr (std::is_same_v<T, float>) {
+      if (engine == ConvEngine::kWinograd)
+        return winograd::conv2d_forward(x, w, epilogue, workspace.data, y, options);
+      if (engine == ConvEngine::kOneDnn)
+        return onednn::conv2d_forward(x, w, epilogue, workspace.data, y, options);
+    }
+    reference::conv2d_forward(x, w, epilogue, y, options);
   }
-  reference::conv2d_forward(x, w, epilogue, y, options);
 }
 
 template <class T>
-std::int64_t conv2d_backward_data_workspace(Nhwc<const T> g, Krsc<const T> w, Span<const T> scale,
-                                            Nhwc<const T> dx, const Conv2dOptions& options) {
+std::int64_t conv2d_backward_data_workspace(Nhwc<const T> g, Krsc<const T> w,
+                                            Span<const Wide<T>> scale, Nhwc<const T> dx,
+                                            const Conv2dOptions& options) {
   check_shapes("conv2d_backward_data", dx, w, g, options);
+  if constexpr (std::is_same_v<T, Bfloat16>)
+    return bf16::conv2d_backward_data_workspace(g, w, dx, options);
   const ConvEngine engine = resolve("conv2d_backward_data", dx, w, g, options);
   if constexpr (std::is_same_v<T, float>) {
     if (engine == ConvEngine::kWinograd) return winograd::conv2d_backward_data_workspace(g, dx);
@@ -157,39 +168,48 @@ std::int64_t conv2d_backward_data_workspace(Nhwc<const T> g, Krsc<const T> w, Sp
 }
 
 template <class T>
-void conv2d_backward_data(Nhwc<const T> g, Krsc<const T> w, Span<const T> scale, Span<T> workspace,
-                          Nhwc<T> dx, const Conv2dOptions& options) {
+void conv2d_backward_data(Nhwc<const T> g, Krsc<const T> w, Span<const Wide<T>> scale,
+                          Span<Wide<T>> workspace, Nhwc<T> dx, const Conv2dOptions& options) {
   constexpr auto kWho = "conv2d_backward_data";
   check_filter_vector(kWho, "scale", scale, w.filters);
   check_workspace(kWho, workspace.size,
                   conv2d_backward_data_workspace<T>(g, w, scale, dx, options));
   if (dx.empty()) return;
-  const ConvEngine engine = resolve<T>(kWho, dx, w, g, options);
-  if constexpr (std::is_same_v<T, float>) {
-    if (engine == ConvEngine::kWinograd)
-      return winograd::conv2d_backward_data(g, w, scale, workspace.data, dx, options);
-    if (engine == ConvEngine::kOneDnn)
-      return onednn::conv2d_backward_data(g, w, scale, workspace.data, dx, options);
+  if constexpr (std::is_same_v<T, Bfloat16>) {
+    bf16::conv2d_backward_data(g, w, scale, workspace, dx, options);
+  } else {
+    const ConvEngine engine = resolve<T>(kWho, dx, w, g, options);
+    if constexpr (std::is_same_v<T, float>) {
+      if (engine == ConvEngine::kWinograd)
+        return winograd::conv2d_backward_data(g, w, scale, workspace.data, dx, options);
+      if (engine == ConvEngine::kOneDnn)
+        return onednn::conv2d_backward_data(g, w, scale, workspace.data, dx, options);
+    }
+    reference::conv2d_backward_data(g, w, scale, dx, options);
   }
-  reference::conv2d_backward_data(g, w, scale, dx, options);
 }
 
 template <class T>
-std::int64_t conv2d_backward_weights_workspace(Nhwc<const T> x, Nhwc<const T> g, Krsc<const T> dw,
+std::int64_t conv2d_backward_weights_workspace(Nhwc<const T> x, Nhwc<const T> g,
+                                               Krsc<const Wide<T>> dw,
                                                const Conv2dOptions& options) {
   check_shapes("conv2d_backward_weights", x, dw, g, options);
-  const ConvEngine engine = resolve("conv2d_backward_weights", x, dw, g, options);
-  if constexpr (std::is_same_v<T, float>) {
-    if (engine == ConvEngine::kWinograd) return winograd::conv2d_backward_weights_workspace(x, g);
-    if (engine == ConvEngine::kOneDnn)
-      return onednn::conv2d_backward_weights_workspace(x, g, dw, options);
+  if constexpr (std::is_same_v<T, Bfloat16>) {
+    return bf16::conv2d_backward_weights_workspace(x, g, dw, options);
+  } else {
+    const ConvEngine engine = resolve("conv2d_backward_weights", x, dw, g, options);
+    if constexpr (std::is_same_v<T, float>) {
+      if (engine == ConvEngine::kWinograd) return winograd::conv2d_backward_weights_workspace(x, g);
+      if (engine == ConvEngine::kOneDnn)
+        return onednn::conv2d_backward_weights_workspace(x, g, dw, options);
+    }
+    return 0;
   }
-  return 0;
 }
 
 template <class T>
 void conv2d_backward_weights(Nhwc<const T> x, Nhwc<const T> g, Conv2dScaled<T> forward,
-                             Span<T> workspace, Krsc<T> dw, Span<T> dscale,
+                             Span<Wide<T>> workspace, Krsc<Wide<T>> dw, Span<Wide<T>> dscale,
                              const Conv2dOptions& options) {
   constexpr auto kWho = "conv2d_backward_weights";
   const bool scaled = !forward.scale.empty();
@@ -199,33 +219,50 @@ void conv2d_backward_weights(Nhwc<const T> x, Nhwc<const T> g, Conv2dScaled<T> f
   KT_CHECK(!scaled || forward.w.size() == dw.size(), "{}: w has {} elements, dw {}", kWho,
            forward.w.size(), dw.size());
   check_workspace(kWho, workspace.size, conv2d_backward_weights_workspace<T>(x, g, dw, options));
-  const ConvEngine engine = resolve<T>(kWho, x, dw, g, options);
-  if (engine == ConvEngine::kReference) reference::conv2d_backward_weights(x, g, dw, options);
-  if constexpr (std::is_same_v<T, float>) {
-    if (engine == ConvEngine::kWinograd)
-      winograd::conv2d_backward_weights(x, g, workspace.data, dw, options);
-    if (engine == ConvEngine::kOneDnn)
-      onednn::conv2d_backward_weights(x, g, workspace.data, dw, options);
+  if constexpr (std::is_same_v<T, Bfloat16>) {
+    bf16::conv2d_backward_weights(x, g, forward, workspace, dw, dscale, options);
+  } else {
+    const ConvEngine engine = resolve<T>(kWho, x, dw, g, options);
+    if (engine == ConvEngine::kReference) reference::conv2d_backward_weights(x, g, dw, options);
+    if constexpr (std::is_same_v<T, float>) {
+      if (engine == ConvEngine::kWinograd)
+        winograd::conv2d_backward_weights(x, g, workspace.data, dw, options);
+      if (engine == ConvEngine::kOneDnn)
+        onednn::conv2d_backward_weights(x, g, workspace.data, dw, options);
+    }
+    if (scaled) scale_gradients(forward, dw, dscale);
   }
-  if (scaled) scale_gradients(forward, dw, dscale);
 }
 
-#define KT_INSTANTIATE(T)                                                                          \
-  template std::int64_t conv2d_forward_workspace<T>(                                               \
-      Nhwc<const T>, Krsc<const T>, Conv2dEpilogue<T>, Nhwc<const T>, const Conv2dOptions&);       \
-  template void conv2d_forward<T>(Nhwc<const T>, Krsc<const T>, Conv2dEpilogue<T>, Span<T>,        \
-                                  Nhwc<T>, const Conv2dOptions&);                                  \
-  template std::int64_t conv2d_backward_data_workspace<T>(                                         \
-      Nhwc<const T>, Krsc<const T>, Span<const T>, Nhwc<const T>, const Conv2dOptions&);           \
-  template void conv2d_backward_data<T>(Nhwc<const T>, Krsc<const T>, Span<const T>, Span<T>,      \
-                                        Nhwc<T>, const Conv2dOptions&);                            \
-  template std::int64_t conv2d_backward_weights_workspace<T>(Nhwc<const T>, Nhwc<const T>,         \
-                                                             Krsc<const T>, const Conv2dOptions&); \
-  template void conv2d_backward_weights<T>(Nhwc<const T>, Nhwc<const T>, Conv2dScaled<T>, Span<T>, \
-                                           Krsc<T>, Span<T>, const Conv2dOptions&);
+#define KT_INSTANTIATE_FORWARD(T, Y)                                                  \
+  template void conv2d_forward<T, Y>(Nhwc<const T>, Krsc<const T>, Conv2dEpilogue<T>, \
+                                     Span<Wide<T>>, Nhwc<Y>, const Conv2dOptions&);
+#define KT_INSTANTIATE(T)                                                                  \
+  template void conv2d_backward_data<T>(Nhwc<const T>, Krsc<const T>, Span<const Wide<T>>, \
+                                        Span<Wide<T>>, Nhwc<T>, const Conv2dOptions&);     \
+  template void conv2d_backward_weights<T>(Nhwc<const T>, Nhwc<const T>, Conv2dScaled<T>,  \
+                                           Span<Wide<T>>, Krsc<Wide<T>>, Span<Wide<T>>,    \
+                                           const Conv2dOptions&);
 KT_INSTANTIATE(float)
 KT_INSTANTIATE(double)
+KT_INSTANTIATE(Bfloat16)
+KT_INSTANTIATE_FORWARD(float, float)
+KT_INSTANTIATE_FORWARD(double, double)
+KT_INSTANTIATE_FORWARD(Bfloat16, Bfloat16)
+KT_INSTANTIATE_FORWARD(Bfloat16, float)
+#undef KT_INSTANTIATE_FORWARD
 #undef KT_INSTANTIATE
+
+#define KT_WORKSPACES(T)                                                                       \
+  template std::int64_t conv2d_forward_workspace<T>(                                           \
+      Nhwc<const T>, Krsc<const T>, Conv2dEpilogue<T>, Nhwc<const T>, const Conv2dOptions&);   \
+  template std::int64_t conv2d_backward_data_workspace<T>(                                     \
+      Nhwc<const T>, Krsc<const T>, Span<const Wide<T>>, Nhwc<const T>, const Conv2dOptions&); \
+  template std::int64_t conv2d_backward_weights_workspace<T>(                                  \
+      Nhwc<const T>, Nhwc<const T>, Krsc<const Wide<T>>, const Conv2dOptions&);
+KT_WORKSPACES(float)
+KT_WORKSPACES(double)
+KT_WORKSPACES(Bfloat16)
 
 }  // namespace cpu
 
@@ -240,10 +277,11 @@ ProductPlan plan_of(const char* who, ProductShape& shape, const Conv2dOptions& o
   return plan_product(gpu_architecture(), shape);
 }
 
+}  // namespace
+
 template <class T>
-std::int64_t forward_workspace(Nhwc<const T> x, Krsc<const T> w,
-                               const Conv2dEpilogue<T, float>& epilogue, Nhwc<const T> y,
-                               const Conv2dOptions& options) {
+std::int64_t conv2d_forward_workspace(Nhwc<const T> x, Krsc<const T> w, Conv2dEpilogue<T> epilogue,
+                                      Nhwc<const T> y, const Conv2dOptions& options) {
   constexpr auto kWho = "conv2d_forward";
   check_shapes(kWho, x, w, y, options);
   check_epilogue(kWho, epilogue, w.filters, y);
@@ -253,8 +291,9 @@ std::int64_t forward_workspace(Nhwc<const T> x, Krsc<const T> w,
 }
 
 template <class T>
-std::int64_t backward_data_workspace(Nhwc<const T> g, Krsc<const T> w, Span<const float> scale,
-                                     Nhwc<const T> dx, const Conv2dOptions& options) {
+std::int64_t conv2d_backward_data_workspace(Nhwc<const T> g, Krsc<const T> w,
+                                            Span<const Wide<T>> scale, Nhwc<const T> dx,
+                                            const Conv2dOptions& options) {
   constexpr auto kWho = "conv2d_backward_data";
   check_shapes(kWho, dx, w, g, options);
   check_filter_vector(kWho, "scale", scale, w.filters);
@@ -265,8 +304,9 @@ std::int64_t backward_data_workspace(Nhwc<const T> g, Krsc<const T> w, Span<cons
 }
 
 template <class T>
-std::int64_t backward_weights_workspace(Nhwc<const T> x, Nhwc<const T> g, Krsc<const float> dw,
-                                        const Conv2dOptions& options) {
+std::int64_t conv2d_backward_weights_workspace(Nhwc<const T> x, Nhwc<const T> g,
+                                               Krsc<const Wide<T>> dw,
+                                               const Conv2dOptions& options) {
   constexpr auto kWho = "conv2d_backward_weights";
   check_shapes(kWho, x, dw, g, options);
   ProductShape shape = weights_product(g, dw);
@@ -274,23 +314,6 @@ std::int64_t backward_weights_workspace(Nhwc<const T> x, Nhwc<const T> g, Krsc<c
   return product_workspace(plan, shape);
 }
 
-}  // namespace
-
-#define KT_WORKSPACES(T)                                                                      \
-  std::int64_t conv2d_forward_workspace(Nhwc<const T> x, Krsc<const T> w,                     \
-                                        Conv2dEpilogue<T, float> epilogue, Nhwc<const T> y,   \
-                                        const Conv2dOptions& options) {                       \
-    return forward_workspace(x, w, epilogue, y, options);                                     \
-  }                                                                                           \
-  std::int64_t conv2d_backward_data_workspace(Nhwc<const T> g, Krsc<const T> w,               \
-                                              Span<const float> scale, Nhwc<const T> dx,      \
-                                              const Conv2dOptions& options) {                 \
-    return backward_data_workspace(g, w, scale, dx, options);                                 \
-  }                                                                                           \
-  std::int64_t conv2d_backward_weights_workspace(                                             \
-      Nhwc<const T> x, Nhwc<const T> g, Krsc<const float> dw, const Conv2dOptions& options) { \
-    return backward_weights_workspace(x, g, dw, options);                                     \
-  }
 KT_WORKSPACES(float)
 KT_WORKSPACES(Bfloat16)
 #undef KT_WORKSPACES

@@ -16,23 +16,6 @@
 #include "kernels/device/conv2d_products.cuh"
 
 namespace ktrain::cuda {
-
-void conv2d_forward(CudaStream stream, Nhwc<const float> x, Krsc<const float> w,
-                    Conv2dEpilogue<float, float> epilogue, Span<float> workspace, Nhwc<float> y,
-                    const Conv2dOptions& options) {
-  product::forward(stream, x, w, epilogue, workspace, y, options);
-}
-
-void conv2d_backward_data(CudaStream stream, Nhwc<const float> g, Krsc<const float> w,
-                          Span<const float> scale, Span<float> workspace, Nhwc<float> dx,
-                          const Conv2dOptions& options) {
-  product::backward_data(stream, g, w, scale, workspace, dx, options);
-}
-
-void conv2d_backward_weights(CudaStream stream, Nhwc<const float> x, Nhwc<const float> g,
-                             Conv2dScaled<float, float> forward, Span<float> workspace,
-                             Krsc<float> dw, Span<float> dscale, const Conv2dOptions& options) {
-  product::backward_weights(stream, x, g, forward, workspace, dw, dscale, options);
-}
-
+KT_CONV2D_FORWARD(float, float)
+KT_CONV2D_BACKWARD(float)
 }  // namespace ktrain::cuda

@@ -12,12 +12,16 @@
 // channels still runs its epilogue. Throws Error on shapes that do not fit or a workspace too
 // small.
 //
+// Bfloat16: sums, parameters and gradients of parameters are in float, maps are rounded once, w *
+// scale is rounded before the data gradient's product, and y may be in float, not rounded at all.
+//
 // Engines: `kReference` plain loops in T; in float also `kOneDnn` and, for 3x3 filters of stride 1
 // whose channels are whole vectors, `kWinograd` (cpu/winograd.h: a quarter of the multiplications,
 // five times the rounding error); `kAuto` the fastest for T and shape. Same engine, same shape,
 // same thread count: same bits. Engines differ by rounding. CUDA has kAuto alone. Workspace:
-// `*_workspace` takes the arguments of the call it serves and reads no memory. Contents are
-// scratch: nothing is kept from call to call. Thread-safe; calls of one shape take turns.
+// `*_workspace` takes the arguments of the call it serves (y for its shape) and reads no memory.
+// Contents are scratch: nothing is kept from call to call. Thread-safe; calls of one shape take
+// turns.
 #pragma once
 
 #include <cstdint>
@@ -39,20 +43,20 @@ struct Conv2dOptions {
   Precision precision = Precision::kFloat;  // of float maps: kFloat or kTf32
 };
 
-// Maps of T, parameters of P.
-template <class T, class P = T>
+// Maps of T; parameters and their gradients are Wide<T>.
+template <class T>
 struct Conv2dEpilogue {
-  Span<const P> scale;     // filters, or empty
-  Span<const P> shift;     // filters, or empty
-  Nhwc<const T> residual;  // y's shape, or empty
+  Span<const Wide<T>> scale;  // filters, or empty
+  Span<const Wide<T>> shift;  // filters, or empty
+  Nhwc<const T> residual;     // y's shape, or empty
 };
 
 // What backward_weights reads beside x and g: only when `scale` is not empty is w read and may
 // dscale be asked for (not empty).
-template <class T, class P = T>
+template <class T>
 struct Conv2dScaled {
   Krsc<const T> w;
-  Span<const P> scale;
+  Span<const Wide<T>> scale;
 };
 
 // Rows or columns of the output: floor((size + 2 pad - taps) / stride) + 1, at least 0.
@@ -67,82 +71,61 @@ template <class T>
 
 namespace cpu {
 
+// T: float, double, Bfloat16. Y: T, or float.
+template <class T, class Y = T>
+void conv2d_forward(Nhwc<const T> x, Krsc<const T> w, Conv2dEpilogue<T> epilogue,
+                    Span<Wide<T>> workspace, Nhwc<Y> y, const Conv2dOptions& options);
+// `scale` as in forward, or empty.
 template <class T>
-void conv2d_forward(Nhwc<const T> x, Krsc<const T> w, Conv2dEpilogue<T> epilogue, Span<T> workspace,
-                    Nhwc<T> y, const Conv2dOptions& options);
+void conv2d_backward_data(Nhwc<const T> g, Krsc<const T> w, Span<const Wide<T>> scale,
+                          Span<Wide<T>> workspace, Nhwc<T> dx, const Conv2dOptions& options);
+template <class T>
+void conv2d_backward_weights(Nhwc<const T> x, Nhwc<const T> g, Conv2dScaled<T> forward,
+                             Span<Wide<T>> workspace, Krsc<Wide<T>> dw, Span<Wide<T>> dscale,
+                             const Conv2dOptions& options);
 template <class T>
 [[nodiscard]] std::int64_t conv2d_forward_workspace(Nhwc<const T> x, Krsc<const T> w,
                                                     Conv2dEpilogue<T> epilogue, Nhwc<const T> y,
                                                     const Conv2dOptions& options);
-
-// `scale` as in forward, or empty.
-template <class T>
-void conv2d_backward_data(Nhwc<const T> g, Krsc<const T> w, Span<const T> scale, Span<T> workspace,
-                          Nhwc<T> dx, const Conv2dOptions& options);
 template <class T>
 [[nodiscard]] std::int64_t conv2d_backward_data_workspace(Nhwc<const T> g, Krsc<const T> w,
-                                                          Span<const T> scale, Nhwc<const T> dx,
+                                                          Span<const Wide<T>> scale,
+                                                          Nhwc<const T> dx,
                                                           const Conv2dOptions& options);
-
-template <class T>
-void conv2d_backward_weights(Nhwc<const T> x, Nhwc<const T> g, Conv2dScaled<T> forward,
-                             Span<T> workspace, Krsc<T> dw, Span<T> dscale,
-                             const Conv2dOptions& options);
 template <class T>
 [[nodiscard]] std::int64_t conv2d_backward_weights_workspace(Nhwc<const T> x, Nhwc<const T> g,
-                                                             Krsc<const T> dw,
+                                                             Krsc<const Wide<T>> dw,
                                                              const Conv2dOptions& options);
 
 }  // namespace cpu
 
 namespace cuda {
 
-void conv2d_forward(CudaStream stream, Nhwc<const float> x, Krsc<const float> w,
-                    Conv2dEpilogue<float> epilogue, Span<float> workspace, Nhwc<float> y,
-                    const Conv2dOptions& options);
-void conv2d_backward_data(CudaStream stream, Nhwc<const float> g, Krsc<const float> w,
-                          Span<const float> scale, Span<float> workspace, Nhwc<float> dx,
+// T: float, Bfloat16. Y: T, or float.
+template <class T, class Y = T>
+void conv2d_forward(CudaStream stream, Nhwc<const T> x, Krsc<const T> w, Conv2dEpilogue<T> epilogue,
+                    Span<Wide<T>> workspace, Nhwc<Y> y, const Conv2dOptions& options);
+template <class T>
+void conv2d_backward_data(CudaStream stream, Nhwc<const T> g, Krsc<const T> w,
+                          Span<const Wide<T>> scale, Span<Wide<T>> workspace, Nhwc<T> dx,
                           const Conv2dOptions& options);
-void conv2d_backward_weights(CudaStream stream, Nhwc<const float> x, Nhwc<const float> g,
-                             Conv2dScaled<float> forward, Span<float> workspace, Krsc<float> dw,
-                             Span<float> dscale, const Conv2dOptions& options);
+template <class T>
+void conv2d_backward_weights(CudaStream stream, Nhwc<const T> x, Nhwc<const T> g,
+                             Conv2dScaled<T> forward, Span<Wide<T>> workspace, Krsc<Wide<T>> dw,
+                             Span<Wide<T>> dscale, const Conv2dOptions& options);
 // In every build.
-[[nodiscard]] std::int64_t conv2d_forward_workspace(Nhwc<const float> x, Krsc<const float> w,
-                                                    Conv2dEpilogue<float> epilogue,
-                                                    Nhwc<const float> y,
+template <class T>
+[[nodiscard]] std::int64_t conv2d_forward_workspace(Nhwc<const T> x, Krsc<const T> w,
+                                                    Conv2dEpilogue<T> epilogue, Nhwc<const T> y,
                                                     const Conv2dOptions& options);
-[[nodiscard]] std::int64_t conv2d_backward_data_workspace(Nhwc<const float> g, Krsc<const float> w,
-                                                          Span<const float> scale,
-                                                          Nhwc<const float> dx,
+template <class T>
+[[nodiscard]] std::int64_t conv2d_backward_data_workspace(Nhwc<const T> g, Krsc<const T> w,
+                                                          Span<const Wide<T>> scale,
+                                                          Nhwc<const T> dx,
                                                           const Conv2dOptions& options);
-[[nodiscard]] std::int64_t conv2d_backward_weights_workspace(Nhwc<const float> x,
-                                                             Nhwc<const float> g,
-                                                             Krsc<const float> dw,
-                                                             const Conv2dOptions& options);
-
-// The same on maps and filters of Bfloat16: sums, parameters and gradients of parameters are in
-// float, maps are rounded once, and w * scale is rounded before the data gradient's product.
-void conv2d_forward(CudaStream stream, Nhwc<const Bfloat16> x, Krsc<const Bfloat16> w,
-                    Conv2dEpilogue<Bfloat16, float> epilogue, Span<float> workspace,
-                    Nhwc<Bfloat16> y, const Conv2dOptions& options);
-void conv2d_backward_data(CudaStream stream, Nhwc<const Bfloat16> g, Krsc<const Bfloat16> w,
-                          Span<const float> scale, Span<float> workspace, Nhwc<Bfloat16> dx,
-                          const Conv2dOptions& options);
-void conv2d_backward_weights(CudaStream stream, Nhwc<const Bfloat16> x, Nhwc<const Bfloat16> g,
-                             Conv2dScaled<Bfloat16, float> forward, Span<float> workspace,
-                             Krsc<float> dw, Span<float> dscale, const Conv2dOptions& options);
-[[nodiscard]] std::int64_t conv2d_forward_workspace(Nhwc<const Bfloat16> x, Krsc<const Bfloat16> w,
-                                                    Conv2dEpilogue<Bfloat16, float> epilogue,
-                                                    Nhwc<const Bfloat16> y,
-                                                    const Conv2dOptions& options);
-[[nodiscard]] std::int64_t conv2d_backward_data_workspace(Nhwc<const Bfloat16> g,
-                                                          Krsc<const Bfloat16> w,
-                                                          Span<const float> scale,
-                                                          Nhwc<const Bfloat16> dx,
-                                                          const Conv2dOptions& options);
-[[nodiscard]] std::int64_t conv2d_backward_weights_workspace(Nhwc<const Bfloat16> x,
-                                                             Nhwc<const Bfloat16> g,
-                                                             Krsc<const float> dw,
+template <class T>
+[[nodiscard]] std::int64_t conv2d_backward_weights_workspace(Nhwc<const T> x, Nhwc<const T> g,
+                                                             Krsc<const Wide<T>> dw,
                                                              const Conv2dOptions& options);
 
 }  // namespace cuda

@@ -40,12 +40,22 @@ void copy(Span<const T> x, Span<T> y) {
   });
 }
 
+template <class From, class To>
+void convert(Span<const From> x, Span<To> y) {
+  check_sizes("convert", x, y);
+  over(y.size, [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      y.data[i] = narrow<To>(static_cast<Wide<To>>(widen(x.data[i])));
+  });
+}
+
 template <class T>
 void add(Span<const T> a, Span<const T> b, Span<T> y) {
   check_sizes("add", a, y);
   check_sizes("add", b, y);
   over(y.size, [=](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) y.data[i] = a.data[i] + b.data[i];
+    for (std::int64_t i = begin; i < end; ++i)
+      y.data[i] = narrow<T>(widen(a.data[i]) + widen(b.data[i]));
   });
 }
 
@@ -77,7 +87,8 @@ template <class T>
 void accumulate(Span<const T> x, Span<T> y) {
   check_sizes("accumulate", x, y);
   over(y.size, [=](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) y.data[i] += x.data[i];
+    for (std::int64_t i = begin; i < end; ++i)
+      y.data[i] = narrow<T>(widen(y.data[i]) + widen(x.data[i]));
   });
 }
 
@@ -142,7 +153,7 @@ void relu_forward(Span<const T> x, Span<T> y) {
   check_sizes("relu_forward", x, y);
   over(y.size, [=](std::int64_t begin, std::int64_t end) {
     // Written so that a NaN, for which no comparison holds, is kept.
-    for (std::int64_t i = begin; i < end; ++i) y.data[i] = x.data[i] <= 0 ? T{0} : x.data[i];
+    for (std::int64_t i = begin; i < end; ++i) y.data[i] = widen(x.data[i]) <= 0 ? T{} : x.data[i];
   });
 }
 
@@ -153,7 +164,7 @@ void relu_backward(Span<const T> y, Span<const T> dy, Span<T> dx) {
   over(dx.size, [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const T slope = dy.data[i];  // read in any case: a branch for it keeps the loop scalar
-      dx.data[i] = y.data[i] > 0 ? slope : T{0};
+      dx.data[i] = widen(y.data[i]) > 0 ? slope : T{};
     }
   });
 }
@@ -176,5 +187,12 @@ void relu_backward(Span<const T> y, Span<const T> dy, Span<T> dx) {
 INSTANTIATE(float)
 INSTANTIATE(double)
 #undef INSTANTIATE
+
+template void convert(Span<const float>, Span<Bfloat16>);
+template void convert(Span<const Bfloat16>, Span<float>);
+template void add(Span<const Bfloat16>, Span<const Bfloat16>, Span<Bfloat16>);
+template void accumulate(Span<const Bfloat16>, Span<Bfloat16>);
+template void relu_forward(Span<const Bfloat16>, Span<Bfloat16>);
+template void relu_backward(Span<const Bfloat16>, Span<const Bfloat16>, Span<Bfloat16>);
 
 }  // namespace ktrain::cpu

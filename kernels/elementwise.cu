@@ -99,7 +99,12 @@ void fill(CudaStream stream, Span<float> y, double value) {
 void copy(CudaStream stream, Span<const float> x, Span<float> y) {
   map("copy", stream, Copy{}, y, x);
 }
-void add(CudaStream stream, Span<const float> a, Span<const float> b, Span<float> y) {
+template <class From, class To>
+void convert(CudaStream stream, Span<const From> x, Span<To> y) {
+  map("convert", stream, Copy{}, y, x);
+}
+template <class T>
+void add(CudaStream stream, Span<const T> a, Span<const T> b, Span<T> y) {
   map("add", stream, Sum{}, y, a, b);
 }
 void multiply(CudaStream stream, Span<const float> a, Span<const float> b, Span<float> y) {
@@ -112,7 +117,8 @@ void scale_by(CudaStream stream, Span<const float> x, Span<const float> factor, 
   KT_CHECK(factor.size == 1, "scale_by: the factor has {} elements, wanted 1", factor.size);
   map("scale_by", stream, ScaleBy{factor.data}, y, x);
 }
-void accumulate(CudaStream stream, Span<const float> x, Span<float> y) {
+template <class T>
+void accumulate(CudaStream stream, Span<const T> x, Span<T> y) {
   map("accumulate", stream, Sum{}, y, y, x);
 }
 void accumulate_scaled(CudaStream stream, Span<const float> x, Span<float> y, double factor) {
@@ -128,10 +134,12 @@ void blend_by(CudaStream stream, Span<const float> x, Span<float> y, Span<const 
 void move_toward(CudaStream stream, Span<const float> x, Span<float> y, double keep) {
   map("move_toward", stream, MoveToward{static_cast<float>(keep)}, y, x, y);
 }
-void relu_forward(CudaStream stream, Span<const float> x, Span<float> y) {
+template <class T>
+void relu_forward(CudaStream stream, Span<const T> x, Span<T> y) {
   map("relu_forward", stream, Relu{}, y, x);
 }
-void relu_backward(CudaStream stream, Span<const float> y, Span<const float> dy, Span<float> dx) {
+template <class T>
+void relu_backward(CudaStream stream, Span<const T> y, Span<const T> dy, Span<T> dx) {
   map("relu_backward", stream, ReluGradient{}, dx, y, dy);
 }
 
@@ -155,5 +163,16 @@ void weighted_sum(CudaStream stream, const Terms<float>& terms, Span<const float
   launch("weighted_sum", weighted_sum_kernel, num_blocks(y.size, kMapPerBlock), kMapThreads, stream,
          from, weights.data, y.size, aligned, y.data);
 }
+
+#define KT_INSTANTIATE(T)                                               \
+  template void add(CudaStream, Span<const T>, Span<const T>, Span<T>); \
+  template void accumulate(CudaStream, Span<const T>, Span<T>);         \
+  template void relu_forward(CudaStream, Span<const T>, Span<T>);       \
+  template void relu_backward(CudaStream, Span<const T>, Span<const T>, Span<T>);
+KT_INSTANTIATE(float)
+KT_INSTANTIATE(Bfloat16)
+#undef KT_INSTANTIATE
+template void convert(CudaStream, Span<const float>, Span<Bfloat16>);
+template void convert(CudaStream, Span<const Bfloat16>, Span<float>);
 
 }  // namespace ktrain::cuda

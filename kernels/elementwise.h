@@ -1,6 +1,7 @@
 // Arithmetic on flat runs, element by element.
 //   fill                 y[i] = value
 //   copy                 y[i] = x[i]
+//   convert              y[i] = x[i] in another type: exact to float, to the nearest to bf16
 //   add                  y[i] = a[i] + b[i]
 //   multiply             y[i] = a[i] * b[i]
 //   scale                y[i] = factor * x[i]
@@ -16,11 +17,13 @@
 //   relu_forward         y[i] = x[i] > 0 ? x[i] : 0; NaN stays NaN
 //   relu_backward        dx[i] = y[i] > 0 ? dy[i] : 0, y being the output of the forward
 // Sizes must agree, or Error is thrown. Empty input is a no-op. An output may be the same memory as
-// an input of the same size; otherwise they must not overlap.
+// an input of the same size; otherwise they must not overlap (convert's never may). Maps of
+// Bfloat16 are computed with in float and each result is rounded once.
 #pragma once
 
 #include <array>
 
+#include "kernels/bfloat16.h"
 #include "kernels/queue.h"
 #include "kernels/view.h"
 
@@ -40,6 +43,8 @@ template <class T>
 void fill(Span<T> y, double value);
 template <class T>
 void copy(Span<const T> x, Span<T> y);
+template <class From, class To>
+void convert(Span<const From> x, Span<To> y);
 template <class T>
 void add(Span<const T> a, Span<const T> b, Span<T> y);
 template <class T>
@@ -71,19 +76,27 @@ namespace cuda {
 
 void fill(CudaStream stream, Span<float> y, double value);
 void copy(CudaStream stream, Span<const float> x, Span<float> y);
-void add(CudaStream stream, Span<const float> a, Span<const float> b, Span<float> y);
+// float to Bfloat16 and back.
+template <class From, class To>
+void convert(CudaStream stream, Span<const From> x, Span<To> y);
+// add, accumulate and the ReLU: float and Bfloat16.
+template <class T>
+void add(CudaStream stream, Span<const T> a, Span<const T> b, Span<T> y);
 void multiply(CudaStream stream, Span<const float> a, Span<const float> b, Span<float> y);
 void scale(CudaStream stream, Span<const float> x, Span<float> y, double factor);
 void scale_by(CudaStream stream, Span<const float> x, Span<const float> factor, Span<float> y);
-void accumulate(CudaStream stream, Span<const float> x, Span<float> y);
+template <class T>
+void accumulate(CudaStream stream, Span<const T> x, Span<T> y);
 void accumulate_scaled(CudaStream stream, Span<const float> x, Span<float> y, double factor);
 void blend(CudaStream stream, Span<const float> x, Span<float> y, double keep);
 void blend_by(CudaStream stream, Span<const float> x, Span<float> y, Span<const float> factors);
 void move_toward(CudaStream stream, Span<const float> x, Span<float> y, double keep);
 void weighted_sum(CudaStream stream, const Terms<float>& terms, Span<const float> weights,
                   Span<float> y);
-void relu_forward(CudaStream stream, Span<const float> x, Span<float> y);
-void relu_backward(CudaStream stream, Span<const float> y, Span<const float> dy, Span<float> dx);
+template <class T>
+void relu_forward(CudaStream stream, Span<const T> x, Span<T> y);
+template <class T>
+void relu_backward(CudaStream stream, Span<const T> y, Span<const T> dy, Span<T> dx);
 
 }  // namespace cuda
 }  // namespace ktrain

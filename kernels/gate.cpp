@@ -24,8 +24,8 @@ void gate_forward(Span<const T> z, Span<const T> a, Span<const T> b, Span<T> y) 
   KT_CHECK(z.size == y.size && a.size == y.size && b.size == y.size,
            "gate_forward: z has {} elements, a {}, b {}, y {}", z.size, a.size, b.size, y.size);
   parallel_for(y.size, kGrain, [&](std::int64_t i) {
-    const T g = sigmoid(z[i]);
-    y[i] = g * a[i] + (1 - g) * b[i];
+    const Wide<T> g = sigmoid(widen(z[i]));
+    y[i] = narrow<T>(g * widen(a[i]) + (1 - g) * widen(b[i]));
   });
 }
 
@@ -38,10 +38,10 @@ void gate_backward(Span<const T> z, Span<const T> a, Span<const T> b, Span<const
            "gate_backward: z has {} elements, a {}, b {}, dy {}, dz {}, da {}, db {}", z.size,
            a.size, b.size, dy.size, dz.size, da.size, db.size);
   parallel_for(dy.size, kGrain, [&](std::int64_t i) {
-    const T g = sigmoid(z[i]);
-    if (!dz.empty()) dz[i] = g * (1 - g) * (a[i] - b[i]) * dy[i];
-    if (!da.empty()) da[i] = g * dy[i];
-    if (!db.empty()) db[i] = (1 - g) * dy[i];
+    const Wide<T> g = sigmoid(widen(z[i])), d = widen(dy[i]);
+    if (!dz.empty()) dz[i] = narrow<T>(g * (1 - g) * (widen(a[i]) - widen(b[i])) * d);
+    if (!da.empty()) da[i] = narrow<T>(g * d);
+    if (!db.empty()) db[i] = narrow<T>((1 - g) * d);
   });
 }
 
@@ -51,6 +51,7 @@ void gate_backward(Span<const T> z, Span<const T> a, Span<const T> b, Span<const
                               Span<T>, Span<T>);
 KT_INSTANTIATE(float)
 KT_INSTANTIATE(double)
+KT_INSTANTIATE(Bfloat16)
 #undef KT_INSTANTIATE
 
 }  // namespace ktrain::cpu

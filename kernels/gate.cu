@@ -23,13 +23,15 @@ struct Blend {
 };
 
 // Null where not wanted.
+template <class T>
 struct Outputs {
-  float *dz, *da, *db;
+  T *dz, *da, *db;
 };
 
+template <class T>
 __global__ void __launch_bounds__(kMapThreads)
-    backward_kernel(const float* z, const float* a, const float* b, const float* dy,
-                    std::int64_t size, bool aligned, Outputs out) {
+    backward_kernel(const T* z, const T* a, const T* b, const T* dy, std::int64_t size,
+                    bool aligned, Outputs<T> out) {
   const std::int64_t i = (std::int64_t{blockIdx.x} * kMapThreads + threadIdx.x) * 4;
   if (i >= size) return;
   const std::int64_t count = size - i;
@@ -53,29 +55,38 @@ __global__ void __launch_bounds__(kMapThreads)
 
 }  // namespace
 
-void gate_forward(CudaStream stream, Span<const float> z, Span<const float> a, Span<const float> b,
-                  Span<float> y) {
+template <class T>
+void gate_forward(CudaStream stream, Span<const T> z, Span<const T> a, Span<const T> b, Span<T> y) {
   KT_CHECK(z.size == y.size && a.size == y.size && b.size == y.size,
            "gate_forward: z has {} elements, a {}, b {}, y {}", z.size, a.size, b.size, y.size);
   map("gate_forward", stream, Blend{}, y, z, a, b);
 }
 
-void gate_backward(CudaStream stream, Span<const float> z, Span<const float> a, Span<const float> b,
-                   Span<const float> dy, Span<float> dz, Span<float> da, Span<float> db) {
-  const auto fits = [&](const Span<float>& d) { return d.empty() || d.size == dy.size; };
+template <class T>
+void gate_backward(CudaStream stream, Span<const T> z, Span<const T> a, Span<const T> b,
+                   Span<const T> dy, Span<T> dz, Span<T> da, Span<T> db) {
+  const auto fits = [&](const Span<T>& d) { return d.empty() || d.size == dy.size; };
   KT_CHECK(z.size == dy.size && a.size == dy.size && b.size == dy.size && fits(dz) && fits(da) &&
                fits(db),
            "gate_backward: z has {} elements, a {}, b {}, dy {}, dz {}, da {}, db {}", z.size,
            a.size, b.size, dy.size, dz.size, da.size, db.size);
   if (dy.empty()) return;
-  const auto wanted = [](const Span<float>& d) { return d.empty() ? nullptr : d.data; };
-  const Outputs out{wanted(dz), wanted(da), wanted(db)};
+  const auto wanted = [](const Span<T>& d) { return d.empty() ? nullptr : d.data; };
+  const Outputs<T> out{wanted(dz), wanted(da), wanted(db)};
   const bool aligned = aligned_for_quads(z.data) && aligned_for_quads(a.data) &&
                        aligned_for_quads(b.data) && aligned_for_quads(dy.data) &&
                        aligned_for_quads(out.dz) && aligned_for_quads(out.da) &&
                        aligned_for_quads(out.db);
-  launch("gate_backward", backward_kernel, num_blocks(dy.size, kMapPerBlock), kMapThreads, stream,
-         z.data, a.data, b.data, dy.data, dy.size, aligned, out);
+  launch("gate_backward", backward_kernel<T>, num_blocks(dy.size, kMapPerBlock), kMapThreads,
+         stream, z.data, a.data, b.data, dy.data, dy.size, aligned, out);
 }
+
+#define KT_INSTANTIATE(T)                                                                       \
+  template void gate_forward(CudaStream, Span<const T>, Span<const T>, Span<const T>, Span<T>); \
+  template void gate_backward(CudaStream, Span<const T>, Span<const T>, Span<const T>,          \
+                              Span<const T>, Span<T>, Span<T>, Span<T>);
+KT_INSTANTIATE(float)
+KT_INSTANTIATE(Bfloat16)
+#undef KT_INSTANTIATE
 
 }  // namespace ktrain::cuda

@@ -4,9 +4,11 @@
 //              db[i] = (1 - g[i]) * dy[i]
 //              dz[i] = g[i] * (1 - g[i]) * (a[i] - b[i]) * dy[i]
 // Sizes must agree, or Error is thrown. Empty input is a no-op. y may alias any input; of the
-// backward's outputs each may be an empty span (not wanted) and must not overlap the inputs.
+// backward's outputs each may be an empty span (not wanted) and must not overlap the inputs. T:
+// float, Bfloat16 (arithmetic in float, rounded once) and, on the CPU, double.
 #pragma once
 
+#include "kernels/bfloat16.h"
 #include "kernels/queue.h"
 #include "kernels/view.h"
 
@@ -23,10 +25,11 @@ void gate_backward(Span<const T> z, Span<const T> a, Span<const T> b, Span<const
 
 namespace cuda {
 
-void gate_forward(CudaStream stream, Span<const float> z, Span<const float> a, Span<const float> b,
-                  Span<float> y);
-void gate_backward(CudaStream stream, Span<const float> z, Span<const float> a, Span<const float> b,
-                   Span<const float> dy, Span<float> dz, Span<float> da, Span<float> db);
+template <class T>
+void gate_forward(CudaStream stream, Span<const T> z, Span<const T> a, Span<const T> b, Span<T> y);
+template <class T>
+void gate_backward(CudaStream stream, Span<const T> z, Span<const T> a, Span<const T> b,
+                   Span<const T> dy, Span<T> dz, Span<T> da, Span<T> db);
 
 }  // namespace cuda
 }  // namespace ktrain

@@ -5,6 +5,7 @@
 
 #include "kernels/check.h"
 #include "kernels/cpu/onednn.h"
+#include "kernels/cpu/widened.h"
 #include "kernels/parallel.h"
 #include "kernels/product_plan.h"
 
@@ -90,69 +91,98 @@ const onednn::Primitive& matmul(const Extent& e, bool with_bias, const GemmOptio
 }  // namespace
 
 template <class T>
-std::int64_t gemm_workspace(Rows<const T> a, Rows<const T> b, Span<const T> bias, Rows<const T> c,
-                            const GemmOptions& options) {
+std::int64_t gemm_workspace(Rows<const T> a, Rows<const T> b, Span<const Wide<T>> bias,
+                            Rows<const T> c, const GemmOptions& options) {
   const Extent extent = check_shapes(a, b, bias, c, options);
-  return use_onednn<T>(extent, options) ? matmul(extent, !bias.empty(), options).scratch_floats()
-                                        : 0;
+  if constexpr (std::is_same_v<T, Bfloat16>) {
+    WidenedRoom room;
+    const Rows<const float> wide_a = room.rows(a), wide_b = room.rows(b);
+    (void)room.take(c.size());
+    return room.taken() +
+           gemm_workspace<float>(wide_a, wide_b, bias, {nullptr, c.rows, c.cols}, options);
+  } else {
+    return use_onednn<T>(extent, options) ? matmul(extent, !bias.empty(), options).scratch_floats()
+                                          : 0;
+  }
 }
 
-template <class T>
-void gemm(Rows<const T> a, Rows<const T> b, Span<const T> bias, Span<T> workspace, Rows<T> c,
-          const GemmOptions& options) {
+namespace {
+
+// Through the product of floats: operands are widened, c is rounded where it is not in float.
+template <class C>
+void bf16_gemm(Rows<const Bfloat16> a, Rows<const Bfloat16> b, Span<const float> bias,
+               Span<float> workspace, Rows<C> c, const GemmOptions& options) {
+  WidenedRoom room(workspace);
+  const Rows<const float> wide_a = room.rows(a), wide_b = room.rows(b);
+  const Rows<float> sums{room.take(c.size()), c.rows, c.cols};
+  if constexpr (std::is_same_v<C, float>) {
+    gemm<float>(wide_a, wide_b, bias, room.left(), c, options);
+  } else {
+    gemm<float>(wide_a, wide_b, bias, room.left(), sums, options);
+    convert(Span<const float>{sums.data, sums.size()}, Span<Bfloat16>{c.data, c.size()});
+  }
+}
+
+}  // namespace
+
+template <class T, class C>
+void gemm(Rows<const T> a, Rows<const T> b, Span<const Wide<T>> bias, Span<Wide<T>> workspace,
+          Rows<C> c, const GemmOptions& options) {
   const Extent extent = check_shapes(a, b, bias, c, options);
-  const std::int64_t wanted = gemm_workspace<T>(a, b, bias, c, options);
+  const std::int64_t wanted = gemm_workspace<T>(a, b, bias, {nullptr, c.rows, c.cols}, options);
   KT_CHECK(workspace.size >= wanted, "gemm: workspace has {} elements, wanted {}", workspace.size,
            wanted);
-  if constexpr (std::is_same_v<T, float>)
-    if (use_onednn<T>(extent, options)) {
-      matmul(extent, !bias.empty(), options)
-          .run({{DNNL_ARG_SRC, a.data},
-                {DNNL_ARG_WEIGHTS, b.data},
-                {DNNL_ARG_BIAS, bias.data},
-                {DNNL_ARG_DST, c.data}},
-               workspace.data);
-      return;
-    }
-  reference_gemm(a, b, bias, c, extent, options);
+  if constexpr (std::is_same_v<T, Bfloat16>) {
+    bf16_gemm(a, b, bias, workspace, c, options);
+  } else {
+    if constexpr (std::is_same_v<T, float>)
+      if (use_onednn<T>(extent, options)) {
+        matmul(extent, !bias.empty(), options)
+            .run({{DNNL_ARG_SRC, a.data},
+                  {DNNL_ARG_WEIGHTS, b.data},
+                  {DNNL_ARG_BIAS, bias.data},
+                  {DNNL_ARG_DST, c.data}},
+                 workspace.data);
+        return;
+      }
+    reference_gemm(a, b, bias, c, extent, options);
+  }
 }
 
-#define KT_INSTANTIATE(T)                                                              \
-  template std::int64_t gemm_workspace<T>(Rows<const T>, Rows<const T>, Span<const T>, \
-                                          Rows<const T>, const GemmOptions&);          \
-  template void gemm<T>(Rows<const T>, Rows<const T>, Span<const T>, Span<T>, Rows<T>, \
-                        const GemmOptions&);
-KT_INSTANTIATE(float)
-KT_INSTANTIATE(double)
+#define KT_WORKSPACE(T)                                                                      \
+  template std::int64_t gemm_workspace<T>(Rows<const T>, Rows<const T>, Span<const Wide<T>>, \
+                                          Rows<const T>, const GemmOptions&);
+#define KT_INSTANTIATE(T, C)                                                                 \
+  template void gemm<T, C>(Rows<const T>, Rows<const T>, Span<const Wide<T>>, Span<Wide<T>>, \
+                           Rows<C>, const GemmOptions&);
+KT_WORKSPACE(float)
+KT_WORKSPACE(double)
+KT_WORKSPACE(Bfloat16)
+KT_INSTANTIATE(float, float)
+KT_INSTANTIATE(double, double)
+KT_INSTANTIATE(Bfloat16, Bfloat16)
+KT_INSTANTIATE(Bfloat16, float)
 #undef KT_INSTANTIATE
 
 }  // namespace cpu
 
 namespace cuda {
-namespace {
 
-std::int64_t workspace_of(const Extent& extent, Precision precision, const GemmOptions& options) {
+template <class T>
+std::int64_t gemm_workspace(Rows<const T> a, Rows<const T> b, Span<const Wide<T>> bias,
+                            Rows<const T> c, const GemmOptions& options) {
+  KT_CHECK(options.precision != Precision::kBf16, "gemm: matrices of float in bf16");
   KT_CHECK(options.engine == GemmEngine::kAuto, "gemm: on CUDA there is the engine auto alone");
+  const Extent extent = check_shapes(a, b, bias, c, options);
   ProductShape shape =
       matrix_product(extent.m, extent.n, extent.k, options.transpose_a, options.transpose_b);
-  shape.precision = precision;
+  shape.precision = std::is_same_v<T, Bfloat16> ? Precision::kBf16 : options.precision;
   return product_workspace(plan_product(gpu_architecture(), shape), shape);
 }
 
-}  // namespace
-
-std::int64_t gemm_workspace(Rows<const float> a, Rows<const float> b, Span<const float> bias,
-                            Rows<const float> c, const GemmOptions& options) {
-  KT_CHECK(options.precision != Precision::kBf16, "gemm: matrices of float in bf16");
-  return workspace_of(check_shapes(a, b, bias, c, options), options.precision, options);
-}
-
-std::int64_t gemm_workspace(Rows<const Bfloat16> a, Rows<const Bfloat16> b, Span<const float> bias,
-                            const GemmOptions& options) {
-  const Rows<const Bfloat16> c{nullptr, options.transpose_a ? a.cols : a.rows,
-                               options.transpose_b ? b.rows : b.cols};
-  return workspace_of(check_shapes(a, b, bias, c, options), Precision::kBf16, options);
-}
+KT_WORKSPACE(float)
+KT_WORKSPACE(Bfloat16)
+#undef KT_WORKSPACE
 
 }  // namespace cuda
 }  // namespace ktrain

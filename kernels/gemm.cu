@@ -8,21 +8,13 @@
 #include "kernels/device/gemm_products.cuh"
 
 namespace ktrain {
+
 namespace product {
-
 KT_DENSE_PRODUCTS(float)
-
 }  // namespace product
 
 namespace cuda {
-
-void gemm(CudaStream stream, Rows<const float> a, Rows<const float> b, Span<const float> bias,
-          Span<float> workspace, Rows<float> c, const GemmOptions& options) {
-  const std::int64_t wanted = gemm_workspace(a, b, bias, c, options);
-  product::DenseOutput<float> output;
-  output.data = c.data;
-  product::gemm(stream, a, b, bias, workspace, wanted, {c.rows, c.cols}, output, options);
-}
-
+KT_GEMM(float, float)
 }  // namespace cuda
+
 }  // namespace ktrain

@@ -3,8 +3,8 @@
 // op(a) is m x k, op(b) k x n, c m x n, bias n long or empty. A linear layer with weight w (out x
 // in) is y = act(x w^T + bias); its backward is g of bias_relu.h, dx = g w, dw = g^T x.
 // c aliases nothing. k = 0 gives act(bias); an empty c is a no-op. Throws Error on shapes that do
-// not fit or a workspace too small. Engines as in conv2d.h; CUDA has kAuto alone. On CUDA also with
-// matrices of Bfloat16 and c of Bfloat16 or float: sums and bias are in float, c is rounded once.
+// not fit or a workspace too small. Engines as in conv2d.h; CUDA has kAuto alone. Of matrices of
+// Bfloat16 sums and bias are in float; c is rounded once, or is in float and not rounded.
 #pragma once
 
 #include <cstdint>
@@ -28,31 +28,29 @@ struct GemmOptions {
 
 namespace cpu {
 
+// T: float, double, Bfloat16. C: T, or float.
+template <class T, class C = T>
+void gemm(Rows<const T> a, Rows<const T> b, Span<const Wide<T>> bias, Span<Wide<T>> workspace,
+          Rows<C> c, const GemmOptions& options);
+// Elements of workspace that gemm needs with the same arguments (c for its shape); reads no memory.
 template <class T>
-void gemm(Rows<const T> a, Rows<const T> b, Span<const T> bias, Span<T> workspace, Rows<T> c,
-          const GemmOptions& options);
-// Elements of workspace that gemm needs with the same arguments; reads no memory.
-template <class T>
-[[nodiscard]] std::int64_t gemm_workspace(Rows<const T> a, Rows<const T> b, Span<const T> bias,
-                                          Rows<const T> c, const GemmOptions& options);
+[[nodiscard]] std::int64_t gemm_workspace(Rows<const T> a, Rows<const T> b,
+                                          Span<const Wide<T>> bias, Rows<const T> c,
+                                          const GemmOptions& options);
 
 }  // namespace cpu
 
 namespace cuda {
 
-void gemm(CudaStream stream, Rows<const float> a, Rows<const float> b, Span<const float> bias,
-          Span<float> workspace, Rows<float> c, const GemmOptions& options);
+// T: float, Bfloat16. C: T, or float.
+template <class T, class C = T>
+void gemm(CudaStream stream, Rows<const T> a, Rows<const T> b, Span<const Wide<T>> bias,
+          Span<Wide<T>> workspace, Rows<C> c, const GemmOptions& options);
 // In every build.
-[[nodiscard]] std::int64_t gemm_workspace(Rows<const float> a, Rows<const float> b,
-                                          Span<const float> bias, Rows<const float> c,
+template <class T>
+[[nodiscard]] std::int64_t gemm_workspace(Rows<const T> a, Rows<const T> b,
+                                          Span<const Wide<T>> bias, Rows<const T> c,
                                           const GemmOptions& options);
-
-void gemm(CudaStream stream, Rows<const Bfloat16> a, Rows<const Bfloat16> b, Span<const float> bias,
-          Span<float> workspace, Rows<Bfloat16> c, const GemmOptions& options);
-void gemm(CudaStream stream, Rows<const Bfloat16> a, Rows<const Bfloat16> b, Span<const float> bias,
-          Span<float> workspace, Rows<float> c, const GemmOptions& options);
-[[nodiscard]] std::int64_t gemm_workspace(Rows<const Bfloat16> a, Rows<const Bfloat16> b,
-                                          Span<const float> bias, const GemmOptions& options);
 
 }  // namespace cuda
 }  // namespace ktrain

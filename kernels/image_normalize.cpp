@@ -18,8 +18,9 @@ void image_normalize(Nhwc<const std::uint8_t> x, Rows<const std::int32_t> sizes,
   std::array<std::array<T, 3>, 256> table;
   for (std::size_t byte = 0; byte < 256; ++byte)
     for (std::size_t c = 0; c < 3; ++c)
-      table[byte][c] = static_cast<T>((static_cast<double>(byte) - statistics.mean[c]) /
-                                      static_cast<double>(statistics.std[c]));
+      table[byte][c] =
+          narrow<T>(static_cast<Wide<T>>((static_cast<double>(byte) - statistics.mean[c]) /
+                                         static_cast<double>(statistics.std[c])));
   parallel_for(x.batch * x.height, 16, [&](std::int64_t row) {
     const std::int64_t n = row / x.height, h = row % x.height;
     const std::uint8_t* from = x.data + row * x.width * 3;
@@ -29,13 +30,15 @@ void image_normalize(Nhwc<const std::uint8_t> x, Rows<const std::int32_t> sizes,
     for (std::int64_t i = 0; i < width * 3; i += 3)
       for (std::int64_t c = 0; c < 3; ++c)
         to[i + c] = table[from[i + c]][static_cast<std::size_t>(c)];
-    std::fill(to + width * 3, to + x.width * 3, T{0});
+    std::fill(to + width * 3, to + x.width * 3, T{});
   });
 }
 
 template void image_normalize(Nhwc<const std::uint8_t>, Rows<const std::int32_t>, Nhwc<float>,
                               const ImageStatistics&);
 template void image_normalize(Nhwc<const std::uint8_t>, Rows<const std::int32_t>, Nhwc<double>,
+                              const ImageStatistics&);
+template void image_normalize(Nhwc<const std::uint8_t>, Rows<const std::int32_t>, Nhwc<Bfloat16>,
                               const ImageStatistics&);
 
 }  // namespace ktrain::cpu

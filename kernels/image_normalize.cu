@@ -1,6 +1,6 @@
 // A block makes the table of all 256 bytes of each channel in shared memory, the CPU's quotients to
-// the bit, then looks up some rows of an image, four neighbouring numbers by thread: 5 bytes moved
-// by number.
+// the bit, then looks up some rows of an image, four neighbouring numbers by thread: 5 bytes (bf16:
+// 3) moved by number.
 #include "kernels/image_normalize.h"
 
 #include "kernels/check.h"
@@ -17,9 +17,10 @@ struct Statistics {
   float mean[3], std[3];
 };
 
+template <class T>
 __global__ void __launch_bounds__(kThreads)
     normalize_kernel(const std::uint8_t* x, const std::int32_t* sizes, int height, int width,
-                     int row_blocks, bool aligned, Statistics statistics, float* y) {
+                     int row_blocks, bool aligned, Statistics statistics, T* y) {
   float* const table = shared_array<float, 256 * 3, struct Table>();
   const int thread = static_cast<int>(threadIdx.x);
 #pragma unroll
@@ -59,8 +60,9 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
+template <class T>
 void image_normalize(CudaStream stream, Nhwc<const std::uint8_t> x, Rows<const std::int32_t> sizes,
-                     Nhwc<float> y, const ImageStatistics& statistics) {
+                     Nhwc<T> y, const ImageStatistics& statistics) {
   KT_CHECK(same_shape(x, y) && x.channels == 3, "image_normalize: x is {}x{}x{}x{}, y {}x{}x{}x{}",
            x.batch, x.height, x.width, x.channels, y.batch, y.height, y.width, y.channels);
   KT_CHECK(sizes.rows == x.batch && sizes.cols == 2,
@@ -77,9 +79,14 @@ void image_normalize(CudaStream stream, Nhwc<const std::uint8_t> x, Rows<const s
     numbers.mean[c] = statistics.mean[c];
     numbers.std[c] = statistics.std[c];
   }
-  launch("image_normalize", normalize_kernel, x.batch * row_blocks, kThreads, stream, x.data,
+  launch("image_normalize", normalize_kernel<T>, x.batch * row_blocks, kThreads, stream, x.data,
          sizes.data, static_cast<int>(x.height), static_cast<int>(x.width), row_blocks, aligned,
          numbers, y.data);
 }
+
+template void image_normalize(CudaStream, Nhwc<const std::uint8_t>, Rows<const std::int32_t>,
+                              Nhwc<float>, const ImageStatistics&);
+template void image_normalize(CudaStream, Nhwc<const std::uint8_t>, Rows<const std::int32_t>,
+                              Nhwc<Bfloat16>, const ImageStatistics&);
 
 }  // namespace ktrain::cuda

@@ -3,12 +3,13 @@
 //              = 0                                 elsewhere: padding is zero after normalisation
 // x and y are of one shape with three channels; sizes is batch x 2, heights and widths within x's.
 // Empty input is a no-op. Throws Error on shapes that do not fit; a size beyond x's counts as x's.
-// On CUDA sides are at most 65535.
+// On CUDA sides are at most 65535. A y of Bfloat16 holds the floats, rounded.
 #pragma once
 
 #include <array>
 #include <cstdint>
 
+#include "kernels/bfloat16.h"
 #include "kernels/queue.h"
 #include "kernels/view.h"
 
@@ -30,8 +31,9 @@ void image_normalize(Nhwc<const std::uint8_t> x, Rows<const std::int32_t> sizes,
 
 namespace cuda {
 
+template <class T>
 void image_normalize(CudaStream stream, Nhwc<const std::uint8_t> x, Rows<const std::int32_t> sizes,
-                     Nhwc<float> y, const ImageStatistics& statistics);
+                     Nhwc<T> y, const ImageStatistics& statistics);
 
 }  // namespace cuda
 }  // namespace ktrain

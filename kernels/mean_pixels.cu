@@ -9,9 +9,10 @@
 namespace ktrain::cuda {
 namespace {
 
+template <class T>
 struct Sum {
   static constexpr int kSums = 1;
-  const float* x;
+  const T* x;
   std::int64_t channels;
   bool aligned;
 
@@ -36,12 +37,13 @@ struct Mean {
   }
 };
 
+template <class T>
 struct Spread {
   const float* dy;
   std::int64_t channels;
   float pixels;
   bool aligned;
-  float* dx;
+  T* dx;
 
   __device__ float4 lane(const ColumnPlace& at) const {
     const float4 q = load_quad(dy + at.group * channels + at.first, false, at.count);
@@ -61,7 +63,8 @@ void check_sizes(const char* who, const Nhwc<A>& map, const Rows<B>& rows) {
 
 }  // namespace
 
-void mean_pixels_forward(CudaStream stream, Nhwc<const float> x, Rows<float> y,
+template <class T>
+void mean_pixels_forward(CudaStream stream, Nhwc<const T> x, Rows<Wide<T>> y,
                          Span<double> scratch) {
   constexpr auto kWho = "mean_pixels_forward";
   check_sizes(kWho, x, y);
@@ -72,18 +75,26 @@ void mean_pixels_forward(CudaStream stream, Nhwc<const float> x, Rows<float> y,
   const ColumnPlan plan =
       plan_columns(x.batch, pixels, x.channels, kBandRows, most_bands(x.batch * x.channels));
   sum_columns(kWho, stream,
-              Sum{x.data, x.channels, x.channels % 4 == 0 && aligned_for_quads(x.data)},
+              Sum<T>{x.data, x.channels, x.channels % 4 == 0 && aligned_for_quads(x.data)},
               Mean{x.channels, static_cast<double>(pixels), y.data}, plan, scratch);
 }
 
-void mean_pixels_backward(CudaStream stream, Rows<const float> dy, Nhwc<float> dx) {
+template <class T>
+void mean_pixels_backward(CudaStream stream, Rows<const Wide<T>> dy, Nhwc<T> dx) {
   constexpr auto kWho = "mean_pixels_backward";
   check_sizes(kWho, dx, dy);
   const std::int64_t pixels = dx.height * dx.width;
   map_bands(kWho, stream,
-            Spread{dy.data, dx.channels, static_cast<float>(pixels),
-                   dx.channels % 4 == 0 && aligned_for_quads(dx.data), dx.data},
+            Spread<T>{dy.data, dx.channels, static_cast<float>(pixels),
+                      dx.channels % 4 == 0 && aligned_for_quads(dx.data), dx.data},
             dx.batch, pixels, dx.channels);
 }
+
+#define KT_INSTANTIATE(T)                                                                    \
+  template void mean_pixels_forward(CudaStream, Nhwc<const T>, Rows<Wide<T>>, Span<double>); \
+  template void mean_pixels_backward(CudaStream, Rows<const Wide<T>>, Nhwc<T>);
+KT_INSTANTIATE(float)
+KT_INSTANTIATE(Bfloat16)
+#undef KT_INSTANTIATE
 
 }  // namespace ktrain::cuda

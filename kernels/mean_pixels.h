@@ -3,12 +3,14 @@
 //   backward:  dx[n,h,w,c] = dy[n,c] / (height * width)
 // Sums are taken in double, on the CPU in the order of the pixels, on CUDA in an order that depends
 // on the shape alone. A map without pixels gives NaN. Wrong sizes
-// throw Error. Outputs must not overlap inputs.
+// throw Error. Outputs must not overlap inputs. Means of
+// a map of Bfloat16 are in float.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/bfloat16.h"
 #include "kernels/queue.h"
 #include "kernels/view.h"
 
@@ -21,17 +23,18 @@ namespace cpu {
 
 // y: batch x channels.
 template <class T>
-void mean_pixels_forward(Nhwc<const T> x, Rows<T> y, Span<double> scratch);
+void mean_pixels_forward(Nhwc<const T> x, Rows<Wide<T>> y, Span<double> scratch);
 template <class T>
-void mean_pixels_backward(Rows<const T> dy, Nhwc<T> dx);
+void mean_pixels_backward(Rows<const Wide<T>> dy, Nhwc<T> dx);
 
 }  // namespace cpu
 
 namespace cuda {
 
-void mean_pixels_forward(CudaStream stream, Nhwc<const float> x, Rows<float> y,
-                         Span<double> scratch);
-void mean_pixels_backward(CudaStream stream, Rows<const float> dy, Nhwc<float> dx);
+template <class T>
+void mean_pixels_forward(CudaStream stream, Nhwc<const T> x, Rows<Wide<T>> y, Span<double> scratch);
+template <class T>
+void mean_pixels_backward(CudaStream stream, Rows<const Wide<T>> dy, Nhwc<T> dx);
 
 }  // namespace cuda
 }  // namespace ktrain

@@ -85,34 +85,37 @@ void norm_shift_backward(Span<const T> dshift, Span<const T> mean, Span<T> dscal
 }
 
 template <class T>
-void norm_train_forward(Rows<const T> x, NormAffine<T> affine, Span<std::byte> scratch,
-                        NormStatistics<T> statistics, Rows<T> y, double eps, double momentum) {
+void norm_train_forward(Rows<const T> x, NormAffine<Wide<T>> affine, Span<std::byte> scratch,
+                        NormStatistics<Wide<T>> statistics, Rows<T> y, double eps,
+                        double momentum) {
+  using P = Wide<T>;
   check_norm_train_forward(x, affine, statistics, y);
-  T* const partial = Scratch(scratch).take<T>(num_chunks(x.rows, kGrain) * x.cols).data;
+  P* const partial = Scratch(scratch).take<P>(num_chunks(x.rows, kGrain) * x.cols).data;
   if (x.empty()) return;
 
-  const T* mean = statistics.mean.data;
+  const P* mean = statistics.mean.data;
   const double factor = 1.0 / static_cast<double>(x.rows);
   // Around the first row: sums of large numbers with a small spread would lose the spread.
   sum_columns(
-      x.rows, x.cols, partial, [&](std::int64_t r, std::int64_t c) { return x(r, c) - x(0, c); },
+      x.rows, x.cols, partial,
+      [&](std::int64_t r, std::int64_t c) { return widen(x(r, c)) - widen(x(0, c)); },
       statistics.mean, factor);
-  for (std::int64_t c = 0; c < x.cols; ++c) statistics.mean[c] += x(0, c);
+  for (std::int64_t c = 0; c < x.cols; ++c) statistics.mean[c] += widen(x(0, c));
   // The variance around the mean, not E[x^2] - mean^2, which cancels.
   sum_columns(
       x.rows, x.cols, partial,
       [&](std::int64_t r, std::int64_t c) {
-        const T centred = x(r, c) - mean[c];
+        const P centred = widen(x(r, c)) - mean[c];
         return centred * centred;
       },
       statistics.inv, factor);
 
   const auto rows = static_cast<double>(x.rows);
   for (std::int64_t c = 0; c < x.cols; ++c) {
-    const auto blend = [momentum](T& running, double value) {
-      running = static_cast<T>((1.0 - momentum) * static_cast<double>(running) + momentum * value);
+    const auto blend = [momentum](P& running, double value) {
+      running = static_cast<P>((1.0 - momentum) * static_cast<double>(running) + momentum * value);
     };
-    const T var = statistics.inv[c];
+    const P var = statistics.inv[c];
     blend(statistics.running_mean[c], static_cast<double>(mean[c]));
     if (x.rows > 1)
       blend(statistics.running_var[c], static_cast<double>(var) * rows / (rows - 1.0));
@@ -120,49 +123,57 @@ void norm_train_forward(Rows<const T> x, NormAffine<T> affine, Span<std::byte> s
   }
   parallel_for(x.rows, kGrain, [&](std::int64_t r) {
     for (std::int64_t c = 0; c < x.cols; ++c)
-      y(r, c) = affine.gamma[c] * ((x(r, c) - mean[c]) * statistics.inv[c]) + affine.beta[c];
+      y(r, c) = narrow<T>(affine.gamma[c] * ((widen(x(r, c)) - mean[c]) * statistics.inv[c]) +
+                          affine.beta[c]);
   });
 }
 
 template <class T>
-void norm_train_backward(Rows<const T> dy, NormSaved<T> saved, Span<const T> gamma,
+void norm_train_backward(Rows<const T> dy, NormSaved<T> saved, Span<const Wide<T>> gamma,
                          Span<std::byte> scratch, NormGradients<T> gradients) {
+  using P = Wide<T>;
   check_norm_train_backward(dy, saved, gamma, gradients);
   const Rows<const T> x = saved.x;
   const Rows<T> dx = gradients.dx;
-  T* const partial = Scratch(scratch).take<T>(num_chunks(x.rows, kGrain) * x.cols).data;
+  P* const partial = Scratch(scratch).take<P>(num_chunks(x.rows, kGrain) * x.cols).data;
 
   const auto normal = [&](std::int64_t r, std::int64_t c) {
-    return (x(r, c) - saved.mean[c]) * saved.inv[c];
+    return (widen(x(r, c)) - saved.mean[c]) * saved.inv[c];
   };
   sum_columns(
-      x.rows, x.cols, partial, [&](std::int64_t r, std::int64_t c) { return dy(r, c); },
+      x.rows, x.cols, partial, [&](std::int64_t r, std::int64_t c) { return widen(dy(r, c)); },
       gradients.dbeta, 1.0);
   sum_columns(
       x.rows, x.cols, partial,
-      [&](std::int64_t r, std::int64_t c) { return dy(r, c) * normal(r, c); }, gradients.dgamma,
-      1.0);
+      [&](std::int64_t r, std::int64_t c) { return widen(dy(r, c)) * normal(r, c); },
+      gradients.dgamma, 1.0);
   if (dx.empty()) return;
-  const T inverse_rows = T{1} / static_cast<T>(x.rows);
+  const P inverse_rows = P{1} / static_cast<P>(x.rows);
   parallel_for(x.rows, kGrain, [&](std::int64_t r) {
     for (std::int64_t c = 0; c < x.cols; ++c) {
-      const T mean_part = (gradients.dbeta[c] + normal(r, c) * gradients.dgamma[c]) * inverse_rows;
-      dx(r, c) = gamma[c] * saved.inv[c] * (dy(r, c) - mean_part);
+      const P mean_part = (gradients.dbeta[c] + normal(r, c) * gradients.dgamma[c]) * inverse_rows;
+      dx(r, c) = narrow<T>(gamma[c] * saved.inv[c] * (widen(dy(r, c)) - mean_part));
     }
   });
 }
 
-#define KT_INSTANTIATE(T)                                                                    \
+#define KT_INSTANTIATE_FROZEN(T)                                                             \
   template void norm_scale_forward<T>(Span<const T>, Span<const T>, Span<T>, double);        \
   template void norm_scale_backward<T>(Span<const T>, Span<const T>, Span<T>, double);       \
   template void norm_shift_forward<T>(Span<const T>, Span<const T>, Span<const T>, Span<T>); \
-  template void norm_shift_backward<T>(Span<const T>, Span<const T>, Span<T>);               \
-  template void norm_train_forward<T>(Rows<const T>, NormAffine<T>, Span<std::byte>,         \
-                                      NormStatistics<T>, Rows<T>, double, double);           \
-  template void norm_train_backward<T>(Rows<const T>, NormSaved<T>, Span<const T>,           \
+  template void norm_shift_backward<T>(Span<const T>, Span<const T>, Span<T>);
+KT_INSTANTIATE_FROZEN(float)
+KT_INSTANTIATE_FROZEN(double)
+#undef KT_INSTANTIATE_FROZEN
+
+#define KT_INSTANTIATE(T)                                                                  \
+  template void norm_train_forward<T>(Rows<const T>, NormAffine<Wide<T>>, Span<std::byte>, \
+                                      NormStatistics<Wide<T>>, Rows<T>, double, double);   \
+  template void norm_train_backward<T>(Rows<const T>, NormSaved<T>, Span<const Wide<T>>,   \
                                        Span<std::byte>, NormGradients<T>);
 KT_INSTANTIATE(float)
 KT_INSTANTIATE(double)
+KT_INSTANTIATE(Bfloat16)
 #undef KT_INSTANTIATE
 
 }  // namespace cpu

@@ -2,7 +2,7 @@
 // second writes the output; a small kernel between them makes statistics of the sums. Forward takes
 // mean and variance in one walk: sums of the distance from the first row, and of its square, in
 // double, where the difference E[d^2] - E[d]^2 keeps what float would lose. 12 bytes an element
-// forward, 20 backward.
+// forward, 20 backward; of bf16 half of that.
 #include "kernels/norm.h"
 
 #include "kernels/checks/norm.h"
@@ -44,16 +44,19 @@ struct Matrix {
   std::int64_t cols;
   bool aligned;
 
-  __device__ float4 load(const float* x, const ColumnPlace& at, std::int64_t row) const {
+  template <class T>
+  __device__ float4 load(const T* x, const ColumnPlace& at, std::int64_t row) const {
     return load_quad(x + row * cols + at.first, aligned, at.count);
   }
-  __device__ void store(float* y, const ColumnPlace& at, std::int64_t row, const float4& q) const {
+  template <class T>
+  __device__ void store(T* y, const ColumnPlace& at, std::int64_t row, const float4& q) const {
     store_quad(y + row * cols + at.first, q, aligned, at.count);
   }
 };
 
 // Per-channel vectors may lie anywhere and are read once by thread.
-__device__ float4 load_vector(const float* v, const ColumnPlace& at) {
+template <class T>
+__device__ float4 load_vector(const T* v, const ColumnPlace& at) {
   return load_quad(v + at.first, false, at.count);
 }
 
@@ -65,9 +68,10 @@ __device__ void add_to(double (&total)[4], double x, double y, double z, double 
 }
 
 // d = x - first row: sums of d and d^2.
+template <class T>
 struct StatisticsTerm {
   static constexpr int kSums = 2;
-  const float* x;
+  const T* x;
   Matrix matrix;
 
   __device__ float4 lane(const ColumnPlace& at) const { return load_vector(x, at); }
@@ -83,9 +87,10 @@ struct StatisticsTerm {
   }
 };
 
+template <class T>
 struct StatisticsFinish {
   static constexpr int kSums = 2;
-  const float* first_row;
+  const T* first_row;
   double rows, eps, momentum;
   float *mean, *inv, *running_mean, *running_var;
 
@@ -95,7 +100,7 @@ struct StatisticsFinish {
   __device__ void operator()(int, std::int64_t c, const double (&total)[2]) const {
     const double distance = total[0] / rows;
     const double spread = total[1] / rows - distance * distance;
-    const auto m = static_cast<float>(static_cast<double>(first_row[c]) + distance);
+    const auto m = static_cast<float>(static_cast<double>(widen(first_row[c])) + distance);
     const auto var = static_cast<float>(spread < 0 ? 0.0 : spread);  // a NaN stays
     mean[c] = m;
     inv[c] = inverse_deviation(var, eps);
@@ -105,10 +110,12 @@ struct StatisticsFinish {
   }
 };
 
+template <class T>
 struct Normalize {
-  const float *x, *mean, *inv, *gamma, *beta;
+  const T* x;
+  const float *mean, *inv, *gamma, *beta;
   Matrix matrix;
-  float* y;
+  T* y;
 
   struct Lane {
     float4 mean, inv, gamma, beta;
@@ -128,8 +135,10 @@ struct Normalize {
 };
 
 // What both walks of the backward read: n = (x - mean) * inv.
+template <class T>
 struct Normal {
-  const float *x, *mean, *inv;
+  const T* x;
+  const float *mean, *inv;
   Matrix matrix;
 
   struct Lane {
@@ -146,13 +155,15 @@ struct Normal {
 };
 
 // Sums of dy and dy * n.
+template <class T>
 struct GradientTerm {
   static constexpr int kSums = 2;
-  Normal normal;
-  const float* dy;
+  using Lane = typename Normal<T>::Lane;
+  Normal<T> normal;
+  const T* dy;
 
-  __device__ Normal::Lane lane(const ColumnPlace& at) const { return normal.lane(at); }
-  __device__ void add(const Normal::Lane& l, const ColumnPlace& at, std::int64_t row,
+  __device__ Lane lane(const ColumnPlace& at) const { return normal.lane(at); }
+  __device__ void add(const Lane& l, const ColumnPlace& at, std::int64_t row,
                       double (&total)[2][4]) const {
     const float4 d = normal.matrix.load(dy, at, row), n = normal.load(l, at, row);
     add_to(total[0], static_cast<double>(d.x), static_cast<double>(d.y), static_cast<double>(d.z),
@@ -172,18 +183,20 @@ struct GradientFinish {
   }
 };
 
+template <class T>
 struct InputGradient {
-  Normal normal;
-  const float *dy, *gamma, *dgamma, *dbeta;
+  Normal<T> normal;
+  const T* dy;
+  const float *gamma, *dgamma, *dbeta;
   float inverse_rows;
-  float* dx;
+  T* dx;
 
   struct Lane {
-    Normal::Lane normal;
+    typename Normal<T>::Lane normal;
     float4 factor, dgamma, dbeta;
   };
   __device__ Lane lane(const ColumnPlace& at) const {
-    const Normal::Lane n = normal.lane(at);
+    const typename Normal<T>::Lane n = normal.lane(at);
     const float4 g = load_vector(gamma, at);
     return {n, make_float4(g.x * n.inv.x, g.y * n.inv.y, g.z * n.inv.z, g.w * n.inv.w),
             load_vector(dgamma, at), load_vector(dbeta, at)};
@@ -244,8 +257,9 @@ void norm_shift_backward(CudaStream stream, Span<const float> dshift, Span<const
          stream, dshift.data, mean.data, dscale.size, dscale.data);
 }
 
-void norm_train_forward(CudaStream stream, Rows<const float> x, NormAffine<float> affine,
-                        Span<std::byte> scratch, NormStatistics<float> statistics, Rows<float> y,
+template <class T>
+void norm_train_forward(CudaStream stream, Rows<const T> x, NormAffine<Wide<T>> affine,
+                        Span<std::byte> scratch, NormStatistics<Wide<T>> statistics, Rows<T> y,
                         double eps, double momentum) {
   constexpr auto kWho = "norm_train_forward";
   check_norm_train_forward(x, affine, statistics, y);
@@ -254,36 +268,47 @@ void norm_train_forward(CudaStream stream, Rows<const float> x, NormAffine<float
                       x.cols % 4 == 0 && aligned_for_quads(x.data) && aligned_for_quads(y.data)};
   const ColumnPlan plan = plan_sums(x.rows, x.cols);
   const Span<double> partials = Scratch(scratch).take<double>(band_partials(plan, 2));
-  sum_columns(kWho, stream, StatisticsTerm{x.data, matrix},
-              StatisticsFinish{x.data, static_cast<double>(x.rows), eps, momentum,
-                               statistics.mean.data, statistics.inv.data,
-                               statistics.running_mean.data, statistics.running_var.data},
+  sum_columns(kWho, stream, StatisticsTerm<T>{x.data, matrix},
+              StatisticsFinish<T>{x.data, static_cast<double>(x.rows), eps, momentum,
+                                  statistics.mean.data, statistics.inv.data,
+                                  statistics.running_mean.data, statistics.running_var.data},
               plan, partials);
   map_bands(kWho, stream,
-            Normalize{x.data, statistics.mean.data, statistics.inv.data, affine.gamma.data,
-                      affine.beta.data, matrix, y.data},
+            Normalize<T>{x.data, statistics.mean.data, statistics.inv.data, affine.gamma.data,
+                         affine.beta.data, matrix, y.data},
             1, x.rows, x.cols);
 }
 
-void norm_train_backward(CudaStream stream, Rows<const float> dy, NormSaved<float> saved,
-                         Span<const float> gamma, Span<std::byte> scratch,
-                         NormGradients<float> gradients) {
+template <class T>
+void norm_train_backward(CudaStream stream, Rows<const T> dy, NormSaved<T> saved,
+                         Span<const Wide<T>> gamma, Span<std::byte> scratch,
+                         NormGradients<T> gradients) {
   constexpr auto kWho = "norm_train_backward";
   check_norm_train_backward(dy, saved, gamma, gradients);
-  const Rows<const float> x = saved.x;
-  const Rows<float> dx = gradients.dx;
+  const Rows<const T> x = saved.x;
+  const Rows<T> dx = gradients.dx;
   const bool aligned = x.cols % 4 == 0 && aligned_for_quads(x.data) && aligned_for_quads(dy.data) &&
                        (dx.empty() || aligned_for_quads(dx.data));
-  const Normal normal{x.data, saved.mean.data, saved.inv.data, {x.cols, aligned}};
+  const Normal<T> normal{x.data, saved.mean.data, saved.inv.data, {x.cols, aligned}};
   const ColumnPlan plan = plan_sums(x.rows, x.cols);
   const Span<double> partials = Scratch(scratch).take<double>(band_partials(plan, 2));
-  sum_columns(kWho, stream, GradientTerm{normal, dy.data},
+  sum_columns(kWho, stream, GradientTerm<T>{normal, dy.data},
               GradientFinish{gradients.dbeta.data, gradients.dgamma.data}, plan, partials);
   if (dx.empty()) return;
   map_bands(kWho, stream,
-            InputGradient{normal, dy.data, gamma.data, gradients.dgamma.data, gradients.dbeta.data,
-                          1.0f / static_cast<float>(x.rows), dx.data},
+            InputGradient<T>{normal, dy.data, gamma.data, gradients.dgamma.data,
+                             gradients.dbeta.data, 1.0f / static_cast<float>(x.rows), dx.data},
             1, x.rows, x.cols);
 }
+
+#define KT_INSTANTIATE(T)                                                                         \
+  template void norm_train_forward(CudaStream, Rows<const T>, NormAffine<Wide<T>>,                \
+                                   Span<std::byte>, NormStatistics<Wide<T>>, Rows<T>, double,     \
+                                   double);                                                       \
+  template void norm_train_backward(CudaStream, Rows<const T>, NormSaved<T>, Span<const Wide<T>>, \
+                                    Span<std::byte>, NormGradients<T>);
+KT_INSTANTIATE(float)
+KT_INSTANTIATE(Bfloat16)
+#undef KT_INSTANTIATE
 
 }  // namespace ktrain::cuda

@@ -17,11 +17,13 @@
 // running statistics stay as they are, gradients are zero. Sums run in a fixed order that does not
 // depend on the number of threads; on CUDA they are taken in double, the variance from sums around
 // the first row. `scratch` holds norm_train_scratch_bytes. Throws Error on sizes that do not fit.
+// Of maps of Bfloat16 everything by channel is in float, y and dx are rounded once.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/bfloat16.h"
 #include "kernels/queue.h"
 #include "kernels/view.h"
 
@@ -43,13 +45,13 @@ struct NormStatistics {
 template <class T>
 struct NormSaved {
   Rows<const T> x;
-  Span<const T> mean, inv;
+  Span<const Wide<T>> mean, inv;
 };
 
 template <class T>
 struct NormGradients {
   Rows<T> dx;  // may be empty: not wanted
-  Span<T> dgamma, dbeta;
+  Span<Wide<T>> dgamma, dbeta;
 };
 
 // Of either device.
@@ -67,10 +69,10 @@ template <class T>
 void norm_shift_backward(Span<const T> dshift, Span<const T> mean, Span<T> dscale);
 
 template <class T>
-void norm_train_forward(Rows<const T> x, NormAffine<T> affine, Span<std::byte> scratch,
-                        NormStatistics<T> statistics, Rows<T> y, double eps, double momentum);
+void norm_train_forward(Rows<const T> x, NormAffine<Wide<T>> affine, Span<std::byte> scratch,
+                        NormStatistics<Wide<T>> statistics, Rows<T> y, double eps, double momentum);
 template <class T>
-void norm_train_backward(Rows<const T> dy, NormSaved<T> saved, Span<const T> gamma,
+void norm_train_backward(Rows<const T> dy, NormSaved<T> saved, Span<const Wide<T>> gamma,
                          Span<std::byte> scratch, NormGradients<T> gradients);
 
 }  // namespace cpu
@@ -85,12 +87,14 @@ void norm_shift_forward(CudaStream stream, Span<const float> beta, Span<const fl
                         Span<const float> scale, Span<float> shift);
 void norm_shift_backward(CudaStream stream, Span<const float> dshift, Span<const float> mean,
                          Span<float> dscale);
-void norm_train_forward(CudaStream stream, Rows<const float> x, NormAffine<float> affine,
-                        Span<std::byte> scratch, NormStatistics<float> statistics, Rows<float> y,
+template <class T>
+void norm_train_forward(CudaStream stream, Rows<const T> x, NormAffine<Wide<T>> affine,
+                        Span<std::byte> scratch, NormStatistics<Wide<T>> statistics, Rows<T> y,
                         double eps, double momentum);
-void norm_train_backward(CudaStream stream, Rows<const float> dy, NormSaved<float> saved,
-                         Span<const float> gamma, Span<std::byte> scratch,
-                         NormGradients<float> gradients);
+template <class T>
+void norm_train_backward(CudaStream stream, Rows<const T> dy, NormSaved<T> saved,
+                         Span<const Wide<T>> gamma, Span<std::byte> scratch,
+                         NormGradients<T> gradients);
 
 }  // namespace cuda
 }  // namespace ktrain

@@ -30,17 +30,17 @@ double sigmoid(double z) {
   return (z < 0 ? e : 1.0) / (1 + e);
 }
 
-template <class T>
-double dot(const T* a, const T* b, std::int64_t size) {
+template <class A, class B>
+double dot(const A* a, const B* b, std::int64_t size) {
   double total = 0;
   for (std::int64_t c = 0; c < size; ++c)
-    total += static_cast<double>(a[c]) * static_cast<double>(b[c]);
+    total += static_cast<double>(widen(a[c])) * static_cast<double>(widen(b[c]));
   return total;
 }
 
 // Of one pixel.
 template <class T>
-double opening(const T* x, const PixelGate<T>& gate) {
+double opening(const T* x, const PixelGate<Wide<T>>& gate) {
   return sigmoid(dot(x, gate.w.data, gate.w.size) + static_cast<double>(gate.b[0]));
 }
 
@@ -63,7 +63,7 @@ struct ChunkSums {
 };
 
 template <class T>
-void check_gate(const char* who, Rows<const T> x, const PixelGate<T>& gate, std::int64_t rows,
+void check_gate(const char* who, Rows<const T> x, const PixelGate<Wide<T>>& gate, std::int64_t rows,
                 std::int64_t cols) {
   KT_CHECK(gate.w.size == x.cols && gate.b.size == 1 && gate.strength.size == 1 && rows == x.rows &&
                cols == x.cols,
@@ -74,19 +74,19 @@ void check_gate(const char* who, Rows<const T> x, const PixelGate<T>& gate, std:
 }  // namespace
 
 template <class T>
-void pixel_gate_forward(Rows<const T> x, const PixelGate<T>& gate, Rows<T> y) {
+void pixel_gate_forward(Rows<const T> x, const PixelGate<Wide<T>>& gate, Rows<T> y) {
   check_gate("pixel_gate_forward", x, gate, y.rows, y.cols);
   const double s = sigmoid(static_cast<double>(gate.strength[0]));
   parallel_for(x.rows, kGrain, [&](std::int64_t p) {
     const T* const in = x.data + p * x.cols;
     T* const out = y.data + p * x.cols;
-    const T gain = static_cast<T>(1 + s * opening(in, gate));
-    for (std::int64_t c = 0; c < x.cols; ++c) out[c] = in[c] * gain;
+    const auto gain = static_cast<Wide<T>>(1 + s * opening(in, gate));
+    for (std::int64_t c = 0; c < x.cols; ++c) out[c] = narrow<T>(widen(in[c]) * gain);
   });
 }
 
 template <class T>
-void pixel_gate_backward(Rows<const T> x, const PixelGate<T>& gate, Rows<const T> dy,
+void pixel_gate_backward(Rows<const T> x, const PixelGate<Wide<T>>& gate, Rows<const T> dy,
                          const PixelGateGradients<T>& out, Span<std::byte> memory) {
   check_gate("pixel_gate_backward", x, gate, dy.rows, dy.cols);
   KT_CHECK(
@@ -104,25 +104,26 @@ void pixel_gate_backward(Rows<const T> x, const PixelGate<T>& gate, Rows<const T
       T* const dx = out.dx.data + p * x.cols;
       const double g = opening(in, gate), u = dot(grad, in, x.cols), v = u * s * g * (1 - g);
       for (std::int64_t c = 0; c < x.cols; ++c) {
-        part[c] += v * static_cast<double>(in[c]);
-        dx[c] = static_cast<T>(static_cast<double>(grad[c]) * (1 + s * g) +
-                               v * static_cast<double>(gate.w[c]));
+        part[c] += v * static_cast<double>(widen(in[c]));
+        dx[c] = narrow<T>(static_cast<Wide<T>>(static_cast<double>(widen(grad[c])) * (1 + s * g) +
+                                               v * static_cast<double>(gate.w[c])));
       }
       part[x.cols] += v;
       part[x.cols + 1] += u * g;
     }
   });
-  for (std::int64_t c = 0; c < x.cols; ++c) out.dw[c] = static_cast<T>(sums.total(c));
-  out.db[0] = static_cast<T>(sums.total(x.cols));
-  out.dstrength[0] = static_cast<T>(s * (1 - s) * sums.total(x.cols + 1));
+  for (std::int64_t c = 0; c < x.cols; ++c) out.dw[c] = static_cast<Wide<T>>(sums.total(c));
+  out.db[0] = static_cast<Wide<T>>(sums.total(x.cols));
+  out.dstrength[0] = static_cast<Wide<T>>(s * (1 - s) * sums.total(x.cols + 1));
 }
 
-#define KT_INSTANTIATE(T)                                                              \
-  template void pixel_gate_forward(Rows<const T>, const PixelGate<T>&, Rows<T>);       \
-  template void pixel_gate_backward(Rows<const T>, const PixelGate<T>&, Rows<const T>, \
+#define KT_INSTANTIATE(T)                                                                    \
+  template void pixel_gate_forward(Rows<const T>, const PixelGate<Wide<T>>&, Rows<T>);       \
+  template void pixel_gate_backward(Rows<const T>, const PixelGate<Wide<T>>&, Rows<const T>, \
                                     const PixelGateGradients<T>&, Span<std::byte>);
 KT_INSTANTIATE(float)
 KT_INSTANTIATE(double)
+KT_INSTANTIATE(Bfloat16)
 #undef KT_INSTANTIATE
 
 }  // namespace cpu

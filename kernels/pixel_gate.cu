@@ -1,7 +1,8 @@
 // A warp per pixel takes the pixel's sums in double over its channels. Backward: a block walks over
 // a band of pixels, 32 at a time; its warps write dx and leave v in shared memory, then a thread
 // per channel adds v x of the 32, which L1 still holds, to the band's sums. A second kernel adds
-// the bands (device/bands.cuh). 8 bytes moved by element forward, 12 backward.
+// the bands (device/bands.cuh). 8 bytes moved by element forward, 12 backward; of bf16
+// half of that.
 #include "kernels/pixel_gate.h"
 
 #include "kernels/check.h"
@@ -25,10 +26,12 @@ struct Gate {
   std::int64_t channels;
   bool aligned;  // quads, everywhere
 
-  __device__ float4 load(const float* p, std::int64_t c) const {
+  template <class T>
+  __device__ float4 load(const T* p, std::int64_t c) const {
     return load_quad(p + c, aligned, channels - c);
   }
-  __device__ void store(float* p, std::int64_t c, const float4& q) const {
+  template <class T>
+  __device__ void store(T* p, std::int64_t c, const float4& q) const {
     store_quad(p + c, q, aligned, channels - c);
   }
 };
@@ -41,21 +44,23 @@ __device__ double dot(const float4& a, const float4& b) {
 }
 
 // Of this warp's pixel; all 32 lanes call it. x null: a pixel that does not exist.
-__device__ double opening(const Gate& gate, const float* x, int lane) {
+template <class T>
+__device__ double opening(const Gate& gate, const T* x, int lane) {
   double sum = 0;
   for (std::int64_t c = lane * 4; x && c < gate.channels; c += kWarpSize * 4)
     sum += dot(gate.load(x, c), gate.load(gate.w, c));
   return sigmoid(warp_reduce(sum, Add{}) + static_cast<double>(gate.b[0]));
 }
 
+template <class T>
 __global__ void __launch_bounds__(kThreads)
-    forward_kernel(const float* x, Gate gate, std::int64_t pixels, float* y) {
+    forward_kernel(const T* x, Gate gate, std::int64_t pixels, T* y) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
   const std::int64_t p =
       std::int64_t{blockIdx.x} * kWarps + static_cast<int>(threadIdx.x) / kWarpSize;
   const double s = sigmoid(static_cast<double>(gate.strength[0]));
   const bool exists = p < pixels;
-  const float* const in = x + p * gate.channels;
+  const T* const in = x + p * gate.channels;
   const auto gain = static_cast<float>(1 + s * opening(gate, exists ? in : nullptr, lane));
   if (!exists) return;
   for (std::int64_t c = lane * 4; c < gate.channels; c += kWarpSize * 4) {
@@ -71,8 +76,9 @@ struct PixelTerms {
 };
 
 // dx of this warp's pixel, and its terms.
-__device__ PixelTerms pass_back(const Gate& gate, double s, const float* in, const float* grad,
-                                float* dx, int lane) {
+template <class T>
+__device__ PixelTerms pass_back(const Gate& gate, double s, const T* in, const T* grad, T* dx,
+                                int lane) {
   const double g = opening(gate, in, lane);
   double u = 0;
   for (std::int64_t c = lane * 4; c < gate.channels; c += kWarpSize * 4)
@@ -91,20 +97,22 @@ __device__ PixelTerms pass_back(const Gate& gate, double s, const float* in, con
 }
 
 // Pixels of a tile: rows of x and what each of them leaves.
+template <class T>
 struct Tile {
-  const float* x;
+  const T* x;
   int count;
 };
 
 // Adds to the band's sums, by thread channel, then v and u g in the two last columns.
-__device__ void add_tile(const Tile& tile, const double* v, const double* ug, std::int64_t channels,
-                         bool first, double* sums) {
+template <class T>
+__device__ void add_tile(const Tile<T>& tile, const double* v, const double* ug,
+                         std::int64_t channels, bool first, double* sums) {
   const int thread = static_cast<int>(threadIdx.x);
   for (std::int64_t c = thread; c < channels; c += kThreads) {
     double sum = 0;
 #pragma unroll 8
     for (int p = 0; p < tile.count; ++p)
-      sum += v[p] * static_cast<double>(tile.x[p * channels + c]);
+      sum += v[p] * static_cast<double>(widen(tile.x[p * channels + c]));
     sums[c] = first ? sum : sums[c] + sum;
   }
   if (thread >= kWarpSize) return;
@@ -115,9 +123,10 @@ __device__ void add_tile(const Tile& tile, const double* v, const double* ug, st
   sums[channels + 1] = first ? sum_ug : sums[channels + 1] + sum_ug;
 }
 
+template <class T>
 __global__ void __launch_bounds__(kThreads)
-    backward_kernel(const float* x, const float* dy, Gate gate, std::int64_t pixels,
-                    std::int64_t band, float* dx, double* partials) {
+    backward_kernel(const T* x, const T* dy, Gate gate, std::int64_t pixels, std::int64_t band,
+                    T* dx, double* partials) {
   double* const v = shared_array<double, kGateTile, struct Vs>();
   double* const ug = shared_array<double, kGateTile, struct Ugs>();
   const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
@@ -137,8 +146,8 @@ __global__ void __launch_bounds__(kThreads)
       }
     }
     __syncthreads();
-    add_tile({x + at * gate.channels, count}, v, ug, gate.channels, at == begin,
-             partials + blockIdx.x * (gate.channels + 2));
+    add_tile<T>({x + at * gate.channels, count}, v, ug, gate.channels, at == begin,
+                partials + blockIdx.x * (gate.channels + 2));
   }
 }
 
@@ -160,16 +169,17 @@ struct Finish {
   }
 };
 
-void check_gate(const char* who, Rows<const float> x, const PixelGate<float>& gate,
-                std::int64_t rows, std::int64_t cols) {
+template <class T>
+void check_gate(const char* who, Rows<const T> x, const PixelGate<float>& gate, std::int64_t rows,
+                std::int64_t cols) {
   KT_CHECK(gate.w.size == x.cols && gate.b.size == 1 && gate.strength.size == 1 && rows == x.rows &&
                cols == x.cols,
            "{}: x is {}x{}, the other map {}x{}, w has {} elements, b {}, strength {}", who, x.rows,
            x.cols, rows, cols, gate.w.size, gate.b.size, gate.strength.size);
 }
 
-Gate device_gate(const PixelGate<float>& gate, Rows<const float> x, const float* other,
-                 const float* out) {
+template <class T>
+Gate device_gate(const PixelGate<float>& gate, Rows<const T> x, const T* other, const T* out) {
   return {gate.w.data, gate.b.data, gate.strength.data, x.cols,
           x.cols % 4 == 0 && aligned_for_quads(gate.w.data) && aligned_for_quads(x.data) &&
               aligned_for_quads(other) && aligned_for_quads(out)};
@@ -177,17 +187,19 @@ Gate device_gate(const PixelGate<float>& gate, Rows<const float> x, const float*
 
 }  // namespace
 
-void pixel_gate_forward(CudaStream stream, Rows<const float> x, const PixelGate<float>& gate,
-                        Rows<float> y) {
+template <class T>
+void pixel_gate_forward(CudaStream stream, Rows<const T> x, const PixelGate<Wide<T>>& gate,
+                        Rows<T> y) {
   constexpr auto kWho = "pixel_gate_forward";
   check_gate(kWho, x, gate, y.rows, y.cols);
   if (x.empty()) return;
-  launch(kWho, forward_kernel, num_blocks(x.rows, kWarps), kThreads, stream, x.data,
-         device_gate(gate, x, x.data, y.data), x.rows, y.data);
+  launch(kWho, forward_kernel<T>, num_blocks(x.rows, kWarps), kThreads, stream, x.data,
+         device_gate<T>(gate, x, x.data, y.data), x.rows, y.data);
 }
 
-void pixel_gate_backward(CudaStream stream, Rows<const float> x, const PixelGate<float>& gate,
-                         Rows<const float> dy, const PixelGateGradients<float>& out,
+template <class T>
+void pixel_gate_backward(CudaStream stream, Rows<const T> x, const PixelGate<Wide<T>>& gate,
+                         Rows<const T> dy, const PixelGateGradients<T>& out,
                          Span<std::byte> memory) {
   constexpr auto kWho = "pixel_gate_backward";
   check_gate(kWho, x, gate, dy.rows, dy.cols);
@@ -199,11 +211,19 @@ void pixel_gate_backward(CudaStream stream, Rows<const float> x, const PixelGate
   const std::int64_t band = gate_band(x.rows);
   const Span<double> partials = Scratch(memory).take<double>(bands * (x.cols + 2));
   if (bands > 0)
-    launch(kWho, backward_kernel, bands, kThreads, stream, x.data, dy.data,
-           device_gate(gate, x, dy.data, out.dx.data), x.rows, band, out.dx.data, partials.data);
+    launch(kWho, backward_kernel<T>, bands, kThreads, stream, x.data, dy.data,
+           device_gate<T>(gate, x, dy.data, out.dx.data), x.rows, band, out.dx.data, partials.data);
   finish_bands(kWho, stream,
                Finish{x.cols, gate.strength.data, out.dw.data, out.db.data, out.dstrength.data},
                partials.data, 1, x.cols + 2, static_cast<int>(bands));
 }
+
+#define KT_INSTANTIATE(T)                                                                          \
+  template void pixel_gate_forward(CudaStream, Rows<const T>, const PixelGate<Wide<T>>&, Rows<T>); \
+  template void pixel_gate_backward(CudaStream, Rows<const T>, const PixelGate<Wide<T>>&,          \
+                                    Rows<const T>, const PixelGateGradients<T>&, Span<std::byte>);
+KT_INSTANTIATE(float)
+KT_INSTANTIATE(Bfloat16)
+#undef KT_INSTANTIATE
 
 }  // namespace ktrain::cuda

@@ -7,14 +7,16 @@
 //              dstrength[0] = s * (1 - s) * sum_p u[p] g[p]
 // x, y: pixels x channels. Sums are taken in double, on the CPU in the order of channels and
 // pixels, dw over chunks of a fixed number of pixels, on CUDA in an order that depends on the shape
-// alone. `scratch` holds pixel_gate_scratch_bytes. Wrong sizes throw Error. y may alias x; dx may
-// alias dy.
+// alone. T: float, Bfloat16 (arithmetic in double and float, maps rounded once) and, on the CPU,
+// double; parameters and their gradients are Wide<T>. `scratch` holds pixel_gate_scratch_bytes.
+// Wrong sizes throw Error. y may alias x; dx may alias dy.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/bfloat16.h"
 #include "kernels/queue.h"
 #include "kernels/view.h"
 
@@ -30,7 +32,7 @@ struct PixelGate {
 template <class T>
 struct PixelGateGradients {
   Rows<T> dx;
-  Span<T> dw, db, dstrength;
+  Span<Wide<T>> dw, db, dstrength;
 };
 
 // CUDA's pixel_gate_backward: pixels are summed in bands of whole tiles, as many as that.
@@ -50,19 +52,21 @@ constexpr int kGateTile = 32;
 namespace cpu {
 
 template <class T>
-void pixel_gate_forward(Rows<const T> x, const PixelGate<T>& gate, Rows<T> y);
+void pixel_gate_forward(Rows<const T> x, const PixelGate<Wide<T>>& gate, Rows<T> y);
 template <class T>
-void pixel_gate_backward(Rows<const T> x, const PixelGate<T>& gate, Rows<const T> dy,
+void pixel_gate_backward(Rows<const T> x, const PixelGate<Wide<T>>& gate, Rows<const T> dy,
                          const PixelGateGradients<T>& out, Span<std::byte> scratch);
 
 }  // namespace cpu
 
 namespace cuda {
 
-void pixel_gate_forward(CudaStream stream, Rows<const float> x, const PixelGate<float>& gate,
-                        Rows<float> y);
-void pixel_gate_backward(CudaStream stream, Rows<const float> x, const PixelGate<float>& gate,
-                         Rows<const float> dy, const PixelGateGradients<float>& out,
+template <class T>
+void pixel_gate_forward(CudaStream stream, Rows<const T> x, const PixelGate<Wide<T>>& gate,
+                        Rows<T> y);
+template <class T>
+void pixel_gate_backward(CudaStream stream, Rows<const T> x, const PixelGate<Wide<T>>& gate,
+                         Rows<const T> dy, const PixelGateGradients<T>& out,
                          Span<std::byte> scratch);
 
 }  // namespace cuda

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/check.h"
+#include "kernels/cpu/wide_row.h"
 #include "kernels/parallel.h"
 
 namespace ktrain {
@@ -37,7 +38,8 @@ void check_shapes(const char* who, Nhwc<A> x, Nhwc<B> y, Nhwc<C> taken,
 template <class T>
 void take_larger(const T* x, std::uint8_t tap, T* best, std::uint8_t* taken, std::int64_t size) {
   for (std::int64_t c = 0; c < size; ++c) {
-    const bool larger = !(x[c] <= best[c]) && best[c] == best[c];
+    const Wide<T> best_so_far = widen(best[c]);
+    const bool larger = !(widen(x[c]) <= best_so_far) && best_so_far == best_so_far;
     best[c] = larger ? x[c] : best[c];
     if (taken) taken[c] = larger ? tap : taken[c];
   }
@@ -94,8 +96,8 @@ void max_pool_backward(Nhwc<const T> dy, Nhwc<const std::uint8_t> taken, Nhwc<T>
     const std::int64_t n = row / dx.height, h = row % dx.height;
     const auto [p_begin, p_end] = windows(h, dy.height);
     for (std::int64_t w = 0; w < dx.width; ++w) {
-      T* sum = &dx(n, h, w, 0);
-      std::fill_n(sum, dx.channels, T{0});
+      const WideRow<T> out(&dx(n, h, w, 0), dx.channels);
+      Wide<T>* const sum = out.sums();
       const auto [q_begin, q_end] = windows(w, dy.width);
       for (std::int64_t p = p_begin; p < p_end; ++p)
         for (std::int64_t q = q_begin; q < q_end; ++q) {
@@ -105,8 +107,9 @@ void max_pool_backward(Nhwc<const T> dy, Nhwc<const std::uint8_t> taken, Nhwc<T>
           const auto tap = static_cast<std::uint8_t>(r * options.taps + s);
           const std::uint8_t* tap_of = taken.empty() ? nullptr : &taken(n, p, q, 0);
           for (std::int64_t c = 0; c < dx.channels; ++c)
-            sum[c] += !tap_of || tap_of[c] == tap ? from[c] : T{0};
+            sum[c] += !tap_of || tap_of[c] == tap ? widen(from[c]) : Wide<T>{0};
         }
+      out.finish();
     }
   });
 }
@@ -118,6 +121,7 @@ void max_pool_backward(Nhwc<const T> dy, Nhwc<const std::uint8_t> taken, Nhwc<T>
                                      const PoolOptions&);
 KT_INSTANTIATE(float)
 KT_INSTANTIATE(double)
+KT_INSTANTIATE(Bfloat16)
 #undef KT_INSTANTIATE
 
 }  // namespace cpu

@@ -1,7 +1,7 @@
 // A thread per four channels of a pixel, of the output forward, of the input backward, where it
 // gathers from the windows that cover the pixel in their order: no atomics, and the CPU's sums to
-// the bit. What neighbouring windows share comes from L1 and L2: each map is moved once, 4 bytes an
-// element and 1 of `taken`.
+// the bit. What neighbouring windows share comes from L1 and L2: each map is moved once, 4 (bf16:
+// 2) bytes an element and 1 of `taken`.
 #include "kernels/pool2d.h"
 
 #include "kernels/check.h"
@@ -33,9 +33,9 @@ __device__ __forceinline__ void take_larger(float x, unsigned char tap, float& b
   taken = larger ? tap : taken;
 }
 
-template <int kTaps>
+template <int kTaps, class T>
 __global__ void __launch_bounds__(kPixelThreads)
-    forward_kernel(const float* x, PixelGrid grid, Window window, float* y, std::uint8_t* taken) {
+    forward_kernel(const T* x, PixelGrid grid, Window window, T* y, std::uint8_t* taken) {
   const PixelPlace at(grid);
   if (!at.exists) return;
   const int taps = window.taps_or<kTaps>();
@@ -85,15 +85,14 @@ struct Cover {
   }
 };
 
-template <int kTaps>
+template <int kTaps, class T>
 __global__ void __launch_bounds__(kPixelThreads)
-    backward_kernel(const float* dy, const std::uint8_t* taken, PixelGrid grid, Window window,
-                    float* dx) {
+    backward_kernel(const T* dy, const std::uint8_t* taken, PixelGrid grid, Window window, T* dx) {
   const PixelPlace at(grid);
   if (!at.exists) return;
   const int taps = window.taps_or<kTaps>();
   const Cover rows(at.row, window.height, taps, window), cols(at.col, window.width, taps, window);
-  float* const out =
+  T* const out =
       dx + pixel_offset(at.image, at.row, at.col, grid.height, grid.width, grid.channels);
   for (int c = at.first; c < grid.channels; c += at.step) {
     const int count = grid.channels - c;
@@ -148,30 +147,43 @@ Window window_over(Nhwc<A> other, Nhwc<B> map, Nhwc<C> taken, const PoolOptions&
 
 }  // namespace
 
-void max_pool_forward(CudaStream stream, Nhwc<const float> x, Nhwc<float> y,
-                      Nhwc<std::uint8_t> taken, const PoolOptions& options) {
+template <class T>
+void max_pool_forward(CudaStream stream, Nhwc<const T> x, Nhwc<T> y, Nhwc<std::uint8_t> taken,
+                      const PoolOptions& options) {
   constexpr auto kWho = "max_pool_forward";
   check_shapes(kWho, x, y, taken, options);
   if (x.empty() || y.empty()) return;
   (void)pixel_grid(kWho, x);  // its sides, too
   const PixelGrid grid = pixel_grid(kWho, y);
   const Window window = window_over(x, y, taken, options);
-  const auto kernel = options.taps == kStemTaps ? forward_kernel<kStemTaps> : forward_kernel<0>;
+  const auto kernel =
+      options.taps == kStemTaps ? forward_kernel<kStemTaps, T> : forward_kernel<0, T>;
   launch(kWho, kernel, grid.blocks(), kPixelThreads, stream, x.data, grid, window, y.data,
          taken.empty() ? nullptr : taken.data);
 }
 
-void max_pool_backward(CudaStream stream, Nhwc<const float> dy, Nhwc<const std::uint8_t> taken,
-                       Nhwc<float> dx, const PoolOptions& options) {
+template <class T>
+void max_pool_backward(CudaStream stream, Nhwc<const T> dy, Nhwc<const std::uint8_t> taken,
+                       Nhwc<T> dx, const PoolOptions& options) {
   constexpr auto kWho = "max_pool_backward";
   check_shapes(kWho, dx, dy, taken, options);
   KT_CHECK(options.taps == 1 || taken.empty() == dy.empty(), "{}: taken is missing", kWho);
   if (dx.empty()) return;
   const PixelGrid grid = pixel_grid(kWho, dx);
   const Window window = window_over(dy, dx, taken, options);
-  const auto kernel = options.taps == kStemTaps ? backward_kernel<kStemTaps> : backward_kernel<0>;
+  const auto kernel =
+      options.taps == kStemTaps ? backward_kernel<kStemTaps, T> : backward_kernel<0, T>;
   launch(kWho, kernel, grid.blocks(), kPixelThreads, stream, dy.data,
          taken.empty() ? nullptr : taken.data, grid, window, dx.data);
 }
+
+#define KT_INSTANTIATE(T)                                                                       \
+  template void max_pool_forward(CudaStream, Nhwc<const T>, Nhwc<T>, Nhwc<std::uint8_t>,        \
+                                 const PoolOptions&);                                           \
+  template void max_pool_backward(CudaStream, Nhwc<const T>, Nhwc<const std::uint8_t>, Nhwc<T>, \
+                                  const PoolOptions&);
+KT_INSTANTIATE(float)
+KT_INSTANTIATE(Bfloat16)
+#undef KT_INSTANTIATE
 
 }  // namespace ktrain::cuda

@@ -5,13 +5,14 @@
 //   backward:  dx[n,h,w,c] = sum of dy[n,p,q,c] over the windows whose taken tap lies on (h,w)
 // A NaN in a window is its maximum. `taken` may be empty in forward when no backward follows, and
 // in both with taps == 1, which is plain subsampling. Padding is at most taps / 2, taps at most 15.
-// On CUDA the sides of maps are at most 65535.
-// Outputs alias nothing. Empty maps are no-ops (an empty dy gives a zero dx). Throws Error on
-// shapes that do not fit.
+// On CUDA the sides of maps are at most 65535. T: float, Bfloat16 (sums in float, rounded once)
+// and, on the CPU, double. Outputs alias nothing. Empty maps are no-ops (an empty dy gives a zero
+// dx). Throws Error on shapes that do not fit.
 #pragma once
 
 #include <cstdint>
 
+#include "kernels/bfloat16.h"
 #include "kernels/queue.h"
 #include "kernels/view.h"
 
@@ -39,10 +40,12 @@ void max_pool_backward(Nhwc<const T> dy, Nhwc<const std::uint8_t> taken, Nhwc<T>
 
 namespace cuda {
 
-void max_pool_forward(CudaStream stream, Nhwc<const float> x, Nhwc<float> y,
-                      Nhwc<std::uint8_t> taken, const PoolOptions& options);
-void max_pool_backward(CudaStream stream, Nhwc<const float> dy, Nhwc<const std::uint8_t> taken,
-                       Nhwc<float> dx, const PoolOptions& options);
+template <class T>
+void max_pool_forward(CudaStream stream, Nhwc<const T> x, Nhwc<T> y, Nhwc<std::uint8_t> taken,
+                      const PoolOptions& options);
+template <class T>
+void max_pool_backward(CudaStream stream, Nhwc<const T> dy, Nhwc<const std::uint8_t> taken,
+                       Nhwc<T> dx, const PoolOptions& options);
 
 }  // namespace cuda
 }  // namespace ktrain

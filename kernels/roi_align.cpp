@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/check.h"
+#include "kernels/cpu/wide_row.h"
 #include "kernels/parallel.h"
 
 namespace ktrain::cpu {
@@ -119,24 +120,24 @@ void plan_roi(const T* roi, int level, std::int64_t height, std::int64_t width, 
 
 // y[c] += sum_k weights[k] * rows[k][c]. Four at a time: the sum stays in a register.
 template <class T>
-void add_rows(const T* const* rows, const T* weights, std::size_t count, std::int64_t channels,
-              T* __restrict y) {
+void add_rows(const T* const* rows, const Wide<T>* weights, std::size_t count,
+              std::int64_t channels, Wide<T>* __restrict y) {
   std::size_t k = 0;
   for (; k + 4 <= count; k += 4) {
     const T *a = rows[k], *b = rows[k + 1], *c = rows[k + 2], *d = rows[k + 3];
-    const T wa = weights[k], wb = weights[k + 1], wc = weights[k + 2], wd = weights[k + 3];
+    const Wide<T> wa = weights[k], wb = weights[k + 1], wc = weights[k + 2], wd = weights[k + 3];
     for (std::int64_t i = 0; i < channels; ++i)
-      y[i] += (wa * a[i] + wb * b[i]) + (wc * c[i] + wd * d[i]);
+      y[i] += (wa * widen(a[i]) + wb * widen(b[i])) + (wc * widen(c[i]) + wd * widen(d[i]));
   }
   for (; k < count; ++k) {
     const T* a = rows[k];
-    const T w = weights[k];
-    for (std::int64_t i = 0; i < channels; ++i) y[i] += w * a[i];
+    const Wide<T> w = weights[k];
+    for (std::int64_t i = 0; i < channels; ++i) y[i] += w * widen(a[i]);
   }
 }
 
 template <class T>
-void check_shapes(const char* who, const RoiLevels<const T>& levels, Rows<const T> rois,
+void check_shapes(const char* who, const RoiLevels<const T>& levels, Rows<const Wide<T>> rois,
                   Span<const std::int32_t> image, Nhwc<const T> out) {
   KT_CHECK(rois.cols == 4, "{}: rois have {} columns, wanted 4", who, rois.cols);
   KT_CHECK(image.size == rois.rows, "{}: {} image indices for {} rois", who, image.size, rois.rows);
@@ -159,10 +160,11 @@ void check_shapes(const char* who, const RoiLevels<const T>& levels, Rows<const 
 
 template <class T>
 struct Scratch {
-  Axis<T> y, x;
+  Axis<Wide<T>> y, x;
   std::vector<const T*> rows;
-  std::vector<T> weights;
-  std::vector<T> bins;  // bins_x * channels
+  std::vector<const Wide<T>*> sums;  // rows of `bins`
+  std::vector<Wide<T>> weights;
+  std::vector<Wide<T>> bins;  // bins_x * channels
 };
 
 // Kept per thread: these buffers reach their final size in the first step.
@@ -173,8 +175,8 @@ Scratch<T>& scratch() {
 }
 
 template <class T>
-void forward_roi(const RoiLevels<const T>& levels, const T* roi, std::int32_t image, std::int64_t r,
-                 Nhwc<T> out, Scratch<T>& s) {
+void forward_roi(const RoiLevels<const T>& levels, const Wide<T>* roi, std::int32_t image,
+                 std::int64_t r, Nhwc<T> out, Scratch<T>& s) {
   const int level = level_of(roi);
   const auto& map = levels[static_cast<std::size_t>(level)];
   const int bins_y = static_cast<int>(out.height), bins_x = static_cast<int>(out.width);
@@ -191,9 +193,9 @@ void forward_roi(const RoiLevels<const T>& levels, const T* roi, std::int32_t im
           s.weights.push_back(s.y.weights[static_cast<std::size_t>(by.offset + h)] *
                               s.x.weights[static_cast<std::size_t>(bx.offset + w)]);
         }
-      T* const bin = &out(r, i, j, 0);
-      std::fill_n(bin, out.channels, T{0});
-      add_rows(s.rows.data(), s.weights.data(), s.rows.size(), out.channels, bin);
+      const WideRow<T> bin(&out(r, i, j, 0), out.channels);
+      add_rows(s.rows.data(), s.weights.data(), s.rows.size(), out.channels, bin.sums());
+      bin.finish();
     }
   }
 }
@@ -225,27 +227,27 @@ const std::int64_t* reading_order(Rows<const T> rois, Span<const std::int32_t> i
 // column, then along the row: a cell is met by two bins by axis at most where bins are wider than
 // it.
 template <class T>
-void backward_row(Nhwc<const T> dout, std::int64_t r, const Axis<T>& y, const Axis<T>& x,
-                  std::int64_t h, T* row, Scratch<T>& s) {
+void backward_row(Nhwc<const T> dout, std::int64_t r, std::int64_t h, Wide<T>* row, Scratch<T>& s) {
+  const Axis<Wide<T>>&y = s.y, &x = s.x;
   const std::int64_t channels = dout.channels;
-  s.bins.assign(static_cast<std::size_t>(dout.width * channels), T{0});
+  s.bins.assign(static_cast<std::size_t>(dout.width * channels), Wide<T>{0});
   for (int i = 0; i < y.num_bins; ++i) {
-    const T weight = y.weight(i, h);
+    const Wide<T> weight = y.weight(i, h);
     if (weight == 0) continue;
     const T* const in = &dout(r, i, 0, 0);
-    T* __restrict const sums = s.bins.data();
-    for (std::int64_t k = 0; k < dout.width * channels; ++k) sums[k] += weight * in[k];
+    Wide<T>* __restrict const sums = s.bins.data();
+    for (std::int64_t k = 0; k < dout.width * channels; ++k) sums[k] += weight * widen(in[k]);
   }
   for (std::int64_t w = x.begin; w < x.end; ++w) {
-    s.rows.clear();
+    s.sums.clear();
     s.weights.clear();
     for (int j = 0; j < x.num_bins; ++j) {
-      const T weight = x.weight(j, w);
+      const Wide<T> weight = x.weight(j, w);
       if (weight == 0) continue;
-      s.rows.push_back(s.bins.data() + j * channels);
+      s.sums.push_back(s.bins.data() + j * channels);
       s.weights.push_back(weight);
     }
-    add_rows(s.rows.data(), s.weights.data(), s.rows.size(), channels, row + w * channels);
+    add_rows(s.sums.data(), s.weights.data(), s.sums.size(), channels, row + w * channels);
   }
 }
 
@@ -256,52 +258,53 @@ struct Band {
 };
 
 template <class T>
-void backward_band(Rows<const T> rois, Span<const std::int32_t> image, Nhwc<const T> dout,
+void backward_band(Rows<const Wide<T>> rois, Span<const std::int32_t> image, Nhwc<const T> dout,
                    const Nhwc<T>& map, const Band& band) {
   Scratch<T>& s = scratch<T>();
-  std::fill(&map(band.image, band.begin, 0, 0),
-            &map(band.image, band.begin, 0, 0) + (band.end - band.begin) * map.width * map.channels,
-            T{0});
-  const T scale = T{1} / static_cast<T>(4 << band.level);
+  using P = Wide<T>;
+  const std::int64_t row_size = map.width * map.channels;
+  const WideRow<T> out(&map(band.image, band.begin, 0, 0), (band.end - band.begin) * row_size);
+  const P scale = P{1} / static_cast<P>(4 << band.level);
   for (std::int64_t r = 0; r < rois.rows; ++r) {
-    const T* const roi = rois.data + r * 4;
+    const P* const roi = rois.data + r * 4;
     if (image.data[r] != band.image || !is_finite(roi) || level_of(roi) != band.level) continue;
     // A sample reaches one cell beyond the region at most; edges collect those outside the map.
-    const T low = roi[1] * scale - T{2}, high = roi[3] * scale + T{2};
-    if (high < static_cast<T>(band.begin) && band.begin > 0) continue;
-    if (low > static_cast<T>(band.end) && band.end < map.height) continue;
+    const P low = roi[1] * scale - P{2}, high = roi[3] * scale + P{2};
+    if (high < static_cast<P>(band.begin) && band.begin > 0) continue;
+    if (low > static_cast<P>(band.end) && band.end < map.height) continue;
     plan_roi(roi, band.level, map.height, map.width, static_cast<int>(dout.height),
              static_cast<int>(dout.width), s.y, s.x);
     for (std::int64_t h = std::max(band.begin, s.y.begin); h < std::min(band.end, s.y.end); ++h)
-      backward_row(dout, r, s.y, s.x, h, &map(band.image, h, 0, 0), s);
+      backward_row(dout, r, h, out.sums() + (h - band.begin) * row_size, s);
   }
+  out.finish();
 }
 
 }  // namespace
 
 template <class T>
-void roi_align_forward(const RoiLevels<const T>& levels, Rows<const T> rois,
+void roi_align_forward(const RoiLevels<const T>& levels, Rows<const Wide<T>> rois,
                        Span<const std::int32_t> image, Nhwc<T> out) {
   check_shapes<T>("roi_align_forward", levels, rois, image, out);
   if (out.empty()) return;
   const std::int64_t* const order = reading_order(rois, image);
   parallel_for(rois.rows, kRoiGrain, [&](std::int64_t i) {
     const std::int64_t r = order[i];
-    const T* const roi = rois.data + r * 4;
+    const Wide<T>* const roi = rois.data + r * 4;
     T* const first = &out(r, 0, 0, 0);
     const std::int64_t size = out.height * out.width * out.channels;
     if (image.data[r] < 0)
-      std::fill_n(first, size, T{0});
+      std::fill_n(first, size, T{});
     else if (!is_finite(roi))
-      std::fill_n(first, size, std::numeric_limits<T>::quiet_NaN());
+      std::fill_n(first, size, narrow<T>(std::numeric_limits<Wide<T>>::quiet_NaN()));
     else
       forward_roi(levels, roi, image.data[r], r, out, scratch<T>());
   });
 }
 
 template <class T>
-void roi_align_backward(Rows<const T> rois, Span<const std::int32_t> image, Nhwc<const T> dout,
-                        const RoiLevels<T>& dlevels) {
+void roi_align_backward(Rows<const Wide<T>> rois, Span<const std::int32_t> image,
+                        Nhwc<const T> dout, const RoiLevels<T>& dlevels) {
   const RoiLevels<const T> shapes = {dlevels[0], dlevels[1], dlevels[2], dlevels[3]};
   check_shapes<T>("roi_align_backward", shapes, rois, image, dout);
   static thread_local std::vector<Band> bands;
@@ -319,13 +322,14 @@ void roi_align_backward(Rows<const T> rois, Span<const std::int32_t> image, Nhwc
   });
 }
 
-#define INSTANTIATE(T)                                                                     \
-  template void roi_align_forward(const RoiLevels<const T>&, Rows<const T>,                \
-                                  Span<const std::int32_t>, Nhwc<T>);                      \
-  template void roi_align_backward(Rows<const T>, Span<const std::int32_t>, Nhwc<const T>, \
+#define INSTANTIATE(T)                                                                           \
+  template void roi_align_forward(const RoiLevels<const T>&, Rows<const Wide<T>>,                \
+                                  Span<const std::int32_t>, Nhwc<T>);                            \
+  template void roi_align_backward(Rows<const Wide<T>>, Span<const std::int32_t>, Nhwc<const T>, \
                                    const RoiLevels<T>&);
 INSTANTIATE(float)
 INSTANTIATE(double)
+INSTANTIATE(Bfloat16)
 #undef INSTANTIATE
 
 }  // namespace ktrain::cpu

@@ -130,20 +130,22 @@ __device__ void add_scaled(float4& total, float weight, const float4& q) {
 }
 
 // What a region without samples gives: `value` in all channels of its row of bins.
-__device__ void fill_row(float* out, std::int64_t size, float value) {
-  for (std::int64_t i = threadIdx.x; i < size; i += kThreads) out[i] = value;
+template <class T>
+__device__ void fill_row(T* out, std::int64_t size, float value) {
+  for (std::int64_t i = threadIdx.x; i < size; i += kThreads) out[i] = narrow<T>(value);
 }
 
+template <class T>
 __global__ void __launch_bounds__(kThreads)
-    forward_kernel(const __grid_constant__ LevelMaps<const float> levels, const float* rois,
-                   const std::int32_t* image, Shape shape, int lanes, float* out) {
+    forward_kernel(const __grid_constant__ LevelMaps<const T> levels, const float* rois,
+                   const std::int32_t* image, Shape shape, int lanes, T* out) {
   BinCells* const bins = shared_array<BinCells, kRoiMaxBins + 1, struct Bins>();
   const std::int64_t row_of_bins = blockIdx.x;
   const std::int64_t r = row_of_bins / shape.bins_y;
   const int i = static_cast<int>(row_of_bins % shape.bins_y);
   const float* const roi = rois + r * 4;
   const std::int64_t row_size = std::int64_t{shape.bins_x} * shape.channels;
-  float* const out_row = out + row_of_bins * row_size;
+  T* const out_row = out + row_of_bins * row_size;
   if (image[r] == -1) return fill_row(out_row, row_size, 0.0f);
   if (image[r] < -1 || image[r] >= shape.batch || !is_finite(roi))
     return fill_row(out_row, row_size, NAN);
@@ -158,7 +160,7 @@ __global__ void __launch_bounds__(kThreads)
   __syncthreads();
 
   const BinCells& y = bins[shape.bins_x];
-  const float* const map =
+  const T* const map =
       levels.data[level] + std::int64_t{image[r]} * height * width * shape.channels;
   for (int j = thread / lanes; j < shape.bins_x; j += kThreads / lanes) {
     const BinCells& x = bins[j];
@@ -166,7 +168,7 @@ __global__ void __launch_bounds__(kThreads)
       const int count = shape.channels - c;
       float4 total = make_float4(0, 0, 0, 0);
       for (int h = 0; h < y.count; ++h) {
-        const float* const row = map + std::int64_t{y.cell[h]} * width * shape.channels + c;
+        const T* const row = map + std::int64_t{y.cell[h]} * width * shape.channels + c;
 #pragma unroll 4
         for (int w = 0; w < x.count; ++w)
           add_scaled(total, y.weight[h] * x.weight[w],
@@ -250,7 +252,8 @@ __device__ void make_weights(const float* roi, const Tile& tile, int height, int
 }
 
 // Adds what one region passes to a row of the tile, four channels of it.
-__device__ void add_region(const SideWeights& weights, const float* dout, const Shape& shape,
+template <class T>
+__device__ void add_region(const SideWeights& weights, const T* dout, const Shape& shape,
                            int tile_row, int count, float4 (&total)[kTile]) {
   for (int i = 0; i < shape.bins_y; ++i) {
     const float wy = weights.y[i * kTile + tile_row];
@@ -268,10 +271,11 @@ __device__ void add_region(const SideWeights& weights, const float* dout, const 
   }
 }
 
-__global__ void __launch_bounds__(kThreads)
-    backward_kernel(const __grid_constant__ LevelMaps<float> dlevels,
+template <class T>
+__global__ void __launch_bounds__(kThreads, 4)  // or ptxas spills for a fifth block
+    backward_kernel(const __grid_constant__ LevelMaps<T> dlevels,
                     const __grid_constant__ Tiling tiling, int chunks, const float* rois,
-                    const std::int32_t* image, const float* dout, Shape shape) {
+                    const std::int32_t* image, const T* dout, Shape shape) {
   int* const list = shared_array<int, kThreads, struct List>();
   int* const warp_counts = shared_array<int, kThreads / kWarpSize, struct WarpCounts>();
   SideWeights* const weights = shared_array<SideWeights, kBatch, struct Weights>();
@@ -301,7 +305,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 
   if (tile.row + group >= height || count <= 0) return;
-  float* const row =
+  T* const row =
       dlevels.data[tile.level] +
       ((std::int64_t{tile.image} * height + tile.row + group) * width + tile.col) * shape.channels;
 #pragma unroll
@@ -312,9 +316,9 @@ __global__ void __launch_bounds__(kThreads)
 static_assert(kBatch == kThreads / kTileLanes, "a region's weights per group of lanes");
 
 // `maps` and the output or its gradient; image indices are on the device and looked at there.
-template <class T>
+template <class T, class Out>
 Shape check_shapes(const char* who, const RoiLevels<T>& levels, Rows<const float> rois,
-                   Span<const std::int32_t> image, Nhwc<const float> out) {
+                   Span<const std::int32_t> image, Nhwc<Out> out) {
   KT_CHECK(rois.cols == 4, "{}: rois have {} columns, wanted 4", who, rois.cols);
   KT_CHECK(image.size == rois.rows, "{}: {} image indices for {} rois", who, image.size, rois.rows);
   KT_CHECK(out.batch == rois.rows, "{}: the output has {} rows for {} rois", who, out.batch,
@@ -354,7 +358,8 @@ LevelMaps<T> maps_of(const RoiLevels<T>& levels) {
   return maps;
 }
 
-Tiling tile_levels(const RoiLevels<float>& dlevels) {
+template <class T>
+Tiling tile_levels(const RoiLevels<T>& dlevels) {
   Tiling tiling{};
   for (int l = 0; l < kRoiLevels; ++l) {
     const auto& level = dlevels[static_cast<std::size_t>(l)];
@@ -367,25 +372,36 @@ Tiling tile_levels(const RoiLevels<float>& dlevels) {
 
 }  // namespace
 
-void roi_align_forward(CudaStream stream, const RoiLevels<const float>& levels,
-                       Rows<const float> rois, Span<const std::int32_t> image, Nhwc<float> out) {
+template <class T>
+void roi_align_forward(CudaStream stream, const RoiLevels<const T>& levels,
+                       Rows<const Wide<T>> rois, Span<const std::int32_t> image, Nhwc<T> out) {
   const Shape shape = check_shapes("roi_align_forward", levels, rois, image, out);
   if (out.empty()) return;
   int lanes = 1;  // threads along the channels
   while (lanes * 4 < shape.channels && lanes < kThreads) lanes *= 2;
-  launch("roi_align_forward", forward_kernel, shape.rois * shape.bins_y, kThreads, stream,
+  launch("roi_align_forward", forward_kernel<T>, shape.rois * shape.bins_y, kThreads, stream,
          maps_of(levels), rois.data, image.data, shape, lanes, out.data);
 }
 
-void roi_align_backward(CudaStream stream, Rows<const float> rois, Span<const std::int32_t> image,
-                        Nhwc<const float> dout, const RoiLevels<float>& dlevels) {
+template <class T>
+void roi_align_backward(CudaStream stream, Rows<const Wide<T>> rois, Span<const std::int32_t> image,
+                        Nhwc<const T> dout, const RoiLevels<T>& dlevels) {
   const Shape shape = check_shapes("roi_align_backward", dlevels, rois, image, dout);
   const Tiling tiling = tile_levels(dlevels);
   const auto chunks = static_cast<int>(num_blocks(shape.channels, kTileLanes * 4));
   const std::int64_t blocks = std::int64_t{tiling.first[kRoiLevels]} * chunks;
   if (blocks == 0) return;
-  launch("roi_align_backward", backward_kernel, blocks, kThreads, stream, maps_of(dlevels), tiling,
-         chunks, rois.data, image.data, dout.data, shape);
+  launch("roi_align_backward", backward_kernel<T>, blocks, kThreads, stream, maps_of(dlevels),
+         tiling, chunks, rois.data, image.data, dout.data, shape);
 }
+
+#define KT_INSTANTIATE(T)                                                                     \
+  template void roi_align_forward(CudaStream, const RoiLevels<const T>&, Rows<const Wide<T>>, \
+                                  Span<const std::int32_t>, Nhwc<T>);                         \
+  template void roi_align_backward(CudaStream, Rows<const Wide<T>>, Span<const std::int32_t>, \
+                                   Nhwc<const T>, const RoiLevels<T>&);
+KT_INSTANTIATE(float)
+KT_INSTANTIATE(Bfloat16)
+#undef KT_INSTANTIATE
 
 }  // namespace ktrain::cuda

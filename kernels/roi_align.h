@@ -14,11 +14,12 @@
 // backward overwrites every dlevel. Its sums are taken in the order of r, whatever the number of
 // threads. Regions get no gradient. Levels, rois and out must not overlap. Wrong shapes throw
 // Error, and so does, on the CPU, an image index outside -1 .. batch-1; on CUDA that row's output
-// is NaN and it gets no gradient.
+// is NaN and it gets no gradient. Of maps of Bfloat16 sums are in float and rounded once.
 #pragma once
 
 #include <array>
 
+#include "kernels/bfloat16.h"
 #include "kernels/queue.h"
 #include "kernels/view.h"
 
@@ -35,20 +36,22 @@ using RoiLevels = std::array<Nhwc<T>, kRoiLevels>;
 namespace cpu {
 
 template <class T>
-void roi_align_forward(const RoiLevels<const T>& levels, Rows<const T> rois,
+void roi_align_forward(const RoiLevels<const T>& levels, Rows<const Wide<T>> rois,
                        Span<const std::int32_t> image, Nhwc<T> out);
 template <class T>
-void roi_align_backward(Rows<const T> rois, Span<const std::int32_t> image, Nhwc<const T> dout,
-                        const RoiLevels<T>& dlevels);
+void roi_align_backward(Rows<const Wide<T>> rois, Span<const std::int32_t> image,
+                        Nhwc<const T> dout, const RoiLevels<T>& dlevels);
 
 }  // namespace cpu
 
 namespace cuda {
 
-void roi_align_forward(CudaStream stream, const RoiLevels<const float>& levels,
-                       Rows<const float> rois, Span<const std::int32_t> image, Nhwc<float> out);
-void roi_align_backward(CudaStream stream, Rows<const float> rois, Span<const std::int32_t> image,
-                        Nhwc<const float> dout, const RoiLevels<float>& dlevels);
+template <class T>
+void roi_align_forward(CudaStream stream, const RoiLevels<const T>& levels,
+                       Rows<const Wide<T>> rois, Span<const std::int32_t> image, Nhwc<T> out);
+template <class T>
+void roi_align_backward(CudaStream stream, Rows<const Wide<T>> rois, Span<const std::int32_t> image,
+                        Nhwc<const T> dout, const RoiLevels<T>& dlevels);
 
 }  // namespace cuda
 }  // namespace ktrain

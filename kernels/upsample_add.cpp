@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/check.h"
+#include "kernels/cpu/wide_row.h"
 #include "kernels/parallel.h"
 
 namespace ktrain::cpu {
@@ -37,7 +38,7 @@ void upsample_add_forward(Nhwc<const T> coarse, Nhwc<const T> fine, Nhwc<T> y) {
       const T* a = &coarse(n, h * coarse.height / y.height, w * coarse.width / y.width, 0);
       const T* b = &fine(n, h, w, 0);
       T* out = &y(n, h, w, 0);
-      for (std::int64_t c = 0; c < y.channels; ++c) out[c] = a[c] + b[c];
+      for (std::int64_t c = 0; c < y.channels; ++c) out[c] = narrow<T>(widen(a[c]) + widen(b[c]));
     }
   });
 }
@@ -50,14 +51,15 @@ void upsample_add_backward(Nhwc<const T> dy, Nhwc<T> dcoarse) {
     const std::int64_t n = row / dcoarse.height, i = row % dcoarse.height;
     const std::int64_t h_end = first_reader(i + 1, dcoarse.height, dy.height);
     for (std::int64_t j = 0; j < dcoarse.width; ++j) {
-      T* sum = &dcoarse(n, i, j, 0);
-      std::fill_n(sum, dcoarse.channels, T{0});
+      const WideRow<T> out(&dcoarse(n, i, j, 0), dcoarse.channels);
+      Wide<T>* const sum = out.sums();
       const std::int64_t w_end = first_reader(j + 1, dcoarse.width, dy.width);
       for (std::int64_t h = first_reader(i, dcoarse.height, dy.height); h < h_end; ++h)
         for (std::int64_t w = first_reader(j, dcoarse.width, dy.width); w < w_end; ++w) {
           const T* from = &dy(n, h, w, 0);
-          for (std::int64_t c = 0; c < dcoarse.channels; ++c) sum[c] += from[c];
+          for (std::int64_t c = 0; c < dcoarse.channels; ++c) sum[c] += widen(from[c]);
         }
+      out.finish();
     }
   });
 }
@@ -67,6 +69,7 @@ void upsample_add_backward(Nhwc<const T> dy, Nhwc<T> dcoarse) {
   template void upsample_add_backward<T>(Nhwc<const T>, Nhwc<T>);
 KT_INSTANTIATE(float)
 KT_INSTANTIATE(double)
+KT_INSTANTIATE(Bfloat16)
 #undef KT_INSTANTIATE
 
 }  // namespace ktrain::cpu

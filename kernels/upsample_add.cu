@@ -28,8 +28,9 @@ __device__ int first_reader(int at, int coarse, int fine) {
                           static_cast<unsigned>(coarse));
 }
 
+template <class T>
 __global__ void __launch_bounds__(kPixelThreads)
-    forward_kernel(const float* coarse, const float* fine, PixelGrid grid, Other other, float* y) {
+    forward_kernel(const T* coarse, const T* fine, PixelGrid grid, Other other, T* y) {
   const PixelPlace at(grid);
   if (!at.exists) return;
   const std::int64_t here =
@@ -46,15 +47,16 @@ __global__ void __launch_bounds__(kPixelThreads)
   }
 }
 
+template <class T>
 __global__ void __launch_bounds__(kPixelThreads)
-    backward_kernel(const float* dy, PixelGrid grid, Other other, float* dcoarse) {
+    backward_kernel(const T* dy, PixelGrid grid, Other other, T* dcoarse) {
   const PixelPlace at(grid);
   if (!at.exists) return;
   const int row_begin = first_reader(at.row, grid.height, other.height);
   const int row_end = first_reader(at.row + 1, grid.height, other.height);
   const int col_begin = first_reader(at.col, grid.width, other.width);
   const int col_end = first_reader(at.col + 1, grid.width, other.width);
-  float* const out =
+  T* const out =
       dcoarse + pixel_offset(at.image, at.row, at.col, grid.height, grid.width, grid.channels);
   for (int c = at.first; c < grid.channels; c += at.step) {
     const int count = grid.channels - c;
@@ -85,8 +87,8 @@ void check_shapes(const char* who, Nhwc<A> coarse, Nhwc<B> fine) {
 
 }  // namespace
 
-void upsample_add_forward(CudaStream stream, Nhwc<const float> coarse, Nhwc<const float> fine,
-                          Nhwc<float> y) {
+template <class T>
+void upsample_add_forward(CudaStream stream, Nhwc<const T> coarse, Nhwc<const T> fine, Nhwc<T> y) {
   constexpr auto kWho = "upsample_add_forward";
   check_shapes(kWho, coarse, fine);
   KT_CHECK(same_shape(fine, y), "{}: fine is {}x{}x{}x{}, y {}x{}x{}x{}", kWho, fine.batch,
@@ -97,11 +99,12 @@ void upsample_add_forward(CudaStream stream, Nhwc<const float> coarse, Nhwc<cons
   const Other other{static_cast<int>(coarse.height), static_cast<int>(coarse.width),
                     y.channels % 4 == 0 && aligned_for_quads(coarse.data) &&
                         aligned_for_quads(fine.data) && aligned_for_quads(y.data)};
-  launch(kWho, forward_kernel, grid.blocks(), kPixelThreads, stream, coarse.data, fine.data, grid,
-         other, y.data);
+  launch(kWho, forward_kernel<T>, grid.blocks(), kPixelThreads, stream, coarse.data, fine.data,
+         grid, other, y.data);
 }
 
-void upsample_add_backward(CudaStream stream, Nhwc<const float> dy, Nhwc<float> dcoarse) {
+template <class T>
+void upsample_add_backward(CudaStream stream, Nhwc<const T> dy, Nhwc<T> dcoarse) {
   constexpr auto kWho = "upsample_add_backward";
   check_shapes(kWho, dcoarse, dy);
   if (dcoarse.empty()) return;
@@ -110,8 +113,15 @@ void upsample_add_backward(CudaStream stream, Nhwc<const float> dy, Nhwc<float> 
   const Other other{
       static_cast<int>(dy.height), static_cast<int>(dy.width),
       dy.channels % 4 == 0 && aligned_for_quads(dy.data) && aligned_for_quads(dcoarse.data)};
-  launch(kWho, backward_kernel, grid.blocks(), kPixelThreads, stream, dy.data, grid, other,
+  launch(kWho, backward_kernel<T>, grid.blocks(), kPixelThreads, stream, dy.data, grid, other,
          dcoarse.data);
 }
+
+#define KT_INSTANTIATE(T)                                                                \
+  template void upsample_add_forward(CudaStream, Nhwc<const T>, Nhwc<const T>, Nhwc<T>); \
+  template void upsample_add_backward(CudaStream, Nhwc<const T>, Nhwc<T>);
+KT_INSTANTIATE(float)
+KT_INSTANTIATE(Bfloat16)
+#undef KT_INSTANTIATE
 
 }  // namespace ktrain::cuda

@@ -5,8 +5,10 @@
 //   backward:  dfine = dy; dcoarse[n,i,j,c] = sum of dy over the pixels that read (i,j)
 // y may alias fine. Batch and channels must agree; an empty coarse map under a fine one that is not
 // throws Error. Empty y is a no-op (dcoarse zero). On CUDA sides are at most 65535.
+// T: float, Bfloat16 (sums in float, rounded once) and, on the CPU, double.
 #pragma once
 
+#include "kernels/bfloat16.h"
 #include "kernels/queue.h"
 #include "kernels/view.h"
 
@@ -22,9 +24,10 @@ void upsample_add_backward(Nhwc<const T> dy, Nhwc<T> dcoarse);
 
 namespace cuda {
 
-void upsample_add_forward(CudaStream stream, Nhwc<const float> coarse, Nhwc<const float> fine,
-                          Nhwc<float> y);
-void upsample_add_backward(CudaStream stream, Nhwc<const float> dy, Nhwc<float> dcoarse);
+template <class T>
+void upsample_add_forward(CudaStream stream, Nhwc<const T> coarse, Nhwc<const T> fine, Nhwc<T> y);
+template <class T>
+void upsample_add_backward(CudaStream stream, Nhwc<const T> dy, Nhwc<T> dcoarse);
 
 }  // namespace cuda
 }  // namespace ktrain

@@ -5,6 +5,7 @@
 #include "models/observe.h"
 #include "runtime/fork.h"
 #include "runtime/part.h"
+#include "runtime/weight_casts.h"
 
 namespace ktrain {
 namespace {
@@ -25,6 +26,11 @@ void check_image(const Tensor& image, const char* stream) {
            "detector: the {} images are {}, wanted batch x height x width x 3 with sides that are "
            "multiples of {}",
            stream, shape.text(), kSizeMultiple);
+}
+
+Pyramid in_float(Pyramid levels) {
+  for (Tensor& level : levels) level = cast(level, DType::kF32);
+  return levels;
 }
 
 }  // namespace
@@ -72,10 +78,10 @@ TwoStreamDetector::Features TwoStreamDetector::features(const DetectorInput& inp
     if (observer != nullptr) observer->stream(names.stream);
     const PartScope part(names.backbone);
     const ResNet::Stages stages =
-        branch.backbone(image_normalize(image, input.sizes, statistics), mode);
+        branch.backbone(image_normalize(image, input.sizes, statistics, options_.maps), mode);
     const PartScope neck(names.neck);
     Pyramid levels = branch.neck(stages);
-    if (observer != nullptr) observer->pyramid(levels);
+    if (observer != nullptr) observer->pyramid(in_float(levels));
     return levels;
   };
   Features f;
@@ -96,6 +102,7 @@ TwoStreamDetector::Features TwoStreamDetector::features(const DetectorInput& inp
 }
 
 DetectorLosses TwoStreamDetector::losses(const DetectorInput& input, const Proposals* fixed) const {
+  const WeightCastScope casts;
   Features f = features(input, Mode::kTrain);
   const PartScope part("rpn");
   const Rpn::Output output = rpn_(f.fused);
@@ -126,6 +133,7 @@ DetectorLosses TwoStreamDetector::losses(const DetectorInput& input, const Propo
 
 DetectionTensors TwoStreamDetector::predict(const DetectorInput& input) const {
   const NoGradScope no_grad;
+  const WeightCastScope casts;
   const Features f = features(input, Mode::kEval);
   const Proposals proposals = rpn_.propose(rpn_(f.fused), input.sizes, Mode::kEval);
   return roi_head_.predict(f.fused, proposals, input.sizes, input.scales);
@@ -133,6 +141,7 @@ DetectionTensors TwoStreamDetector::predict(const DetectorInput& input) const {
 
 void TwoStreamDetector::observe(const DetectorInput& input, ForwardObserver& observer) const {
   const NoGradScope no_grad;
+  const WeightCastScope casts;
   const ObserverScope watching(observer);
   (void)features(input, Mode::kEval);
 }

@@ -39,6 +39,10 @@ struct DetectorOptions {
   RoiOptions roi;
   ImageStatistics visible = kImageNetStatistics;
   ImageStatistics thermal = kImageNetStatistics;
+  // Of maps and their gradients, from the normalised images to the hidden layers of the heads: kF32
+  // or kBf16. Parameters, their gradients, logits, box offsets, losses, proposals and detections
+  // are in float in any case.
+  DType maps = DType::kF32;
 };
 
 // One batch of image pairs, padded to one size.

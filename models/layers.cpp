@@ -20,14 +20,15 @@ Shape filters(const ConvShape& shape) {
 }  // namespace
 
 Conv::Conv(const Maker& maker, const ConvShape& shape, const Initial& initial,
-           Activation activation)
+           Activation activation, OutputType output)
     : weight_(maker.weight("weight", filters(shape), initial)),
       bias_(maker.vector("bias", shape.outputs, 0, ParameterKind::kBias)),
       shape_(shape),
-      activation_(activation) {}
+      activation_(activation),
+      output_(output) {}
 
 Tensor Conv::operator()(const Tensor& x) const {
-  return conv2d(x, weight_, {.shift = bias_}, options(shape_, activation_));
+  return conv2d(x, weight_, {.shift = bias_}, options(shape_, activation_), output_);
 }
 
 Tensor Conv::operator()(const Tensor& a, const Tensor& b) const {
@@ -37,17 +38,18 @@ Tensor Conv::operator()(const Tensor& a, const Tensor& b) const {
   const Tensor of_b = conv2d(b, take_channels(weight_, split, rest), {.shift = bias_},
                              options(shape_, Activation::kNone));
   return conv2d(a, take_channels(weight_, 0, split), {.residual = of_b},
-                options(shape_, activation_));
+                options(shape_, activation_), output_);
 }
 
 Linear::Linear(const Maker& maker, std::int64_t inputs, std::int64_t outputs,
-               const Initial& initial, Activation activation)
+               const Initial& initial, Activation activation, OutputType output)
     : weight_(maker.weight("weight", {outputs, inputs}, initial)),
       bias_(maker.vector("bias", outputs, 0, ParameterKind::kBias)),
-      activation_(activation) {}
+      activation_(activation),
+      output_(output) {}
 
 Tensor Linear::operator()(const Tensor& x) const {
-  return linear(x, weight_, bias_, activation_ == Activation::kRelu);
+  return linear(x, weight_, bias_, activation_ == Activation::kRelu, output_);
 }
 
 ConvNorm::ConvNorm(const Maker& maker, std::string_view conv, std::string_view norm,
@@ -67,14 +69,16 @@ ConvNorm::ConvNorm(const Maker& maker, std::string_view conv, std::string_view n
 Tensor ConvNorm::operator()(const Tensor& x, const Tensor& residual, Mode mode) const {
   if (kind_ == Norm::kBatch && mode == Mode::kTrain) {
     Tensor y = conv2d(x, weight_, {}, options(shape_, Activation::kNone));
-    if (ForwardObserver* const observer = forward_observer()) observer->convolution(name_, y);
+    if (ForwardObserver* const observer = forward_observer())
+      observer->convolution(name_, cast(y, DType::kF32));
     y = batch_norm(y, {gamma_, beta_, running_mean_, running_var_}, kNormEps, kNormMomentum);
     if (residual.defined()) y = add(y, residual);
     return activation_ == Activation::kRelu ? relu(y) : y;
   }
   if (ForwardObserver* const observer = forward_observer()) {
     const NoGradScope no_grad;
-    observer->convolution(name_, conv2d(x, weight_, {}, options(shape_, Activation::kNone)));
+    observer->convolution(
+        name_, conv2d(x, weight_, {}, options(shape_, Activation::kNone), OutputType::kFloat));
   }
   const Tensor scale = norm_scale(gamma_, running_var_, kNormEps);
   const Tensor shift = norm_shift(beta_, running_mean_, scale);

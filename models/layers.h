@@ -1,5 +1,6 @@
 // The layers that a detector is made of. Every layer is a value that holds handles of its
 // parameters; calling one records ops and changes nothing but the running statistics named below.
+// Maps are of their input's type unless a layer says otherwise, parameters are float.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,7 @@ class Conv {
  public:
   // `initial` for the weight; the bias starts at 0.
   Conv(const Maker& maker, const ConvShape& shape, const Initial& initial,
-       Activation activation = Activation::kNone);
+       Activation activation = Activation::kNone, OutputType output = OutputType::kAsInput);
   [[nodiscard]] Tensor operator()(const Tensor& x) const;
   // Of the channels of a followed by those of b, without making a map of both.
   [[nodiscard]] Tensor operator()(const Tensor& a, const Tensor& b) const;
@@ -35,18 +36,20 @@ class Conv {
   Tensor weight_, bias_;
   ConvShape shape_;
   Activation activation_;
+  OutputType output_;
 };
 
 // act(x W^T + bias) over the last axis: parameters `weight` (outputs x inputs) and `bias`.
 class Linear {
  public:
   Linear(const Maker& maker, std::int64_t inputs, std::int64_t outputs, const Initial& initial,
-         Activation activation = Activation::kNone);
+         Activation activation = Activation::kNone, OutputType output = OutputType::kAsInput);
   [[nodiscard]] Tensor operator()(const Tensor& x) const;
 
  private:
   Tensor weight_, bias_;
   Activation activation_;
+  OutputType output_;
 };
 
 // kFrozen: statistics are constants (0 and 1 until something is loaded) and fold into the
@@ -63,7 +66,7 @@ class ConvNorm {
   ConvNorm(const Maker& maker, std::string_view conv, std::string_view norm, const ConvShape& shape,
            Norm kind, Activation activation, double gain = 1);
   // `residual` may be undefined. Mode::kTrain moves the running statistics of Norm::kBatch. A
-  // ForwardObserver is shown conv(x), which is computed once more where the norm is folded in.
+  // ForwardObserver is shown conv(x) in float, computed once more where the norm is folded in.
   [[nodiscard]] Tensor operator()(const Tensor& x, const Tensor& residual, Mode mode) const;
 
  private:

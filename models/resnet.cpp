@@ -78,12 +78,12 @@ Tensor ResNet::run(const Block& block, const Tensor& x, Mode mode) const {
 ResNet::Stages ResNet::operator()(const Tensor& image, Mode mode) const {
   Tensor x = max_pool(stem_[0](image, Tensor(), mode), {.taps = 3, .stride = 2, .pad = 1});
   ForwardObserver* const observer = forward_observer();
-  if (observer != nullptr) observer->stage("stem", x);
+  if (observer != nullptr) observer->stage("stem", cast(x, DType::kF32));
   Stages outputs;
   for (std::size_t s = 0; s < kStages; ++s) {
     for (const Block& block : stages_[s]) x = run(block, x, mode);
     outputs[s] = x;
-    if (observer != nullptr) observer->stage(fmt::format("layer{}", s + 1), x);
+    if (observer != nullptr) observer->stage(fmt::format("layer{}", s + 1), cast(x, DType::kF32));
   }
   return outputs;
 }

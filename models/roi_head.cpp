@@ -19,8 +19,10 @@ RoiHead::RoiHead(const Maker& maker, std::int64_t channels, std::int64_t num_cla
                            options.pool * options.pool * channels, options.fc_channels)),
       fc1_(fully_connected(maker / "bbox_head" / "shared_fcs" / "1", options.fc_channels,
                            options.fc_channels)),
-      cls_(maker / "bbox_head" / "fc_cls", options.fc_channels, num_classes + 1, normal(0.01)),
-      reg_(maker / "bbox_head" / "fc_reg", options.fc_channels, 4 * num_classes, normal(0.001)) {
+      cls_(maker / "bbox_head" / "fc_cls", options.fc_channels, num_classes + 1, normal(0.01),
+           Activation::kNone, OutputType::kFloat),
+      reg_(maker / "bbox_head" / "fc_reg", options.fc_channels, 4 * num_classes, normal(0.001),
+           Activation::kNone, OutputType::kFloat) {
   KT_CHECK(num_classes >= 1, "RoiHead: {} classes, at least one is wanted", num_classes);
 }
 

@@ -15,8 +15,10 @@ constexpr std::int64_t kPadMultiple = 32;  // mmdetection's size divisor
 Rpn::Rpn(const Maker& maker, std::int64_t channels, const RpnOptions& options)
     : options_(options),
       conv_(maker / "rpn_conv", {channels, channels, 3, 1}, normal(kInitialStd), Activation::kRelu),
-      cls_(maker / "rpn_cls", {channels, kAnchorsPerCell, 1, 1}, normal(kInitialStd)),
-      reg_(maker / "rpn_reg", {channels, 4 * kAnchorsPerCell, 1, 1}, normal(kInitialStd)) {}
+      cls_(maker / "rpn_cls", {channels, kAnchorsPerCell, 1, 1}, normal(kInitialStd),
+           Activation::kNone, OutputType::kFloat),
+      reg_(maker / "rpn_reg", {channels, 4 * kAnchorsPerCell, 1, 1}, normal(kInitialStd),
+           Activation::kNone, OutputType::kFloat) {}
 
 Rpn::Output Rpn::operator()(const Pyramid& fused) const {
   Output output;

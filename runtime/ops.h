@@ -14,9 +14,16 @@
 
 namespace ktrain {
 
+// Maps may be float or Bfloat16 where an op says "maps"; results are of their type, arithmetic is
+// in float, and so are parameters, statistics and all their gradients. Everything else is float.
+
 // ---- elementwise (runtime/ops/elementwise.cpp)
 
-// x + y; same shapes.
+// x in another type, rounded to the nearest; itself when it has that type. The gradient goes back
+// in x's type.
+[[nodiscard]] Tensor cast(const Tensor& x, DType dtype);
+
+// x + y; same shapes; maps.
 [[nodiscard]] Tensor add(const Tensor& x, const Tensor& y);
 // sum_i weights[i] * terms[i] over tensors of one shape; at least one term. The weights are
 // constants.
@@ -30,37 +37,43 @@ namespace ktrain {
 // y += x, in place, for gradients that nobody else holds. Not differentiable.
 void accumulate_into(Tensor& y, const Tensor& x);
 
-// x where x > 0, else 0.
+// x where x > 0, else 0; maps.
 [[nodiscard]] Tensor relu(const Tensor& x);
 
 // Over the last axis; kernels/softmax.h.
 [[nodiscard]] Tensor softmax(const Tensor& x);
 
-// g * a + (1 - g) * b with g = 1 / (1 + exp(-z)); same shapes (runtime/ops/gate.cpp).
+// g * a + (1 - g) * b with g = 1 / (1 + exp(-z)); same shapes; maps (runtime/ops/gate.cpp).
 [[nodiscard]] Tensor gate(const Tensor& z, const Tensor& a, const Tensor& b);
 
 // ---- images (runtime/ops/image.cpp)
 
 // Bytes (uint8, NHWC, 3 channels) to numbers: (x - mean) / std within each image's size, 0 in the
-// padding. sizes: int32, batch x (height, width). Not differentiable. kernels/image_normalize.h.
+// padding. sizes: int32, batch x (height, width). The result is a map of `dtype`. Not
+// differentiable. kernels/image_normalize.h.
 [[nodiscard]] Tensor image_normalize(const Tensor& x, const Tensor& sizes,
-                                     const ImageStatistics& statistics);
+                                     const ImageStatistics& statistics, DType dtype = DType::kF32);
 
 // ---- convolution and linear layers (runtime/ops/conv2d.cpp, linear.cpp)
+
+// What a convolution or a linear layer writes: a map of its input's type, or floats, which are then
+// not rounded. The latter ends a part of the model in Bfloat16.
+enum class OutputType : std::uint8_t { kAsInput, kFloat };
 
 // The optional inputs of a convolution's epilogue.
 struct Conv2dInputs {
   Tensor scale = {};     // per filter
   Tensor shift = {};     // per filter
-  Tensor residual = {};  // as the output
+  Tensor residual = {};  // as the input, in the output's shape
 };
 // act(scale * conv(x, w) + shift + residual); x NHWC, w KRSC. kernels/conv2d.h. Keeps x, w, scale
-// and, with ReLU, y for the backward pass, which computes only what is wanted.
+// and, with ReLU, y for the backward pass, which computes only what is wanted. Of maps of Bfloat16
+// w is a master in float, multiplied as weight_as() gives it (runtime/weight_casts.h).
 [[nodiscard]] Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dInputs& inputs,
-                            const Conv2dOptions& options);
+                            const Conv2dOptions& options, OutputType output = OutputType::kAsInput);
 // act(x w^T + bias); x rows x inputs, w outputs x inputs, bias outputs or undefined.
-[[nodiscard]] Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias,
-                            bool relu = false);
+[[nodiscard]] Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, bool relu = false,
+                            OutputType output = OutputType::kAsInput);
 
 // ---- normalisation (runtime/ops/norm.cpp, kernels/norm.h)
 
@@ -71,11 +84,11 @@ struct Conv2dInputs {
 struct NormTensors {
   Tensor gamma, beta, running_mean, running_var;  // per channel
 };
-// Normalisation over the batch's own statistics; moves the running ones in place.
+// Normalisation of a map over the batch's own statistics; moves the running ones in place.
 [[nodiscard]] Tensor batch_norm(const Tensor& x, const NormTensors& norm, double eps,
                                 double momentum);
 
-// ---- feature maps (runtime/ops/maps.cpp)
+// ---- feature maps (runtime/ops/maps.cpp); all but concat on maps of either type
 
 // Maximum over windows; taps = 1 is subsampling. kernels/pool2d.h.
 [[nodiscard]] Tensor max_pool(const Tensor& x, const PoolOptions& options);

@@ -262,6 +262,7 @@ void Tensor::set_requires_grad(bool on) {
 KT_INSTANTIATE(float);
 KT_INSTANTIATE(std::int32_t);
 KT_INSTANTIATE(std::uint8_t);
+KT_INSTANTIATE(Bfloat16);
 #undef KT_INSTANTIATE
 
 }  // namespace ktrain

@@ -59,6 +59,7 @@ DetectorOptions detector_options(const BenchStepOptions& options) {
   detector.backbone.width = options.width;
   detector.backbone.norm = options.norm == "batch" ? Norm::kBatch : Norm::kFrozen;
   detector.channels = options.channels;
+  detector.maps = options.precision == "bf16" ? DType::kBf16 : DType::kF32;
   detector.rpn.max_proposals = options.proposals;
   detector.roi.samples = options.rois;
   detector.roi.fc_channels = options.fc_channels;

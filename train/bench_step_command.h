@@ -15,15 +15,16 @@ struct BenchStepOptions {
   std::int64_t proposals = 1000;  // of an image
   std::int64_t rois = 512;        // of an image, that a step trains on
   std::int64_t fc_channels = 1024;
-  std::string device = "cpu";    // auto, cpu, cuda
-  std::string streams = "both";  // both, visible, thermal
-  std::string norm = "frozen";   // frozen, batch
-  std::int64_t batch = 2;        // image pairs
-  std::int64_t boxes = 6;        // of an image
-  int threads = 0;               // 0: every core
-  int steps = 5, warmup = 2;     // timed, and before those
-  bool parts = true;             // as many steps again, timed by part of the model
-  bool json = false;             // one JSON object instead of text
+  std::string device = "cpu";       // auto, cpu, cuda
+  std::string streams = "both";     // both, visible, thermal
+  std::string norm = "frozen";      // frozen, batch
+  std::string precision = "float";  // float, bf16: of maps
+  std::int64_t batch = 2;           // image pairs
+  std::int64_t boxes = 6;           // of an image
+  int threads = 0;                  // 0: every core
+  int steps = 5, warmup = 2;        // timed, and before those
+  bool parts = true;                // as many steps again, timed by part of the model
+  bool json = false;                // one JSON object instead of text
 };
 
 // On a GPU the steps are given to it one after the other, as in training, and their time is that of

@@ -69,10 +69,10 @@ std::string cpu_name() {
 
 std::string settings(const BenchStepOptions& o) {
   return fmt::format(
-      "{}, resnet {}, width {}, {} channels, norm {}, streams {}, batch {}, {} boxes, {} "
+      "{}, resnet {}, width {}, {} channels, norm {}, maps {}, streams {}, batch {}, {} boxes, {} "
       "proposals, {} regions, fc {}",
-      o.size, o.depth, o.width, o.channels, o.norm, o.streams, o.batch, o.boxes, o.proposals,
-      o.rois, o.fc_channels);
+      o.size, o.depth, o.width, o.channels, o.norm, o.precision, o.streams, o.batch, o.boxes,
+      o.proposals, o.rois, o.fc_channels);
 }
 
 std::string share(double flops, double seconds, double peak) {
@@ -199,10 +199,10 @@ void write_json(const BenchStepReport& report, std::ostream& out) {
     for (std::size_t i = 0; i < kNumDeviceCalls; ++i)
       object["calls"][name(static_cast<DeviceCall>(i))] = report.calls.counts[i];
   }
-  object["settings"] = {{"size", o.size},         {"depth", o.depth},         {"width", o.width},
-                        {"channels", o.channels}, {"proposals", o.proposals}, {"rois", o.rois},
-                        {"fc", o.fc_channels},    {"streams", o.streams},     {"norm", o.norm},
-                        {"batch", o.batch},       {"boxes", o.boxes}};
+  object["settings"] = {{"size", o.size},           {"depth", o.depth},         {"width", o.width},
+                        {"channels", o.channels},   {"proposals", o.proposals}, {"rois", o.rois},
+                        {"fc", o.fc_channels},      {"streams", o.streams},     {"norm", o.norm},
+                        {"precision", o.precision}, {"batch", o.batch},         {"boxes", o.boxes}};
   if (o.parts) {
     object["gflop"] = s.flops * 1e-9;
     object["share_of_fma_peak"] = s.share_of_peak;

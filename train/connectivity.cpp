@@ -16,7 +16,7 @@ double length_of(const std::vector<Tensor>& gradients) {
   double sum = 0;
   for (const Tensor& gradient : gradients) {
     if (!gradient.defined()) continue;
-    for (const float value : gradient.to_vector<float>())
+    for (const float value : cast(gradient, DType::kF32).to_vector<float>())
       sum += static_cast<double>(value) * static_cast<double>(value);
   }
   return std::sqrt(sum);

@@ -69,6 +69,7 @@ DetectorOptions detector_options(const Plan& plan) {
   options.channels = model.fpn_channels;
   options.rpn = rpn_options(model);
   options.roi = roi_options(model, plan.eval);
+  options.maps = plan.train.precision == "bf16" ? DType::kBf16 : DType::kF32;
   return options;
 }
 

@@ -154,7 +154,8 @@ LossTerm TrainingStep::planted(const StepInput& input, const DetectorLosses& los
   if (planted.kind == "random_sign") {
     std::vector<Tensor> maps;
     for (const auto& pyramid : {losses.visible, losses.thermal})
-      if (pyramid) maps.insert(maps.end(), pyramid->begin(), pyramid->end());
+      if (pyramid)
+        for (const Tensor& level : *pyramid) maps.push_back(cast(level, DType::kF32));
     value = random_sign_sum(maps, static_cast<std::uint64_t>(plan_.seed), input.batch.counters);
   } else if (device_) {
     // With the weights that stand in memory, as the total has them.

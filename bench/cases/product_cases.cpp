@@ -115,7 +115,7 @@ Job forward(const Lab& lab, const Layer& layer) {
     const Conv2dEpilogue<float> epilogue{c.scale.span(), c.shift.span(), {}};
     return lab.make<float>(
         lab.cuda()
-            ? cuda::conv2d_forward_workspace(c.cx(), c.cw(), epilogue, c.cy(), options)
+            ? cuda::conv2d_forward_workspace<float>(c.cx(), c.cw(), epilogue, c.cy(), options)
             : cpu::conv2d_forward_workspace<float>(c.cx(), c.cw(), epilogue, c.cy(), options));
   };
   const auto engine = [&](ConvEngine e) {
@@ -133,7 +133,7 @@ Job backward_data(const Lab& lab, const Layer& layer) {
     Conv2dOptions options = c.options;
     options.engine = e;
     const Array<float> space =
-        lab.make<float>(lab.cuda() ? cuda::conv2d_backward_data_workspace(
+        lab.make<float>(lab.cuda() ? cuda::conv2d_backward_data_workspace<float>(
                                          c.cy(), c.cw(), c.scale.span(), c.cx(), options)
                                    : cpu::conv2d_backward_data_workspace<float>(
                                          c.cy(), c.cw(), c.scale.span(), c.cx(), options));
@@ -155,7 +155,7 @@ Job backward_weights(const Lab& lab, const Layer& layer) {
     options.engine = e;
     const Krsc<const float> dw = c.filters_gradient();
     const Array<float> space = lab.make<float>(
-        lab.cuda() ? cuda::conv2d_backward_weights_workspace(c.cx(), c.cy(), dw, options)
+        lab.cuda() ? cuda::conv2d_backward_weights_workspace<float>(c.cx(), c.cy(), dw, options)
                    : cpu::conv2d_backward_weights_workspace<float>(c.cx(), c.cy(), dw, options));
     return [c, space, options, &lab] {
       const Conv2dScaled<float> scaled{c.cw(), c.scale.span()};
@@ -191,7 +191,7 @@ Job product(const Lab& lab, std::int64_t rows, std::int64_t cols, std::int64_t d
   const Rows<const float> shape = out;
   const Span<const float> bias;
   const Array<float> workspace =
-      lab.make<float>(lab.cuda() ? cuda::gemm_workspace(left, right, bias, shape, options)
+      lab.make<float>(lab.cuda() ? cuda::gemm_workspace<float>(left, right, bias, shape, options)
                                  : cpu::gemm_workspace<float>(left, right, bias, shape, options));
   Job job{.bytes = static_cast<double>(a.bytes() + b.bytes() + c.bytes()),
           .flops = 2.0 * static_cast<double>(m * n) * static_cast<double>(k),

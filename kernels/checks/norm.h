@@ -13,8 +13,8 @@ void check_norm_size(const char* who, const char* what, Span<T> vector, std::int
 }
 
 template <class T>
-void check_norm_train_forward(Rows<const T> x, const NormAffine<T>& affine,
-                              const NormStatistics<T>& statistics, Rows<T> y) {
+void check_norm_train_forward(Rows<const T> x, const NormAffine<Wide<T>>& affine,
+                              const NormStatistics<Wide<T>>& statistics, Rows<T> y) {
   constexpr auto kWho = "norm_train_forward";
   KT_CHECK(same_shape(x, y), "{}: x is {}x{}, y is {}x{}", kWho, x.rows, x.cols, y.rows, y.cols);
   check_norm_size(kWho, "gamma", affine.gamma, x.cols);
@@ -26,8 +26,8 @@ void check_norm_train_forward(Rows<const T> x, const NormAffine<T>& affine,
 }
 
 template <class T>
-void check_norm_train_backward(Rows<const T> dy, const NormSaved<T>& saved, Span<const T> gamma,
-                               const NormGradients<T>& gradients) {
+void check_norm_train_backward(Rows<const T> dy, const NormSaved<T>& saved,
+                               Span<const Wide<T>> gamma, const NormGradients<T>& gradients) {
   constexpr auto kWho = "norm_train_backward";
   const Rows<const T> x = saved.x;
   const Rows<T> dx = gradients.dx;

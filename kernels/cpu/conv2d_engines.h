@@ -48,4 +48,32 @@ void conv2d_backward_weights(Nhwc<const float> x, Nhwc<const float> g, float* wo
                                                              const Conv2dOptions& options);
 
 }  // namespace onednn
+
+// Maps of Bfloat16 through the engines of float: operands are widened into the workspace, which is
+// exact, and what is not float already is rounded once at the end.
+namespace bf16 {
+
+template <class Y>
+void conv2d_forward(Nhwc<const Bfloat16> x, Krsc<const Bfloat16> w,
+                    const Conv2dEpilogue<Bfloat16>& epilogue, Span<float> workspace, Nhwc<Y> y,
+                    const Conv2dOptions& options);
+void conv2d_backward_data(Nhwc<const Bfloat16> g, Krsc<const Bfloat16> w, Span<const float> scale,
+                          Span<float> workspace, Nhwc<Bfloat16> dx, const Conv2dOptions& options);
+void conv2d_backward_weights(Nhwc<const Bfloat16> x, Nhwc<const Bfloat16> g,
+                             const Conv2dScaled<Bfloat16>& forward, Span<float> workspace,
+                             Krsc<float> dw, Span<float> dscale, const Conv2dOptions& options);
+[[nodiscard]] std::int64_t conv2d_forward_workspace(Nhwc<const Bfloat16> x, Krsc<const Bfloat16> w,
+                                                    const Conv2dEpilogue<Bfloat16>& epilogue,
+                                                    Nhwc<const Bfloat16> y,
+                                                    const Conv2dOptions& options);
+[[nodiscard]] std::int64_t conv2d_backward_data_workspace(Nhwc<const Bfloat16> g,
+                                                          Krsc<const Bfloat16> w,
+                                                          Nhwc<const Bfloat16> dx,
+                                                          const Conv2dOptions& options);
+[[nodiscard]] std::int64_t conv2d_backward_weights_workspace(Nhwc<const Bfloat16> x,
+                                                             Nhwc<const Bfloat16> g,
+                                                             Krsc<const float> dw,
+                                                             const Conv2dOptions& options);
+
+}  // namespace bf16
 }  // namespace ktrain::cpu

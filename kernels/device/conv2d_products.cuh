@@ -49,7 +49,7 @@ __global__ void __launch_bounds__(kFilterThreads)
 
 template <class T>
 void scale_gradients(CudaStream stream, const ProductPlan& plan, const float* runs,
-                     const Conv2dScaled<T, float>& forward, Krsc<float> dw, Span<float> dscale) {
+                     const Conv2dScaled<T>& forward, Krsc<float> dw, Span<float> dscale) {
   const std::int64_t taps = dw.rows * dw.cols * dw.channels;
   const bool aligned = taps % 4 == 0 && aligned_for_quads(runs) && aligned_for_quads(dw.data) &&
                        aligned_for_quads(forward.w.data);
@@ -87,16 +87,17 @@ void scale_filters(const char* who, CudaStream stream, const ProductPlan& plan, 
   workspace = {workspace.data + taken, workspace.size - taken};
 }
 
-template <class T>
-void forward(CudaStream stream, Nhwc<const T> x, Krsc<const T> w,
-             const Conv2dEpilogue<T, float>& epilogue, Span<float> workspace, Nhwc<T> y,
-             const Conv2dOptions& options) {
+template <class T, class Y>
+void forward(CudaStream stream, Nhwc<const T> x, Krsc<const T> w, const Conv2dEpilogue<T>& epilogue,
+             Span<float> workspace, Nhwc<Y> y, const Conv2dOptions& options) {
   constexpr auto kWho = "conv2d_forward";
-  check_workspace(kWho, workspace.size, cuda::conv2d_forward_workspace(x, w, epilogue, y, options));
+  const Nhwc<const T> y_shape{nullptr, y.batch, y.height, y.width, y.channels};
+  check_workspace(kWho, workspace.size,
+                  cuda::conv2d_forward_workspace<T>(x, w, epilogue, y_shape, options));
   check_map(kWho, x);
   if (y.empty()) return;
   DenseOutput<T> output;
-  output.data = y.data;
+  output.write_to(y.data);
   output.cols = static_cast<int>(y.channels);
   output.scale = epilogue.scale.empty() ? nullptr : epilogue.scale.data;
   output.shift = epilogue.shift.empty() ? nullptr : epilogue.shift.data;
@@ -133,7 +134,7 @@ void backward_data(CudaStream stream, Nhwc<const T> g, Krsc<const T> w, Span<con
                    Span<float> workspace, Nhwc<T> dx, const Conv2dOptions& options) {
   constexpr auto kWho = "conv2d_backward_data";
   check_workspace(kWho, workspace.size,
-                  cuda::conv2d_backward_data_workspace(g, w, scale, dx, options));
+                  cuda::conv2d_backward_data_workspace<T>(g, w, scale, dx, options));
   check_map(kWho, dx);
   if (dx.empty()) return;
   const ProductShape shape = shape_for<T>(data_product(w, dx, options), options);
@@ -173,7 +174,7 @@ void backward_data(CudaStream stream, Nhwc<const T> g, Krsc<const T> w, Span<con
 
 template <class T>
 void backward_weights(CudaStream stream, Nhwc<const T> x, Nhwc<const T> g,
-                      const Conv2dScaled<T, float>& forward, Span<float> workspace, Krsc<float> dw,
+                      const Conv2dScaled<T>& forward, Span<float> workspace, Krsc<float> dw,
                       Span<float> dscale, const Conv2dOptions& options) {
   constexpr auto kWho = "conv2d_backward_weights";
   const bool is_scaled = !forward.scale.empty();
@@ -182,16 +183,14 @@ void backward_weights(CudaStream stream, Nhwc<const T> x, Nhwc<const T> g,
   KT_CHECK(is_scaled || dscale.empty(), "{}: dscale is asked for without a scale", kWho);
   KT_CHECK(!is_scaled || forward.w.size() == dw.size(), "{}: w has {} elements, dw {}", kWho,
            forward.w.size(), dw.size());
-  check_workspace(kWho, workspace.size, cuda::conv2d_backward_weights_workspace(x, g, dw, options));
+  check_workspace(kWho, workspace.size,
+                  cuda::conv2d_backward_weights_workspace<T>(x, g, dw, options));
   check_map(kWho, x);
   if (dw.filters == 0) return;
   const ProductShape shape = shape_for<T>(weights_product(g, dw), options);
   const ProductPlan plan = plan_product(gpu_architecture(), shape);
   DenseOutput<T> output;
-  if constexpr (std::is_same_v<T, float>)
-    output.data = dw.data;
-  else
-    output.wide = dw.data;
+  output.write_to(dw.data);
   output.cols = static_cast<int>(shape.n);
   output.align();
   if (is_plain(dw, options)) {
@@ -224,3 +223,39 @@ void backward_weights(CudaStream stream, Nhwc<const T> x, Nhwc<const T> g,
 }
 
 }  // namespace ktrain::product
+
+namespace ktrain::cuda {
+
+template <class T, class Y>
+void conv2d_forward(CudaStream stream, Nhwc<const T> x, Krsc<const T> w, Conv2dEpilogue<T> epilogue,
+                    Span<Wide<T>> workspace, Nhwc<Y> y, const Conv2dOptions& options) {
+  product::forward(stream, x, w, epilogue, workspace, y, options);
+}
+
+template <class T>
+void conv2d_backward_data(CudaStream stream, Nhwc<const T> g, Krsc<const T> w,
+                          Span<const Wide<T>> scale, Span<Wide<T>> workspace, Nhwc<T> dx,
+                          const Conv2dOptions& options) {
+  product::backward_data(stream, g, w, scale, workspace, dx, options);
+}
+
+template <class T>
+void conv2d_backward_weights(CudaStream stream, Nhwc<const T> x, Nhwc<const T> g,
+                             Conv2dScaled<T> forward, Span<Wide<T>> workspace, Krsc<Wide<T>> dw,
+                             Span<Wide<T>> dscale, const Conv2dOptions& options) {
+  product::backward_weights(stream, x, g, forward, workspace, dw, dscale, options);
+}
+
+// conv2d.h for T; KT_CONV2D_FORWARD for outputs of Y.
+#define KT_CONV2D_FORWARD(T, Y)                                                                   \
+  template void conv2d_forward<T, Y>(CudaStream, Nhwc<const T>, Krsc<const T>, Conv2dEpilogue<T>, \
+                                     Span<Wide<T>>, Nhwc<Y>, const Conv2dOptions&);
+#define KT_CONV2D_BACKWARD(T)                                                                      \
+  template void conv2d_backward_data(CudaStream, Nhwc<const T>, Krsc<const T>,                     \
+                                     Span<const Wide<T>>, Span<Wide<T>>, Nhwc<T>,                  \
+                                     const Conv2dOptions&);                                        \
+  template void conv2d_backward_weights(CudaStream, Nhwc<const T>, Nhwc<const T>, Conv2dScaled<T>, \
+                                        Span<Wide<T>>, Krsc<Wide<T>>, Span<Wide<T>>,               \
+                                        const Conv2dOptions&);
+
+}  // namespace ktrain::cuda

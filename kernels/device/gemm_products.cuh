@@ -51,34 +51,38 @@ void dense_product(const char* name, CudaStream stream, const ProductPlan& plan,
   template void dense_product<T>(const char*, CudaStream, const ProductPlan&, Span<float>,      \
                                  const DenseProduct<T>&);
 
-struct Size {
-  std::int64_t rows, cols;
-};
+}  // namespace ktrain::product
 
-// `output` knows where c of `size` is.
-template <class T>
-void gemm(CudaStream stream, Rows<const T> a, Rows<const T> b, Span<const float> bias,
-          Span<float> workspace, std::int64_t wanted, Size size, const DenseOutput<T>& output,
-          const GemmOptions& options) {
+namespace ktrain::cuda {
+
+template <class T, class C>
+void gemm(CudaStream stream, Rows<const T> a, Rows<const T> b, Span<const Wide<T>> bias,
+          Span<Wide<T>> workspace, Rows<C> c, const GemmOptions& options) {
+  const std::int64_t wanted = gemm_workspace<T>(a, b, bias, {nullptr, c.rows, c.cols}, options);
   KT_CHECK(workspace.size >= wanted, "gemm: workspace has {} elements, wanted {}", workspace.size,
            wanted);
-  if (size.rows == 0 || size.cols == 0) return;
-  DenseProduct<T> p;
-  p.m = size.rows;
-  p.n = size.cols;
+  if (c.empty()) return;
+  product::DenseProduct<T> p;
+  p.m = c.rows;
+  p.n = c.cols;
   p.k = options.transpose_a ? a.rows : a.cols;
   p.a = a.data;
   p.b = b.data;
   p.a_along_k = !options.transpose_a;
   p.b_along_k = options.transpose_b;
-  p.output = output;
-  p.output.cols = static_cast<int>(size.cols);
+  p.output.write_to(c.data);
+  p.output.cols = static_cast<int>(c.cols);
   p.output.shift = bias.empty() ? nullptr : bias.data;
   p.output.relu = options.relu;
   p.output.align();
   ProductShape shape = matrix_product(p.m, p.n, p.k, options.transpose_a, options.transpose_b);
   shape.precision = std::is_same_v<T, float> ? options.precision : Precision::kBf16;
-  dense_product("gemm", stream, plan_product(gpu_architecture(), shape), workspace, p);
+  product::dense_product("gemm", stream, plan_product(gpu_architecture(), shape), workspace, p);
 }
 
-}  // namespace ktrain::product
+// gemm.h for T and C.
+#define KT_GEMM(T, C)                                                                     \
+  template void gemm<T, C>(CudaStream, Rows<const T>, Rows<const T>, Span<const Wide<T>>, \
+                           Span<Wide<T>>, Rows<C>, const GemmOptions&);
+
+}  // namespace ktrain::cuda

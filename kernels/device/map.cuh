@@ -1,5 +1,5 @@
-// Arithmetic on flat runs, element by element: a thread per four elements; every byte is read and
-// written once.
+// Arithmetic on flat runs of float or Bfloat16, element by element, in float: a thread per four
+// elements; every byte is read and written once.
 #pragma once
 
 #include "kernels/device/launch.cuh"
@@ -18,9 +18,9 @@ __device__ __forceinline__ float4 by_element(F f, const Quads&... q) {
 }
 
 // y may be one of the inputs: a thread reads its elements before it writes them.
-template <class Op, class... Inputs>
+template <class Op, class T, class... Inputs>
 __global__ void __launch_bounds__(kMapThreads)
-    map_kernel(Op op, std::int64_t size, bool aligned, float* y, Inputs... inputs) {
+    map_kernel(Op op, std::int64_t size, bool aligned, T* y, Inputs... inputs) {
   const std::int64_t i = (std::int64_t{blockIdx.x} * kMapThreads + threadIdx.x) * 4;
   if (i >= size) return;
   const std::int64_t count = size - i;
@@ -31,15 +31,15 @@ __global__ void __launch_bounds__(kMapThreads)
 
 // y[i] = op(inputs[i]...). Every thread calls op.prepare() once: what stands in memory is read
 // there. Throws Error when sizes differ.
-template <class Op, class... Inputs>
-void map(const char* name, CudaStream stream, Op op, Span<float> y, Inputs... inputs) {
-  [[maybe_unused]] const auto check = [&](Span<const float> x) {
+template <class Op, class T, class... Inputs>
+void map(const char* name, CudaStream stream, Op op, Span<T> y, Inputs... inputs) {
+  [[maybe_unused]] const auto check = [&](const auto& x) {
     KT_CHECK(x.size == y.size, "{}: an input has {} elements, the output {}", name, x.size, y.size);
   };
   (check(inputs), ...);
   if (y.empty()) return;
   const bool aligned = aligned_for_quads(y.data) && (aligned_for_quads(inputs.data) && ...);
-  launch(name, map_kernel<Op, decltype(inputs.data)...>, num_blocks(y.size, kMapPerBlock),
+  launch(name, map_kernel<Op, T, decltype(inputs.data)...>, num_blocks(y.size, kMapPerBlock),
          kMapThreads, stream, op, y.size, aligned, y.data, inputs.data...);
 }
 

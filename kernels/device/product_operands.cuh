@@ -128,6 +128,8 @@ struct DenseOutput {
   bool relu = false;
   bool aligned = false;  // set last, by align()
 
+  void write_to(T* c) { data = c; }
+  void write_to(float* c) requires(!std::is_same_v<T, float>) { wide = c; }
   void align() {
     const auto fits = [](const auto* p) { return !p || aligned_for_quads(p); };
     aligned =

@@ -65,6 +65,7 @@ MomentumEncoder::MomentumEncoder(const Maker& root, const std::vector<std::strin
                                  const PairEmbeddingOptions& embedding, double momentum)
     : copy_(root, momentum),
       statistics_(detector.thermal),
+      maps_(detector.maps),
       backbone_(copy_.maker() / (detector.shared ? "shared" : "thermal") / "backbone",
                 detector.backbone),
       neck_(copy_.maker() / (detector.shared ? "shared" : "thermal") / "neck", backbone_.channels(),
@@ -75,7 +76,7 @@ MomentumEncoder::MomentumEncoder(const Maker& root, const std::vector<std::strin
 
 Tensor MomentumEncoder::keys(const DetectorInput& batch, const PairRows& rows) const {
   const NoGradScope no_grad;
-  const Tensor image = image_normalize(batch.thermal, batch.sizes, statistics_);
+  const Tensor image = image_normalize(batch.thermal, batch.sizes, statistics_, maps_);
   return embedding_.thermal(neck_(backbone_(image, Mode::kEval)), rows);
 }
 

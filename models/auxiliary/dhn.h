@@ -50,6 +50,7 @@ class MomentumEncoder {
  private:
   MovingCopy copy_;
   ImageStatistics statistics_;
+  DType maps_;
   ResNet backbone_;
   Fpn neck_;
   PairEmbedding embedding_;

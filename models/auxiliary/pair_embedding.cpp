@@ -46,7 +46,9 @@ Tensor PairEmbedding::embed(const ProjectionHead& head, const Pyramid& pyramid,
                             const PairRows& rows) const {
   const Tensor pooled = roi_align({pyramid[0], pyramid[1], pyramid[2], pyramid[3]}, rows.rois,
                                   rows.image, cells(options_));
-  return l2_normalize(head(reshape(pooled, {pooled.size(0), pooled.size() / pooled.size(0)})));
+  const Tensor flat =
+      reshape(cast(pooled, DType::kF32), {pooled.size(0), pooled.size() / pooled.size(0)});
+  return l2_normalize(head(flat));
 }
 
 Tensor PairEmbedding::visible(const Pyramid& pyramid, const PairRows& rows) const {

@@ -2,19 +2,23 @@
 
 #include "kernels/bias_relu.h"
 #include "kernels/profile.h"
+#include "runtime/map_type.h"
 #include "runtime/ops.h"
+#include "runtime/weight_casts.h"
 #include "runtime/workspace.h"
 
 namespace ktrain {
 namespace {
 
-// What the backward pass reads. `scale` stays undefined without one.
+// What the backward pass reads. `w` is what was multiplied, of x's type; `scale` stays undefined
+// without one.
 struct Saved {
   Tensor x, w, scale, y;
   Conv2dOptions options;
 };
 
-void note_flops(const Queue& queue, const char* kernel, Nhwc<const float> y, Krsc<const float> w) {
+template <class T>
+void note_flops(const Queue& queue, const char* kernel, Nhwc<const T> y, Krsc<const T> w) {
   if (queue.profile && !queue.planning) queue.profile->add_flops(kernel, conv2d_flops(y, w));
 }
 
@@ -25,88 +29,112 @@ Span<const float> optional_span(const Tensor& t) {
 }
 
 // g = dy through the ReLU, and the sum of its columns.
+template <class T>
 void epilogue_backward(const Saved& saved, const Tensor& dy, Tensor& g, Tensor& dshift) {
   const bool relu = saved.options.relu;
-  Rows<float> g_rows = relu ? g.mutable_rows<float>() : Rows<float>{};
+  Rows<T> g_rows = relu ? g.mutable_rows<T>() : Rows<T>{};
   const Span<float> sums = dshift.defined() ? dshift.mutable_span<float>() : Span<float>{};
   if (!relu && sums.empty()) return;
   Tensor scratch = workspace(
-      dy, sums.empty() ? 0 : cpu::bias_relu_backward_workspace(dy.rows<float>().rows, dy.size(-1)));
-  KT_RUN(dy.queue(), bias_relu_backward, relu ? saved.y.rows<float>() : Rows<const float>{},
-         dy.rows<float>(), scratch.mutable_span<float>(), g_rows, sums);
+      dy, sums.empty() ? 0 : cpu::bias_relu_backward_workspace(dy.rows<T>().rows, dy.size(-1)));
+  KT_RUN(dy.queue(), bias_relu_backward, relu ? saved.y.rows<T>() : Rows<const T>{}, dy.rows<T>(),
+         scratch.mutable_span<float>(), g_rows, sums);
 }
 
+template <class T>
 Tensor data_gradient(const Saved& saved, const Tensor& g) {
   Tensor dx = Tensor::empty_like(saved.x);
   const Span<const float> scale = optional_span(saved.scale);
-  const Krsc<const float> w = saved.w.krsc<float>();
-  const Nhwc<const float> from = g.nhwc<float>(), to = dx.nhwc<float>();
+  const Krsc<const T> w = saved.w.krsc<T>();
+  const Nhwc<const T> from = g.nhwc<T>(), to = dx.nhwc<T>();
   Tensor scratch = workspace(
-      g, is_on_cpu(g)
-             ? cpu::conv2d_backward_data_workspace<float>(from, w, scale, to, saved.options)
-             : cuda::conv2d_backward_data_workspace(from, w, scale, to, saved.options));
+      g, is_on_cpu(g) ? cpu::conv2d_backward_data_workspace<T>(from, w, scale, to, saved.options)
+                      : cuda::conv2d_backward_data_workspace<T>(from, w, scale, to, saved.options));
   note_flops(g.queue(), "conv2d_backward_data", from, w);
   KT_RUN(g.queue(), conv2d_backward_data, from, w, scale, scratch.mutable_span<float>(),
-         dx.mutable_nhwc<float>(), saved.options);
+         dx.mutable_nhwc<T>(), saved.options);
   return dx;
 }
 
+template <class T>
 void weight_gradient(const Saved& saved, const Tensor& g, Tensor& dw, Tensor& dscale) {
-  const Conv2dScaled<float> forward = {saved.w.krsc<float>(), optional_span(saved.scale)};
+  const Conv2dScaled<T> forward = {saved.w.krsc<T>(), optional_span(saved.scale)};
   const Span<float> scale_out = dscale.defined() ? dscale.mutable_span<float>() : Span<float>{};
-  const Nhwc<const float> x = saved.x.nhwc<float>(), from = g.nhwc<float>();
+  const Nhwc<const T> x = saved.x.nhwc<T>(), from = g.nhwc<T>();
   const Krsc<float> to = dw.mutable_krsc<float>();
   Tensor scratch = workspace(
-      g, is_on_cpu(g) ? cpu::conv2d_backward_weights_workspace<float>(x, from, to, saved.options)
-                      : cuda::conv2d_backward_weights_workspace(x, from, to, saved.options));
+      g, is_on_cpu(g) ? cpu::conv2d_backward_weights_workspace<T>(x, from, to, saved.options)
+                      : cuda::conv2d_backward_weights_workspace<T>(x, from, to, saved.options));
   note_flops(g.queue(), "conv2d_backward_weights", from, forward.w);
   KT_RUN(g.queue(), conv2d_backward_weights, x, from, forward, scratch.mutable_span<float>(), to,
          scale_out, saved.options);
 }
 
-// Gradients of x, w, scale, shift, residual, in this order.
+// Gradients of x, w, scale, shift, residual, in this order. T: of the maps; dy may be float where
+// they are not.
+template <class T>
 std::vector<Tensor> backward_pass(const Saved& saved, const Tensor& dy, const Wanted& wanted) {
   const bool want_x = wanted[0], want_scale = wanted[2], want_shift = wanted[3];
   const bool want_w = wanted[1] || want_scale, want_residual = wanted[4];
   std::vector<Tensor> results(5);
   Tensor g = saved.options.relu ? Tensor::empty_like(dy) : dy;
   if (want_shift) results[3] = Tensor::empty(dy.context(), {dy.size(-1)});
-  epilogue_backward(saved, dy, g, results[3]);
+  with_map_type(dy, [&]<class D>(D) { epilogue_backward<D>(saved, dy, g, results[3]); });
+  g = cast(g, DTypeOf<T>::value);
   if (want_w) {
-    results[1] = Tensor::empty_like(saved.w);
+    results[1] = Tensor::empty(dy.context(), saved.w.shape());
     if (want_scale) results[2] = Tensor::empty_like(saved.scale);
-    weight_gradient(saved, g, results[1], results[2]);
+    weight_gradient<T>(saved, g, results[1], results[2]);
   }
-  if (want_x) results[0] = data_gradient(saved, g);
+  if (want_x) results[0] = data_gradient<T>(saved, g);
   if (want_residual) results[4] = g;
   return results;
+}
+
+// T: of x, w and the residual; Y: of y.
+template <class T, class Y>
+void run_forward(const Tensor& x, const Tensor& w, const Conv2dInputs& inputs, Tensor& y,
+                 const Conv2dOptions& options) {
+  const Conv2dEpilogue<T> epilogue = {
+      optional_span(inputs.scale), optional_span(inputs.shift),
+      inputs.residual.defined() ? inputs.residual.nhwc<T>() : Nhwc<const T>{}};
+  const Nhwc<const T> from = x.nhwc<T>();
+  const Krsc<const T> filters = w.krsc<T>();
+  const Nhwc<Y> out = y.mutable_nhwc<Y>();
+  const Nhwc<const T> to{nullptr, out.batch, out.height, out.width, out.channels};
+  Tensor scratch = workspace(
+      x, is_on_cpu(x) ? cpu::conv2d_forward_workspace<T>(from, filters, epilogue, to, options)
+                      : cuda::conv2d_forward_workspace<T>(from, filters, epilogue, to, options));
+  note_flops(x.queue(), "conv2d_forward", to, filters);
+  KT_RUN(x.queue(), conv2d_forward, from, filters, epilogue, scratch.mutable_span<float>(), out,
+         options);
 }
 
 }  // namespace
 
 Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dInputs& inputs,
-              const Conv2dOptions& options) {
-  const Krsc<const float> filters = w.krsc<float>();
+              const Conv2dOptions& options, OutputType output) {
+  const Krsc<const float> master = w.krsc<float>();
+  const bool as_float = output == OutputType::kFloat;
   Tensor y = Tensor::empty(x.context(),
-                           {x.size(0), conv2d_out_size(x.size(1), filters.rows, options),
-                            conv2d_out_size(x.size(2), filters.cols, options), filters.filters});
-  const Conv2dEpilogue<float> epilogue = {
-      optional_span(inputs.scale), optional_span(inputs.shift),
-      inputs.residual.defined() ? inputs.residual.nhwc<float>() : Nhwc<const float>{}};
-  {
-    const Nhwc<const float> from = x.nhwc<float>(), to = y.nhwc<float>();
-    Tensor scratch = workspace(
-        x, is_on_cpu(x) ? cpu::conv2d_forward_workspace<float>(from, filters, epilogue, to, options)
-                        : cuda::conv2d_forward_workspace(from, filters, epilogue, to, options));
-    note_flops(x.queue(), "conv2d_forward", to, filters);
-    KT_RUN(x.queue(), conv2d_forward, from, filters, epilogue, scratch.mutable_span<float>(),
-           y.mutable_nhwc<float>(), options);
-  }
-  Saved saved = {x.detached(), w.detached(), inputs.scale, options.relu ? y : Tensor(), options};
+                           {x.size(0), conv2d_out_size(x.size(1), master.rows, options),
+                            conv2d_out_size(x.size(2), master.cols, options), master.filters},
+                           as_float ? DType::kF32 : x.dtype());
+  Saved saved = {x.detached(), weight_as(w, x.dtype()), inputs.scale, options.relu ? y : Tensor(),
+                 options};
   if (saved.scale.defined()) saved.scale = saved.scale.detached();
+  with_map_type(x, [&]<class T>(T) {
+    if (as_float)
+      run_forward<T, float>(x, saved.w, inputs, y, options);
+    else
+      run_forward<T, T>(x, saved.w, inputs, y, options);
+  });
   return record("conv2d", {x, w, inputs.scale, inputs.shift, inputs.residual}, y,
                 [saved = std::move(saved)](const Tensor& dy, const Wanted& wanted) {
-                  return backward_pass(saved, dy, wanted);
+                  std::vector<Tensor> results;
+                  with_map_type(saved.x,
+                                [&]<class T>(T) { results = backward_pass<T>(saved, dy, wanted); });
+                  return results;
                 });
 }
 

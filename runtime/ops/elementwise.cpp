@@ -1,6 +1,7 @@
 #include "kernels/elementwise.h"
 
 #include "kernels/check.h"
+#include "runtime/map_type.h"
 #include "runtime/ops.h"
 
 namespace ktrain {
@@ -10,11 +11,29 @@ void check_same(const char* op, const Tensor& x, const Tensor& y) {
   KT_CHECK(x.shape() == y.shape(), "{}: x is {}, y is {}", op, x.shape().text(), y.shape().text());
 }
 
+Tensor converted(const Tensor& x, DType dtype) {
+  Tensor y = Tensor::empty(x.context(), x.shape(), dtype);
+  if (dtype == DType::kBf16)
+    KT_RUN(x.queue(), convert, x.span<float>(), y.mutable_span<Bfloat16>());
+  else
+    KT_RUN(x.queue(), convert, x.span<Bfloat16>(), y.mutable_span<float>());
+  return y;
+}
+
 }  // namespace
+
+Tensor cast(const Tensor& x, DType dtype) {
+  if (x.dtype() == dtype) return x;
+  return record("cast", {x}, converted(x, dtype),
+                [from = x.dtype()](const Tensor& dy, const Wanted&) {
+                  return std::vector{converted(dy, from)};
+                });
+}
 
 void accumulate_into(Tensor& y, const Tensor& x) {
   check_same("accumulate_into", x, y);
-  KT_RUN(y.queue(), accumulate, x.span<float>(), y.mutable_span<float>());
+  with_map_type(
+      y, [&]<class T>(T) { KT_RUN(y.queue(), accumulate, x.span<T>(), y.mutable_span<T>()); });
 }
 
 Tensor filled(const ContextPtr& context, const Shape& shape, float value) {
@@ -26,7 +45,9 @@ Tensor filled(const ContextPtr& context, const Shape& shape, float value) {
 Tensor add(const Tensor& x, const Tensor& y) {
   check_same("add", x, y);
   Tensor sum = Tensor::empty_like(x);
-  KT_RUN(x.queue(), add, x.span<float>(), y.span<float>(), sum.mutable_span<float>());
+  with_map_type(x, [&]<class T>(T) {
+    KT_RUN(x.queue(), add, x.span<T>(), y.span<T>(), sum.mutable_span<T>());
+  });
   return record("add", {x, y}, sum, [](const Tensor& dy, const Wanted&) {
     return std::vector{dy, dy};
   });
@@ -34,10 +55,13 @@ Tensor add(const Tensor& x, const Tensor& y) {
 
 Tensor relu(const Tensor& x) {
   Tensor y = Tensor::empty_like(x);
-  KT_RUN(x.queue(), relu_forward, x.span<float>(), y.mutable_span<float>());
+  with_map_type(
+      x, [&]<class T>(T) { KT_RUN(x.queue(), relu_forward, x.span<T>(), y.mutable_span<T>()); });
   return record("relu", {x}, y, [y](const Tensor& dy, const Wanted&) {
     Tensor dx = Tensor::empty_like(dy);
-    KT_RUN(dy.queue(), relu_backward, y.span<float>(), dy.span<float>(), dx.mutable_span<float>());
+    with_map_type(dy, [&]<class T>(T) {
+      KT_RUN(dy.queue(), relu_backward, y.span<T>(), dy.span<T>(), dx.mutable_span<T>());
+    });
     return std::vector{dx};
   });
 }

@@ -1,6 +1,7 @@
 #include "kernels/norm.h"
 
 #include "runtime/box_views.h"
+#include "runtime/map_type.h"
 #include "runtime/ops.h"
 
 namespace ktrain {
@@ -39,7 +40,8 @@ Tensor batch_norm(const Tensor& x, const NormTensors& norm, double eps, double m
   Tensor mean = Tensor::empty(x.context(), {channels}), inv = Tensor::empty_like(mean);
   Tensor running_mean = norm.running_mean, running_var = norm.running_var;
   const auto scratch_of = [](const Tensor& t) {
-    return scratch_bytes(t, norm_train_scratch_bytes(t.rows<float>().rows, t.size(-1)));
+    return scratch_bytes(
+        t, norm_train_scratch_bytes(t.size() / std::max<std::int64_t>(t.size(-1), 1), t.size(-1)));
   };
   {
     Tensor scratch = scratch_of(x);
@@ -47,26 +49,29 @@ Tensor batch_norm(const Tensor& x, const NormTensors& norm, double eps, double m
     const NormStatistics<float> statistics = {mean.mutable_span<float>(), inv.mutable_span<float>(),
                                               running_mean.mutable_span<float>(),
                                               running_var.mutable_span<float>()};
-    KT_RUN(x.queue(), norm_train_forward, x.rows<float>(), affine, bytes_of(scratch), statistics,
-           y.mutable_rows<float>(), eps, momentum);
+    with_map_type(x, [&]<class T>(T) {
+      KT_RUN(x.queue(), norm_train_forward, x.rows<T>(), affine, bytes_of(scratch), statistics,
+             y.mutable_rows<T>(), eps, momentum);
+    });
   }
-  return record(
-      "batch_norm", {x, norm.gamma, norm.beta}, y,
-      [x = x.detached(), gamma = norm.gamma.detached(), mean, inv, scratch_of](
-          const Tensor& dy, const Wanted& wanted) {
-        std::vector<Tensor> results(3);
-        if (wanted[0]) results[0] = Tensor::empty_like(x);
-        results[1] = Tensor::empty_like(gamma);
-        results[2] = Tensor::empty_like(gamma);
-        Tensor scratch = scratch_of(dy);
-        const NormSaved<float> saved = {x.rows<float>(), mean.span<float>(), inv.span<float>()};
-        const NormGradients<float> out = {
-            wanted[0] ? results[0].mutable_rows<float>() : Rows<float>{},
-            results[1].mutable_span<float>(), results[2].mutable_span<float>()};
-        KT_RUN(dy.queue(), norm_train_backward, dy.rows<float>(), saved, gamma.span<float>(),
-               bytes_of(scratch), out);
-        return results;
-      });
+  return record("batch_norm", {x, norm.gamma, norm.beta}, y,
+                [x = x.detached(), gamma = norm.gamma.detached(), mean, inv, scratch_of](
+                    const Tensor& dy, const Wanted& wanted) {
+                  std::vector<Tensor> results(3);
+                  if (wanted[0]) results[0] = Tensor::empty_like(x);
+                  results[1] = Tensor::empty_like(gamma);
+                  results[2] = Tensor::empty_like(gamma);
+                  Tensor scratch = scratch_of(dy);
+                  with_map_type(x, [&]<class T>(T) {
+                    const NormSaved<T> saved = {x.rows<T>(), mean.span<float>(), inv.span<float>()};
+                    const NormGradients<T> out = {
+                        wanted[0] ? results[0].mutable_rows<T>() : Rows<T>{},
+                        results[1].mutable_span<float>(), results[2].mutable_span<float>()};
+                    KT_RUN(dy.queue(), norm_train_backward, dy.rows<T>(), saved,
+                           gamma.span<float>(), bytes_of(scratch), out);
+                  });
+                  return results;
+                });
 }
 
 }  // namespace ktrain

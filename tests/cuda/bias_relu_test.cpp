@@ -39,9 +39,9 @@ Result<float> on_device(const Case& c, const Floats& y, const Floats& dy, bool w
       own_g(static_cast<std::int64_t>(y.size()), offset), dbias(with_bias ? c.cols : 0, offset),
       workspace(with_bias ? cpu::bias_relu_backward_workspace(c.rows, c.cols) : 0, offset);
   const DeviceView<float>& g = in_place ? dev_dy : own_g;
-  cuda::bias_relu_backward(stream.get(), rows_or_none<const float>(dev_y.data(), c, mask),
-                           {dev_dy.data(), c.rows, c.cols}, workspace.span(),
-                           rows_or_none(g.data(), c, mask), dbias.span());
+  cuda::bias_relu_backward<float>(stream.get(), rows_or_none<const float>(dev_y.data(), c, mask),
+                                  {dev_dy.data(), c.rows, c.cols}, workspace.span(),
+                                  rows_or_none(g.data(), c, mask), dbias.span());
   return {mask ? g.to_host(stream.get()) : Floats{}, dbias.to_host(stream.get())};
 }
 
@@ -107,7 +107,7 @@ TEST(BiasReluCudaErrors, AreNamed) {
   const DeviceView<float> m(16);
   const auto message = [&](Rows<const float> y, Rows<float> g, Span<float> dbias) {
     return test::message_of([&] {
-      cuda::bias_relu_backward(stream.get(), y, {m.data(), 2, 3}, {}, g, dbias);
+      cuda::bias_relu_backward<float>(stream.get(), y, {m.data(), 2, 3}, {}, g, dbias);
     });
   };
   using testing::HasSubstr;

@@ -41,10 +41,11 @@ Floats forward_on_device(const Problem& p, std::int64_t offset = 0) {
   const auto filters = p.krsc<const float>(w.data());
   const auto epilogue = p.epilogue(scale.in(), shift.in(), residual.in());
   const DeviceView<float> workspace(
-      cuda::conv2d_forward_workspace(in, filters, epilogue, p.out<const float>(y.data()),
-                                     p.options),
+      cuda::conv2d_forward_workspace<float>(in, filters, epilogue, p.out<const float>(y.data()),
+                                            p.options),
       offset);
-  cuda::conv2d_forward(s, in, filters, epilogue, workspace.span(), p.out(y.data()), p.options);
+  cuda::conv2d_forward<float>(s, in, filters, epilogue, workspace.span(), p.out(y.data()),
+                              p.options);
   return y.to_host(s);
 }
 
@@ -56,11 +57,11 @@ Floats data_gradient_on_device(const Problem& p, std::int64_t offset = 0) {
   const auto filters = p.krsc<const float>(w.data());
   const auto out = p.out<const float>(g.data());
   const DeviceView<float> workspace(
-      cuda::conv2d_backward_data_workspace(out, filters, scale.in(), p.in<const float>(dx.data()),
-                                           p.options),
+      cuda::conv2d_backward_data_workspace<float>(out, filters, scale.in(),
+                                                  p.in<const float>(dx.data()), p.options),
       offset);
-  cuda::conv2d_backward_data(s, out, filters, scale.in(), workspace.span(), p.in(dx.data()),
-                             p.options);
+  cuda::conv2d_backward_data<float>(s, out, filters, scale.in(), workspace.span(), p.in(dx.data()),
+                                    p.options);
   return dx.to_host(s);
 }
 
@@ -74,11 +75,11 @@ Gradients backward_on_device(const Problem& p, std::int64_t offset = 0) {
   const auto in = p.in<const float>(x.data());
   const auto filters = p.krsc<const float>(w.data());
   const auto out = p.out<const float>(g.data());
-  const DeviceView<float> workspace(
-      cuda::conv2d_backward_weights_workspace(in, out, p.krsc<const float>(dw.data()), p.options),
-      offset);
-  cuda::conv2d_backward_weights(s, in, out, {filters, scale.in()}, workspace.span(),
-                                p.krsc(dw.data()), dscale.span(), p.options);
+  const DeviceView<float> workspace(cuda::conv2d_backward_weights_workspace<float>(
+                                        in, out, p.krsc<const float>(dw.data()), p.options),
+                                    offset);
+  cuda::conv2d_backward_weights<float>(s, in, out, {filters, scale.in()}, workspace.span(),
+                                       p.krsc(dw.data()), dscale.span(), p.options);
   return {data_gradient_on_device(p, offset), dw.to_host(s), dscale.to_host(s)};
 }
 
@@ -206,7 +207,7 @@ TEST(Conv2dCudaErrors, AreNamed) {
   const Krsc<const float> w{m.data(), 2, 3, 3, 3};
   const auto forward = [&](Nhwc<float> y, Span<const float> scale, const Conv2dOptions& options) {
     return test::message_of([&] {
-      cuda::conv2d_forward(stream.get(), x, w, {scale, {}, {}}, {}, y, options);
+      cuda::conv2d_forward<float>(stream.get(), x, w, {scale, {}, {}}, {}, y, options);
     });
   };
   EXPECT_THAT(forward({m.data(), 1, 4, 4, 2}, {}, {}),
@@ -216,8 +217,9 @@ TEST(Conv2dCudaErrors, AreNamed) {
   EXPECT_THAT(forward({m.data(), 1, 4, 4, 2}, {}, {.pad = 1, .engine = ConvEngine::kWinograd}),
               testing::HasSubstr("on CUDA there is the engine auto alone"));
   EXPECT_THAT(test::message_of([&] {
-                cuda::conv2d_backward_weights(stream.get(), x, {m.data(), 1, 4, 4, 2}, {}, {},
-                                              {m.data(), 2, 3, 3, 3}, {m.data(), 2}, {.pad = 1});
+                cuda::conv2d_backward_weights<float>(stream.get(), x, {m.data(), 1, 4, 4, 2}, {},
+                                                     {}, {m.data(), 2, 3, 3, 3}, {m.data(), 2},
+                                                     {.pad = 1});
               }),
               testing::HasSubstr("dscale is asked for without a scale"));
 }

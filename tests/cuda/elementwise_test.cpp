@@ -63,10 +63,10 @@ TEST_P(ElementwiseCuda, UnaryAgreesToTheBit) {
       c, "scale", [](CudaStream s, In a, In, Out y) { cuda::scale(s, a, y, 0.7); },
       [](In a, In, Out y) { cpu::scale(a, y, 0.7); });
   expect_same(
-      c, "relu", [](CudaStream s, In a, In, Out y) { cuda::relu_forward(s, a, y); },
+      c, "relu", [](CudaStream s, In a, In, Out y) { cuda::relu_forward<float>(s, a, y); },
       [](In a, In, Out y) { cpu::relu_forward(a, y); });
   expect_same(
-      c, "accumulate", [](CudaStream s, In a, In, Out y) { cuda::accumulate(s, a, y); },
+      c, "accumulate", [](CudaStream s, In a, In, Out y) { cuda::accumulate<float>(s, a, y); },
       [](In a, In, Out y) { cpu::accumulate(a, y); });
   expect_same(
       c, "accumulate_scaled",
@@ -85,13 +85,14 @@ TEST_P(ElementwiseCuda, BinaryAgreesToTheBit) {
   KT_NEEDS_GPU();
   const Case c = GetParam();
   expect_same(
-      c, "add", [](CudaStream s, In a, In b, Out y) { cuda::add(s, a, b, y); },
+      c, "add", [](CudaStream s, In a, In b, Out y) { cuda::add<float>(s, a, b, y); },
       [](In a, In b, Out y) { cpu::add(a, b, y); });
   expect_same(
       c, "multiply", [](CudaStream s, In a, In b, Out y) { cuda::multiply(s, a, b, y); },
       [](In a, In b, Out y) { cpu::multiply(a, b, y); });
   expect_same(
-      c, "relu_backward", [](CudaStream s, In a, In b, Out y) { cuda::relu_backward(s, a, b, y); },
+      c, "relu_backward",
+      [](CudaStream s, In a, In b, Out y) { cuda::relu_backward<float>(s, a, b, y); },
       [](In a, In b, Out y) { cpu::relu_backward(a, b, y); });
 }
 

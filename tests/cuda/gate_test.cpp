@@ -65,12 +65,13 @@ Result<float> on_device(const Inputs& in, std::int64_t offset, bool in_place = f
   const auto out = [&](int i, const DeviceView<float>& d) {
     return wanted[static_cast<std::size_t>(i)] ? d.span() : Span<float>{};
   };
-  cuda::gate_backward(s, z.in(), a.in(), b.in(), dy.in(), out(0, dz), out(1, da), out(2, db));
+  cuda::gate_backward<float>(s, z.in(), a.in(), b.in(), dy.in(), out(0, dz), out(1, da),
+                             out(2, db));
   if (wanted[0]) r.dz = dz.to_host(s);
   if (wanted[1]) r.da = da.to_host(s);
   if (wanted[2]) r.db = db.to_host(s);
   const DeviceView<float>& y = in_place ? z : own;
-  cuda::gate_forward(s, z.in(), a.in(), b.in(), y.span());
+  cuda::gate_forward<float>(s, z.in(), a.in(), b.in(), y.span());
   r.y = y.to_host(s);
   return r;
 }
@@ -126,12 +127,12 @@ TEST(GateCudaErrors, AreNamed) {
   const Stream stream;
   const DeviceView<float> two(2), three(3);
   EXPECT_THAT(test::message_of([&] {
-                cuda::gate_forward(stream.get(), two.in(), three.in(), two.in(), two.span());
+                cuda::gate_forward<float>(stream.get(), two.in(), three.in(), two.in(), two.span());
               }),
               testing::StartsWith("gate_forward: z has 2 elements, a 3, b 2, y 2"));
   EXPECT_THAT(test::message_of([&] {
-                cuda::gate_backward(stream.get(), two.in(), two.in(), two.in(), two.in(), {},
-                                    three.span(), {});
+                cuda::gate_backward<float>(stream.get(), two.in(), two.in(), two.in(), two.in(), {},
+                                           three.span(), {});
               }),
               testing::HasSubstr("dz 0, da 3, db 0"));
 }

@@ -72,8 +72,9 @@ std::vector<C> bf16_on_device(const Inputs& in, std::int64_t offset = 0) {
   const DeviceView<float> bias(s, in.bias, offset);
   const DeviceView<C> c(in.size.m * in.size.n, offset);
   const auto a_rows = in.a_rows<Bfloat16>(a.data()), b_rows = in.b_rows<Bfloat16>(b.data());
-  const DeviceView<float> workspace(cuda::gemm_workspace(a_rows, b_rows, bias.in(), in.options),
-                                    offset);
+  const Rows<const Bfloat16> c_shape{nullptr, in.size.m, in.size.n};
+  const DeviceView<float> workspace(
+      cuda::gemm_workspace(a_rows, b_rows, bias.in(), c_shape, in.options), offset);
   cuda::gemm(s, a_rows, b_rows, bias.in(), workspace.span(),
              Rows<C>{c.data(), in.size.m, in.size.n}, in.options);
   return c.to_host(s);
@@ -89,7 +90,7 @@ Floats tf32_on_device(const Inputs& in, std::int64_t offset = 0) {
   const auto a_rows = in.a_rows<float>(a.data()), b_rows = in.b_rows<float>(b.data());
   const Rows<float> c_rows{c.data(), in.size.m, in.size.n};
   const DeviceView<float> workspace(
-      cuda::gemm_workspace(a_rows, b_rows, bias.in(), c_rows, options), offset);
+      cuda::gemm_workspace<float>(a_rows, b_rows, bias.in(), c_rows, options), offset);
   cuda::gemm(s, a_rows, b_rows, bias.in(), workspace.span(), c_rows, options);
   return c.to_host(s);
 }
@@ -260,7 +261,7 @@ TEST(GemmTensorCores, FloatsAreRoundedOnlyWhereTheCallerSaysSo) {
   const Stream stream;
   const CudaStream s = stream.get();
   const DeviceView<float> a(s, in.a), b(s, in.b), c(16 * 16);
-  cuda::gemm(s, {a.data(), 16, 16}, {b.data(), 16, 16}, {}, {}, {c.data(), 16, 16}, {});
+  cuda::gemm<float>(s, {a.data(), 16, 16}, {b.data(), 16, 16}, {}, {}, {c.data(), 16, 16}, {});
   EXPECT_THAT(c.to_host(s), testing::Each(16.0f + 0x1p-16f));
   const ProductShape shape{16, 16, 16, true, Precision::kTf32};
   if (plan_product(gpu_architecture(), shape).tier == ProductTier::kMma) {
@@ -274,15 +275,15 @@ TEST(GemmTensorCores, ErrorsAreNamed) {
   const DeviceView<float> f(64);
   const DeviceView<Bfloat16> h(64);
   EXPECT_THAT(test::message_of([&] {
-                cuda::gemm(stream.get(), {f.data(), 4, 4}, {f.data(), 4, 4}, {}, {},
-                           {f.data(), 4, 4}, {.precision = Precision::kBf16});
+                cuda::gemm<float>(stream.get(), {f.data(), 4, 4}, {f.data(), 4, 4}, {}, {},
+                                  {f.data(), 4, 4}, {.precision = Precision::kBf16});
               }),
               testing::HasSubstr("gemm: matrices of float in bf16"));
   EXPECT_THAT(test::message_of([&] {
-                cuda::gemm(stream.get(), {h.data(), 4, 4}, {h.data(), 4, 4}, {}, {},
-                           Rows<float>{f.data(), 4, 5}, {});
+                cuda::gemm<Bfloat16>(stream.get(), {h.data(), 4, 4}, {h.data(), 4, 4}, {}, {},
+                                     Rows<float>{f.data(), 4, 5}, {});
               }),
-              testing::HasSubstr("gemm: c is 4x5, wanted 4x4"));
+              testing::HasSubstr("c 4x5, wanted m x k, k x n, m x n"));
 }
 
 }  // namespace

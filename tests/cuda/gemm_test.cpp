@@ -53,11 +53,11 @@ Floats on_device(const Inputs& in, std::int64_t offset = 0) {
   const DeviceView<float> a(stream.get(), in.a, offset), b(stream.get(), in.b, offset),
       bias(stream.get(), in.bias, offset), c(in.size.m * in.size.n, offset);
   const DeviceView<float> workspace(
-      cuda::gemm_workspace(in.a_rows<float>(a.data()), in.b_rows<float>(b.data()), bias.in(),
-                           in.c_rows<const float>(c.data()), in.options),
+      cuda::gemm_workspace<float>(in.a_rows<float>(a.data()), in.b_rows<float>(b.data()), bias.in(),
+                                  in.c_rows<const float>(c.data()), in.options),
       offset);
-  cuda::gemm(stream.get(), in.a_rows<float>(a.data()), in.b_rows<float>(b.data()), bias.in(),
-             workspace.span(), in.c_rows(c.data()), in.options);
+  cuda::gemm<float>(stream.get(), in.a_rows<float>(a.data()), in.b_rows<float>(b.data()), bias.in(),
+                    workspace.span(), in.c_rows(c.data()), in.options);
   return c.to_host(stream.get());
 }
 
@@ -135,7 +135,7 @@ TEST(GemmCudaErrors, AreNamed) {
   const DeviceView<float> m(6000);
   const auto message = [&](Rows<const float> a, Rows<const float> b, Rows<float> c,
                            const GemmOptions& options) {
-    return test::message_of([&] { cuda::gemm(stream.get(), a, b, {}, {}, c, options); });
+    return test::message_of([&] { cuda::gemm<float>(stream.get(), a, b, {}, {}, c, options); });
   };
   EXPECT_THAT(message({m.data(), 2, 3}, {m.data(), 2, 3}, {m.data(), 2, 3}, {}),
               testing::HasSubstr("gemm: op(a) is 2x3, op(b) 2x3, c 2x3"));

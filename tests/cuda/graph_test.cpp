@@ -24,7 +24,7 @@ TEST(DeviceGraph, RecordsWithoutRunningAndRunsAsOftenAsItIsLaunched) {
   const Stream stream;
   const test::DeviceView<float> x(stream.get(), {1, 2, 3}), y(stream.get(), {0, 0, 0});
   const Graph graph(stream.get(), [&] {
-    cuda::accumulate(stream.get(), x.span(), y.span());
+    cuda::accumulate<float>(stream.get(), x.span(), y.span());
     cuda::scale(stream.get(), y.span(), y.span(), 2.0);
   });
   EXPECT_EQ(graph.nodes(), 2);

@@ -60,8 +60,8 @@ TEST_P(ImageNormalizeCuda, AgreesToTheBit) {
   for (const std::int64_t offset : {0, 0, 1, 2}) {
     const DeviceView<std::uint8_t> dx(s, x, offset);
     const DeviceView<float> y(c.size(), offset % 2);
-    cuda::image_normalize(s, c.view(dx.data()), {sizes.data(), c.batch(), 2}, c.view(y.data()),
-                          kStatistics);
+    cuda::image_normalize<float>(s, c.view(dx.data()), {sizes.data(), c.batch(), 2},
+                                 c.view(y.data()), kStatistics);
     EXPECT_TRUE(test::same_bits(y.to_host(s), want)) << offset;
   }
 }
@@ -74,8 +74,9 @@ TEST(ImageNormalizeCudaErrors, AreNamed) {
   const DeviceView<std::int32_t> sizes(2);
   const auto message = [&](std::int64_t channels, std::int64_t rows) {
     return test::message_of([&] {
-      cuda::image_normalize(stream.get(), {x.data(), 1, 2, 2, channels}, {sizes.data(), rows, 2},
-                            {y.data(), 1, 2, 2, channels}, kStatistics);
+      cuda::image_normalize<float>(stream.get(), {x.data(), 1, 2, 2, channels},
+                                   {sizes.data(), rows, 2}, {y.data(), 1, 2, 2, channels},
+                                   kStatistics);
     });
   };
   EXPECT_THAT(message(1, 1), testing::StartsWith("image_normalize: x is 1x2x2x1"));

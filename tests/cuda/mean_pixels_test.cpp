@@ -56,8 +56,9 @@ Result<float> on_device(const Floats& x, const Floats& dy, const Case& c, std::i
   const DeviceView<float> in(s, x, offset), gradient(s, dy, offset),
       y(c.batch * c.channels, offset), dx(c.size(), offset);
   const DeviceView<double> scratch(mean_pixels_scratch(c.batch, c.channels));
-  cuda::mean_pixels_forward(s, c.view(in.data()), {y.data(), c.batch, c.channels}, scratch.span());
-  cuda::mean_pixels_backward(s, {gradient.data(), c.batch, c.channels}, c.view(dx.data()));
+  cuda::mean_pixels_forward<float>(s, c.view(in.data()), {y.data(), c.batch, c.channels},
+                                   scratch.span());
+  cuda::mean_pixels_backward<float>(s, {gradient.data(), c.batch, c.channels}, c.view(dx.data()));
   return {y.to_host(s), dx.to_host(s)};
 }
 
@@ -92,8 +93,8 @@ TEST(MeanPixelsCudaErrors, AreNamed) {
   const DeviceView<double> small(4);
   const auto forward = [&](std::int64_t rows, std::int64_t cols) {
     return test::message_of([&] {
-      cuda::mean_pixels_forward(stream.get(), {v.data(), 2, 1, 3, 2}, {v.data(), rows, cols},
-                                small.span());
+      cuda::mean_pixels_forward<float>(stream.get(), {v.data(), 2, 1, 3, 2}, {v.data(), rows, cols},
+                                       small.span());
     });
   };
   EXPECT_THAT(forward(1, 4), testing::HasSubstr("the map is 2x1x3x2, the means are 1x4"));

@@ -102,9 +102,10 @@ Trained<float> on_device(const Numbers<float>& n, Case c, Place place = {}) {
   };
   Trained<float> r;
   const auto forward = [&](const DeviceView<float>& y) {
-    cuda::norm_train_forward(s, rows(x), {gamma.in(), beta.in()}, scratch.span(),
-                             {mean.span(), inv.span(), running_mean.span(), running_var.span()},
-                             rows(y), kEps, kMomentum);
+    cuda::norm_train_forward<float>(
+        s, rows(x), {gamma.in(), beta.in()}, scratch.span(),
+        {mean.span(), inv.span(), running_mean.span(), running_var.span()}, rows(y), kEps,
+        kMomentum);
     r.y = y.to_host(s);
   };
   forward(y_own);
@@ -112,7 +113,7 @@ Trained<float> on_device(const Numbers<float>& n, Case c, Place place = {}) {
   r.inv = inv.to_host(s);
   r.running_mean = running_mean.to_host(s);
   r.running_var = running_var.to_host(s);
-  cuda::norm_train_backward(
+  cuda::norm_train_backward<float>(
       s, rows(dy), {rows(x), mean.in(), inv.in()}, gamma.in(), scratch.span(),
       {place.wants_dx ? rows(dx) : Rows<float>{}, dgamma.span(), dbeta.span()});
   if (place.wants_dx) r.dx = dx.to_host(s);
@@ -265,9 +266,9 @@ TEST(NormCudaErrors, AreNamed) {
   const DeviceView<std::byte> small(8);
   const auto forward = [&](Span<const float> beta) {
     return test::message_of([&] {
-      cuda::norm_train_forward(stream.get(), {x.data(), 3, 2}, {two.in(), beta}, small.span(),
-                               {two.span(), two.span(), two.span(), two.span()}, {x.data(), 3, 2},
-                               kEps, kMomentum);
+      cuda::norm_train_forward<float>(
+          stream.get(), {x.data(), 3, 2}, {two.in(), beta}, small.span(),
+          {two.span(), two.span(), two.span(), two.span()}, {x.data(), 3, 2}, kEps, kMomentum);
     });
   };
   EXPECT_THAT(forward(three.in()),

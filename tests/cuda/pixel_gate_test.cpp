@@ -72,15 +72,15 @@ Result<float> on_device(const Inputs& in, Case c, std::int64_t offset = 0, bool 
   const DeviceView<float>&y = in_place ? x : y_own, &dx = in_place ? dy : dx_own;
   const PixelGate<float> gate{w.in(), b.in(), strength.in()};
   Result<float> r;
-  cuda::pixel_gate_backward(
+  cuda::pixel_gate_backward<float>(
       s, {x.data(), c.pixels, c.channels}, gate, {dy.data(), c.pixels, c.channels},
       {{dx.data(), c.pixels, c.channels}, dw.span(), db.span(), ds.span()}, scratch.span());
   r.dx = dx.to_host(s);
   r.dw = dw.to_host(s);
   r.db = db.to_host(s);
   r.ds = ds.to_host(s);
-  cuda::pixel_gate_forward(s, {x.data(), c.pixels, c.channels}, gate,
-                           {y.data(), c.pixels, c.channels});
+  cuda::pixel_gate_forward<float>(s, {x.data(), c.pixels, c.channels}, gate,
+                                  {y.data(), c.pixels, c.channels});
   r.y = y.to_host(s);
   return r;
 }
@@ -161,8 +161,9 @@ TEST(PixelGateCudaErrors, AreNamed) {
   const auto backward = [&](const DeviceView<float>& strength) {
     return test::message_of([&] {
       const Rows<float> map{v.data(), 2, 2};
-      cuda::pixel_gate_backward(stream.get(), map, {{v.data(), 2}, one.in(), strength.in()}, map,
-                                {map, {v.data(), 2}, one.span(), one.span()}, small.span());
+      cuda::pixel_gate_backward<float>(stream.get(), map, {{v.data(), 2}, one.in(), strength.in()},
+                                       map, {map, {v.data(), 2}, one.span(), one.span()},
+                                       small.span());
     });
   };
   EXPECT_THAT(backward(v), testing::HasSubstr("w has 2 elements, b 1, strength 4"));

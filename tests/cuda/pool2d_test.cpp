@@ -63,12 +63,12 @@ Pooled<float> on_device(const Floats& x, const Floats& dy, const Case& c, std::i
   const DeviceView<std::uint8_t> taken(out, offset);
   Nhwc<std::uint8_t> taps{};
   if (with_taps) taps = c.out().view(taken.data());
-  cuda::max_pool_forward(s, c.view(dx_in.data()), c.out().view(y.data()), taps, c.options);
+  cuda::max_pool_forward<float>(s, c.view(dx_in.data()), c.out().view(y.data()), taps, c.options);
   Pooled<float> r;
   r.y = y.to_host(s);
   if (with_taps) r.taken = taken.to_host(s);
   if (!with_taps && c.options.taps > 1) return r;
-  cuda::max_pool_backward(s, c.out().view(ddy.data()), taps, c.view(dx.data()), c.options);
+  cuda::max_pool_backward<float>(s, c.out().view(ddy.data()), taps, c.view(dx.data()), c.options);
   r.dx = dx.to_host(s);
   return r;
 }
@@ -126,8 +126,8 @@ TEST(PoolCudaValues, EmptyMapsAreNoWork) {
   const Stream stream;
   const Floats before(static_cast<std::size_t>(padding.out().size()), 7.0f);
   const DeviceView<float> y(stream.get(), before);
-  cuda::max_pool_forward(stream.get(), padding.view<const float>(nullptr),
-                         padding.out().view(y.data()), {}, padding.options);
+  cuda::max_pool_forward<float>(stream.get(), padding.view<const float>(nullptr),
+                                padding.out().view(y.data()), {}, padding.options);
   EXPECT_EQ(y.to_host(stream.get()), before);
   // Smaller than a window without padding: no output, and its gradient is zero.
   EXPECT_THAT(on_device({1, 2}, {}, {1, 1, 2, 1, {3, 1, 0}}).dx, testing::Each(0.0f));
@@ -139,19 +139,19 @@ TEST(PoolCudaErrors, AreNamed) {
   const DeviceView<float> x(16), y(16);
   const auto run = [&](Nhwc<float> out, const PoolOptions& options) {
     return test::message_of([&] {
-      cuda::max_pool_forward(stream.get(), {x.data(), 1, 4, 4, 1}, out, {}, options);
+      cuda::max_pool_forward<float>(stream.get(), {x.data(), 1, 4, 4, 1}, out, {}, options);
     });
   };
   EXPECT_THAT(run({y.data(), 1, 2, 3, 1}, {}), testing::HasSubstr("y is 1x2x3x1, wanted 1x2x2x1"));
   EXPECT_THAT(run({y.data(), 1, 2, 2, 1}, {3, 2, 2}), testing::HasSubstr("at most half a window"));
   EXPECT_THAT(test::message_of([&] {
-                cuda::max_pool_backward(stream.get(), {y.data(), 1, 2, 2, 1}, {},
-                                        {x.data(), 1, 4, 4, 1}, {});
+                cuda::max_pool_backward<float>(stream.get(), {y.data(), 1, 2, 2, 1}, {},
+                                               {x.data(), 1, 4, 4, 1}, {});
               }),
               testing::HasSubstr("max_pool_backward: taken is missing"));
   EXPECT_THAT(test::message_of([&] {
-                cuda::max_pool_forward(stream.get(), {x.data(), 1, 1, 70000, 1},
-                                       {y.data(), 1, 1, 35000, 1}, {}, {});
+                cuda::max_pool_forward<float>(stream.get(), {x.data(), 1, 1, 70000, 1},
+                                              {y.data(), 1, 1, 35000, 1}, {}, {});
               }),
               testing::HasSubstr("at most 65535x65535"));
 }

@@ -85,9 +85,9 @@ Floats forward_on_device(const Sizes& sizes, const Floats& maps, const Rois& roi
   const DeviceView<float> dmaps(stream.get(), maps, offset), corners(stream.get(), rois.corners),
       out(size, offset);
   const DeviceView<std::int32_t> image(stream.get(), rois.image);
-  cuda::roi_align_forward(stream.get(), sizes.levels<const float>(dmaps.data()),
-                          {corners.data(), rois.count(), 4}, image.in(),
-                          {out.data(), rois.count(), bins.height, bins.width, sizes.channels});
+  cuda::roi_align_forward<float>(
+      stream.get(), sizes.levels<const float>(dmaps.data()), {corners.data(), rois.count(), 4},
+      image.in(), {out.data(), rois.count(), bins.height, bins.width, sizes.channels});
   return out.to_host(stream.get());
 }
 
@@ -97,9 +97,10 @@ Floats backward_on_device(const Sizes& sizes, const Floats& dout, const Rois& ro
   const DeviceView<float> ddout(stream.get(), dout, offset), corners(stream.get(), rois.corners),
       dmaps(sizes.total(), offset);
   const DeviceView<std::int32_t> image(stream.get(), rois.image);
-  cuda::roi_align_backward(stream.get(), {corners.data(), rois.count(), 4}, image.in(),
-                           {ddout.data(), rois.count(), bins.height, bins.width, sizes.channels},
-                           sizes.levels<float>(dmaps.data()));
+  cuda::roi_align_backward<float>(
+      stream.get(), {corners.data(), rois.count(), 4}, image.in(),
+      {ddout.data(), rois.count(), bins.height, bins.width, sizes.channels},
+      sizes.levels<float>(dmaps.data()));
   return dmaps.to_host(stream.get());
 }
 
@@ -253,9 +254,9 @@ TEST(RoiAlignCudaErrors, AreNamed) {
   const DeviceView<std::int32_t> image(2);
   const auto message = [&](std::int64_t rois, std::int64_t channels, std::int64_t bins) {
     return test::message_of([&] {
-      cuda::roi_align_forward(stream.get(), sizes.levels<const float>(memory.data()),
-                              {memory.data(), rois, 4}, image.in(),
-                              {memory.data(), rois, bins, bins, channels});
+      cuda::roi_align_forward<float>(stream.get(), sizes.levels<const float>(memory.data()),
+                                     {memory.data(), rois, 4}, image.in(),
+                                     {memory.data(), rois, bins, bins, channels});
     });
   };
   EXPECT_THAT(message(3, 4, 7),

@@ -57,11 +57,11 @@ Result<float> on_device(const Floats& coarse, const Floats& fine, const Case& c,
   const DeviceView<float> a(s, coarse, offset), b(s, fine, offset), own(c.size(c.fine), offset),
       dcoarse(c.size(c.coarse), offset);
   Result<float> r;
-  cuda::upsample_add_backward(s, c.view(b.data(), c.fine), c.view(dcoarse.data(), c.coarse));
+  cuda::upsample_add_backward<float>(s, c.view(b.data(), c.fine), c.view(dcoarse.data(), c.coarse));
   r.dcoarse = dcoarse.to_host(s);
   const DeviceView<float>& y = in_place ? b : own;
-  cuda::upsample_add_forward(s, c.view(a.data(), c.coarse), c.view(b.data(), c.fine),
-                             c.view(y.data(), c.fine));
+  cuda::upsample_add_forward<float>(s, c.view(a.data(), c.coarse), c.view(b.data(), c.fine),
+                                    c.view(y.data(), c.fine));
   r.y = y.to_host(s);
   return r;
 }
@@ -119,7 +119,7 @@ TEST(UpsampleCudaErrors, AreNamed) {
   const DeviceView<float> v(32);
   const auto forward = [&](Nhwc<const float> coarse, Nhwc<float> y) {
     return test::message_of([&] {
-      cuda::upsample_add_forward(stream.get(), coarse, {v.data(), 1, 4, 4, 2}, y);
+      cuda::upsample_add_forward<float>(stream.get(), coarse, {v.data(), 1, 4, 4, 2}, y);
     });
   };
   EXPECT_THAT(forward({v.data(), 1, 2, 2, 1}, {v.data(), 1, 4, 4, 2}),

@@ -17,9 +17,9 @@ bool norm_without_barriers() {
   DefectBench b;
   const DeviceView<float> zero(b.stream.get(), std::vector<float>(10, 0.0f)), dgamma(10);
   const DeviceView<std::byte> scratch(norm_train_scratch_bytes(64, 10));
-  cuda::norm_train_backward(b.stream.get(), {b.dx.data(), 64, 10},
-                            {{b.dx.data(), 64, 10}, zero.in(), zero.in()}, zero.in(),
-                            scratch.span(), {{}, dgamma.span(), {b.y.data(), 10}});
+  cuda::norm_train_backward<float>(b.stream.get(), {b.dx.data(), 64, 10},
+                                   {{b.dx.data(), 64, 10}, zero.in(), zero.in()}, zero.in(),
+                                   scratch.span(), {{}, dgamma.span(), {b.y.data(), 10}});
   std::vector<float> want(10, 0.0f);
   for (std::size_t i = 0; i < b.x.size(); ++i) want[i % 10] += b.x[i];
   return b.gives(want);
@@ -28,8 +28,8 @@ bool norm_without_barriers() {
 bool means_without_barriers() {
   DefectBench b;
   const DeviceView<double> scratch(mean_pixels_scratch(2, 4));
-  cuda::mean_pixels_forward(b.stream.get(), {b.dx.data(), 2, 8, 10, 4}, {b.y.data(), 2, 4},
-                            scratch.span());
+  cuda::mean_pixels_forward<float>(b.stream.get(), {b.dx.data(), 2, 8, 10, 4}, {b.y.data(), 2, 4},
+                                   scratch.span());
   std::vector<float> want(8, 0.0f);
   for (std::size_t i = 0; i < b.x.size(); ++i) want[i / 320 * 4 + i % 4] += b.x[i] / 80;
   return b.gives(want);
@@ -41,7 +41,7 @@ bool pixel_gate_without_barriers() {
   const DeviceView<float> zero(b.stream.get(), {0.0f}),
       dy(b.stream.get(), std::vector<float>(640, 1.0f)), dx(640), dw(1), ds(1);
   const DeviceView<std::byte> scratch(pixel_gate_scratch_bytes(640, 1));
-  cuda::pixel_gate_backward(
+  cuda::pixel_gate_backward<float>(
       b.stream.get(), {b.dx.data(), 640, 1}, {zero.in(), zero.in(), zero.in()}, {dy.data(), 640, 1},
       {{dx.data(), 640, 1}, dw.span(), {b.y.data(), 1}, ds.span()}, scratch.span());
   float total = 0;
@@ -59,8 +59,8 @@ bool bytes_without_barriers() {
   }
   const DeviceView<std::uint8_t> x(b.stream.get(), bytes);
   const DeviceView<std::int32_t> sizes(b.stream.get(), {8, 8});
-  cuda::image_normalize(b.stream.get(), {x.data(), 1, 8, 8, 3}, {sizes.data(), 1, 2},
-                        {b.y.data(), 1, 8, 8, 3}, {{0, 0, 0}, {1, 1, 1}});
+  cuda::image_normalize<float>(b.stream.get(), {x.data(), 1, 8, 8, 3}, {sizes.data(), 1, 2},
+                               {b.y.data(), 1, 8, 8, 3}, {{0, 0, 0}, {1, 1, 1}});
   return b.gives(want);
 }
 

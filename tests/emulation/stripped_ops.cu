@@ -73,8 +73,8 @@ bool roi_forward_without_barriers() {
   const DeviceView<float> maps(b.stream.get(), pyramid.ones),
       roi(b.stream.get(), {4.0f, 4.0f, 28.0f, 20.0f});
   const DeviceView<std::int32_t> image(b.stream.get(), {1});
-  cuda::roi_align_forward(b.stream.get(), Pyramid::levels<const float>(maps.data()),
-                          {roi.data(), 1, 4}, image.in(), {b.y.data(), 1, 3, 3, 4});
+  cuda::roi_align_forward<float>(b.stream.get(), Pyramid::levels<const float>(maps.data()),
+                                 {roi.data(), 1, 4}, image.in(), {b.y.data(), 1, 3, 3, 4});
   return b.gives(std::vector<float>(36, 1.0f));
 }
 
@@ -85,8 +85,8 @@ bool roi_backward_without_barriers() {
       roi(b.stream.get(), {4.0f, 4.0f, 28.0f, 20.0f}),
       dout(b.stream.get(), std::vector<float>(36, 1.0f));
   const DeviceView<std::int32_t> image(b.stream.get(), {1});
-  cuda::roi_align_backward(b.stream.get(), {roi.data(), 1, 4}, image.in(),
-                           {dout.data(), 1, 3, 3, 4}, Pyramid::levels<float>(maps.data()));
+  cuda::roi_align_backward<float>(b.stream.get(), {roi.data(), 1, 4}, image.in(),
+                                  {dout.data(), 1, 3, 3, 4}, Pyramid::levels<float>(maps.data()));
   double total = 0;
   for (const float v : maps.to_host(b.stream.get())) total += static_cast<double>(v);
   return std::abs(total - 36) < 1e-3;
@@ -144,8 +144,8 @@ bool assign_without_barriers() {
 
 bool product_without_barriers() {
   DefectBench b;
-  cuda::gemm(b.stream.get(), {b.dx.data(), 16, 32}, {b.dx.data(), 32, 20}, {}, {},
-             {b.y.data(), 16, 20}, {});
+  cuda::gemm<float>(b.stream.get(), {b.dx.data(), 16, 32}, {b.dx.data(), 32, 20}, {}, {},
+                    {b.y.data(), 16, 20}, {});
   std::vector<float> want(16 * 20);
   cpu::gemm<float>({b.x.data(), 16, 32}, {b.x.data(), 32, 20}, {}, {}, {want.data(), 16, 20},
                    {.engine = GemmEngine::kReference});
@@ -154,8 +154,8 @@ bool product_without_barriers() {
 
 bool convolution_without_barriers() {
   DefectBench b;
-  cuda::conv2d_forward(b.stream.get(), {b.dx.data(), 1, 8, 8, 4}, {b.dx.data(), 4, 3, 3, 4}, {}, {},
-                       {b.y.data(), 1, 8, 8, 4}, {.pad = 1});
+  cuda::conv2d_forward<float>(b.stream.get(), {b.dx.data(), 1, 8, 8, 4}, {b.dx.data(), 4, 3, 3, 4},
+                              {}, {}, {b.y.data(), 1, 8, 8, 4}, {.pad = 1});
   std::vector<float> want(8 * 8 * 4);
   cpu::conv2d_forward<float>({b.x.data(), 1, 8, 8, 4}, {b.x.data(), 4, 3, 3, 4}, {}, {},
                              {want.data(), 1, 8, 8, 4},
@@ -205,8 +205,9 @@ bool bf16_convolution_without_barriers() {
   DefectBench b;
   const std::vector<float> x = small_numbers(640);
   const DeviceView<Bfloat16> dx(b.stream.get(), as_bf16(x));
-  cuda::conv2d_backward_weights(b.stream.get(), {dx.data(), 1, 4, 4, 8}, {dx.data(), 1, 4, 4, 8},
-                                {}, {}, {b.y.data(), 8, 3, 3, 8}, {}, {.pad = 1});
+  cuda::conv2d_backward_weights<Bfloat16>(b.stream.get(), {dx.data(), 1, 4, 4, 8},
+                                          {dx.data(), 1, 4, 4, 8}, {}, {}, {b.y.data(), 8, 3, 3, 8},
+                                          {}, {.pad = 1});
   std::vector<float> want(8 * 9 * 8);
   cpu::conv2d_backward_weights<float>({x.data(), 1, 4, 4, 8}, {x.data(), 1, 4, 4, 8}, {}, {},
                                       {want.data(), 8, 3, 3, 8}, {},
@@ -217,8 +218,8 @@ bool bf16_convolution_without_barriers() {
 bool bias_gradient_without_barriers() {
   DefectBench b;
   const DeviceView<float> workspace(10);
-  cuda::bias_relu_backward(b.stream.get(), {}, {b.dx.data(), 64, 10}, workspace.span(), {},
-                           {b.y.data(), 10});
+  cuda::bias_relu_backward<float>(b.stream.get(), {}, {b.dx.data(), 64, 10}, workspace.span(), {},
+                                  {b.y.data(), 10});
   std::vector<float> want(10, 0.0f);
   for (std::size_t i = 0; i < b.x.size(); ++i) want[i % 10] += b.x[i];
   return b.gives(want);

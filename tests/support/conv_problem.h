@@ -50,9 +50,9 @@ struct ConvProblem {
   [[nodiscard]] Krsc<P> krsc(P* data) const {
     return {data, c.filters, c.taps, c.taps, c.channels};
   }
-  template <class T, class P>
-  [[nodiscard]] Conv2dEpilogue<T, P> epilogue(Span<const P> scales, Span<const P> shifts,
-                                              Span<const T> residuals) const {
+  template <class T>
+  [[nodiscard]] Conv2dEpilogue<T> epilogue(Span<const Wide<T>> scales, Span<const Wide<T>> shifts,
+                                           Span<const T> residuals) const {
     return {scales, shifts, residuals.empty() ? Nhwc<const T>{} : out<const T>(residuals.data)};
   }
 };

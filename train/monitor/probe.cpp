@@ -181,10 +181,18 @@ void Probe::meet(const ProbeInput& input, std::size_t entry, int pass, std::span
 void Probe::meet_feature(const ProbeInput& input, std::size_t feature, std::span<Tensor> of_sets) {
   const PartScope part("monitor");
   const WatchedFeature& watched = input.features[feature];
-  std::vector<Span<const float>> all = vectors(of_sets, true);
+  // Gradients of maps are of the maps' type; what is measured of them is measured in float.
+  std::vector<Tensor> wide;
+  DType type = DType::kF32;
+  for (const Tensor& gradient : of_sets) {
+    wide.push_back(gradient.defined() ? cast(gradient, DType::kF32) : gradient);
+    if (gradient.defined()) type = gradient.dtype();
+  }
+  std::vector<Span<const float>> all = vectors(wide, true);
   if (referenced_) all.emplace_back();
   if (!watched.name.empty()) add_products(by_group_.size() + feature, all, true, std::nullopt);
-  if (half_set_ > 0 && input.half) of_sets[half_set_] = half_cotangent(of_sets, watched.per_image);
+  if (half_set_ > 0 && input.half)
+    of_sets[half_set_] = cast(half_cotangent(wide, watched.per_image), type);
 }
 
 void Probe::products(std::span<const Span<const float>> vectors, bool reached,
