@@ -68,7 +68,7 @@ struct Convolution {
   [[nodiscard]] Krsc<float> gradient() const {
     return {dw.data(), w.filters, w.rows, w.cols, w.channels};
   }
-  [[nodiscard]] Conv2dEpilogue<Bfloat16, float> epilogue() const {
+  [[nodiscard]] Conv2dEpilogue<Bfloat16> epilogue() const {
     return {scale.span(), shift.span(), {}};
   }
 };
@@ -84,21 +84,22 @@ Job convolution(const Lab& lab, const Layer& layer, ConvPass pass) {
   if constexpr (kCudaBuild) {
     const Krsc<const float> dw = c.gradient();
     const Array<float> space = lab.make<float>(
-        pass == ConvPass::kForward
-            ? cuda::conv2d_forward_workspace(c.cx(), c.cw(), c.epilogue(), c.cy(), c.options)
+        pass == ConvPass::kForward ? cuda::conv2d_forward_workspace<Bfloat16>(
+                                         c.cx(), c.cw(), c.epilogue(), c.cy(), c.options)
         : pass == ConvPass::kBackwardData
-            ? cuda::conv2d_backward_data_workspace(c.cy(), c.cw(), c.scale.span(), c.cx(),
-                                                   c.options)
-            : cuda::conv2d_backward_weights_workspace(c.cx(), c.cy(), dw, c.options));
+            ? cuda::conv2d_backward_data_workspace<Bfloat16>(c.cy(), c.cw(), c.scale.span(), c.cx(),
+                                                             c.options)
+            : cuda::conv2d_backward_weights_workspace<Bfloat16>(c.cx(), c.cy(), dw, c.options));
     job.run = [c, space, pass, &lab] {
       if (pass == ConvPass::kForward)
-        return cuda::conv2d_forward(lab.stream(), c.cx(), c.cw(), c.epilogue(), space.out(), c.y,
-                                    c.options);
+        return cuda::conv2d_forward<Bfloat16>(lab.stream(), c.cx(), c.cw(), c.epilogue(),
+                                              space.out(), c.y, c.options);
       if (pass == ConvPass::kBackwardData)
-        return cuda::conv2d_backward_data(lab.stream(), c.cy(), c.cw(), c.scale.span(), space.out(),
-                                          c.x, c.options);
-      cuda::conv2d_backward_weights(lab.stream(), c.cx(), c.cy(), {c.cw(), c.scale.span()},
-                                    space.out(), c.gradient(), c.dscale.out(), c.options);
+        return cuda::conv2d_backward_data<Bfloat16>(lab.stream(), c.cy(), c.cw(), c.scale.span(),
+                                                    space.out(), c.x, c.options);
+      cuda::conv2d_backward_weights<Bfloat16>(lab.stream(), c.cx(), c.cy(),
+                                              {c.cw(), c.scale.span()}, space.out(), c.gradient(),
+                                              c.dscale.out(), c.options);
     };
   }
   const ConvArrays shapes{{nullptr, c.x.batch, c.x.height, c.x.width, c.x.channels},
@@ -122,11 +123,11 @@ Job product(const Lab& lab, std::int64_t rows, std::int64_t cols, std::int64_t d
           .rivals = {}};
   const std::int64_t a_cols = options.transpose_a ? m : k, b_cols = options.transpose_b ? k : n;
   if constexpr (kCudaBuild) {
-    const Array<float> space =
-        lab.make<float>(cuda::gemm_workspace(a.rows(a_cols), b.rows(b_cols), {}, options));
+    const Array<float> space = lab.make<float>(
+        cuda::gemm_workspace<Bfloat16>(a.rows(a_cols), b.rows(b_cols), {}, c.rows(n), options));
     job.run = [=, &lab] {
-      cuda::gemm(lab.stream(), a.rows(a_cols), b.rows(b_cols), {}, space.out(), c.out_rows(n),
-                 options);
+      cuda::gemm<Bfloat16>(lab.stream(), a.rows(a_cols), b.rows(b_cols), {}, space.out(),
+                           c.out_rows(n), options);
     };
   }
   const ProductArrays shapes{{nullptr, m * k / a_cols, a_cols},

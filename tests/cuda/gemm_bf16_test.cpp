@@ -221,8 +221,8 @@ TEST(GemmWgmma, AGraphReadsWhatStandsThereWhenItRuns) {
   const DeviceView<Bfloat16> a(s, values), b(s, test::as_bf16(in.b));
   const DeviceView<float> c(72 * 64);
   const Graph graph(s, [&] {
-    cuda::gemm(s, {a.data(), 72, 128}, {b.data(), 128, 64}, {}, {}, Rows<float>{c.data(), 72, 64},
-               {});
+    cuda::gemm<Bfloat16>(s, {a.data(), 72, 128}, {b.data(), 128, 64}, {}, {},
+                         Rows<float>{c.data(), 72, 64}, {});
   });
   for (int launch = 0; launch < 2; ++launch) {
     std::reverse(in.a.begin(), in.a.end());
