@@ -12,7 +12,6 @@ std::string gpu_refusal(const Plan& plan) {
   if (plan.loss.planted.kind != "none") return "loss.planted is there on the CPU only";
   if (plan.train.average > 0) return "train.average is kept on the CPU only";
   if (plan.drift.when == "on") return "drift is measured on the CPU only";
-  if (plan.train.precision != "float") return "a step with maps of bf16 runs on the CPU only";
   return "";
 }
 
