@@ -2,9 +2,8 @@
 
 namespace ktrain {
 
-std::string gpu_refusal(const Plan& plan) {
-  if (plan.train.precision != "float") return "a step with maps of bf16 runs on the CPU only";
-  return "";  // tests/device_step runs all else that a plan can ask for
+std::string gpu_refusal(const Plan& /*plan*/) {
+  return "";  // tests/device_step runs all that a plan can ask for
 }
 
 }  // namespace ktrain
