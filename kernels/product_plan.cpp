@@ -122,14 +122,16 @@ namespace {
 
 bool wgmma_by_default() {
   const char* const wanted = std::getenv("KT_WGMMA");
-  if (wanted && *wanted) {
-    const std::string_view text = wanted;
-    KT_CHECK(text == "0" || text == "1", "KT_WGMMA is '{}', wanted 0 or 1", text);
-    if (text == "0") return false;
-  }
+  if (!wanted || !*wanted) return false;
+  const std::string_view text = wanted;
+  KT_CHECK(text == "0" || text == "1", "KT_WGMMA is '{}', wanted 0 or 1", text);
+  if (text == "0" || (gpu_architecture() != 90 && gpu_architecture() != 0)) return false;
+  if (gpu_architecture() == 0) return true;
   const GpuQuery found = find_gpu();
-  if (gpu_architecture() == 90) return found.gpu && found.gpu->has_sm90a_code;
-  return wanted && *wanted && gpu_architecture() == 0;
+  KT_CHECK(found.gpu && found.gpu->has_sm90a_code,
+           "KT_WGMMA=1: this program holds no kernels for sm_90a; configure it with "
+           "KT_CUDA_ARCHITECTURES=90a");
+  return true;
 }
 
 bool& wgmma_setting() {

@@ -65,8 +65,9 @@ constexpr int kProductSlice = 16;
 // tensor cores what is copied to them cannot be scaled on the way. A multiple of 4.
 [[nodiscard]] std::int64_t scaled_filter_floats(const ProductPlan& plan, std::int64_t bytes);
 
-// Are plans allowed the tier kWgmma? KT_WGMMA in the environment: 0 no, 1 yes, under the emulation
-// too; else where the GPU is of 9.0 and this program has kernels for sm_90a.
+// Are plans allowed the tier kWgmma? Not before a GPU has shown that it is right: with
+// KT_WGMMA=1 in the environment, on a GPU of 9.0 (an Error when this program has no kernels for
+// sm_90a) and under the emulation.
 [[nodiscard]] bool wgmma_enabled();
 // Overrides that from now on, for tests and comparisons; returns what it was. No-one may have asked
 // for a workspace under the other answer.

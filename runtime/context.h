@@ -28,7 +28,8 @@ struct Context {
     Event begin, end;  // of the lanes
     bool entered = false;
   };
-  int lane = 0;  // that ops run in; 0: none
+  int lane = 0;            // that ops run in; 0: none
+  std::int64_t forks = 0;  // so far
   std::unique_ptr<Side> side;
 };
 using ContextPtr = std::shared_ptr<Context>;

@@ -21,9 +21,10 @@ Fork::Fork(ContextPtr context)
     : context_(std::move(context)), exceptions_(std::uncaught_exceptions()) {
   if (context_->queue.device != Device::kCuda || !lanes_wanted()) return;
   KT_CHECK(context_->lane == 0, "Fork: inside lane {} of another one", context_->lane);
-  context_->memory.begin_lanes(Context::kLanes);
-  open_ = true;
   if (context_->side) context_->side->begin.record(context_->stream->get());
+  context_->memory.begin_lanes(Context::kLanes);
+  ++context_->forks;
+  open_ = true;
 }
 
 Fork::~Fork() {

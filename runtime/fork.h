@@ -22,7 +22,8 @@ class Fork {
  public:
   // Inside another fork it is an Error.
   explicit Fork(ContextPtr context);
-  // Joins; after an exception it only leaves the lanes.
+  // Joins where join() has not; what that throws here ends the program. After an exception it only
+  // leaves the lanes.
   ~Fork();
   Fork(const Fork&) = delete;
   Fork& operator=(const Fork&) = delete;

@@ -36,6 +36,8 @@ class Storage {
  public:
   Storage(ContextPtr context, std::int64_t bytes)
       : context_(std::move(context)),
+        lane_(context_->lane),
+        fork_(context_->forks),
         data_(context_->memory.allocate(bytes, MemoryUseScope::current())) {}
   ~Storage() { context_->memory.release(data_); }
   Storage(const Storage&) = delete;
@@ -43,9 +45,14 @@ class Storage {
 
   [[nodiscard]] const ContextPtr& context() const { return context_; }
   [[nodiscard]] std::byte* data() const { return static_cast<std::byte*>(data_); }
+  [[nodiscard]] bool of_this_lane() const {
+    return context_->lane == 0 || (lane_ == context_->lane && fork_ == context_->forks);
+  }
 
  private:
   ContextPtr context_;
+  int lane_;  // it was made in, and in which fork
+  std::int64_t fork_;
   void* data_;
 };
 
@@ -81,6 +88,8 @@ const ContextPtr& Tensor::context() const {
   KT_CHECK(defined(), "Tensor: an undefined tensor was used");
   return storage_->context();
 }
+
+bool Tensor::unique() const { return storage_.use_count() == 1 && storage_->of_this_lane(); }
 
 Queue& Tensor::queue() const { return context()->queue; }
 

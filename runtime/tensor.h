@@ -94,8 +94,9 @@ class Tensor {
   void set_requires_grad(bool on);
   [[nodiscard]] const std::shared_ptr<Node>& node() const { return node_; }
 
-  // True when no other handle shares the memory.
-  [[nodiscard]] bool unique() const { return storage_.use_count() == 1; }
+  // True when no other handle shares the memory, and work of no other lane may be reading it:
+  // inside a fork (runtime/fork.h) only this lane's own new memory is so.
+  [[nodiscard]] bool unique() const;
   [[nodiscard]] bool shares_memory(const Tensor& other) const { return storage_ == other.storage_; }
 
  private:

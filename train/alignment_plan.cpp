@@ -97,7 +97,8 @@ DomainOptions domain_options(const Plan& plan) {
 }
 
 double applied_weight(const CompatPlan& compat, std::string_view term, double weight) {
-  if (compat.weights == "ignored" && !detection_term(term)) return kReferenceWeight;
+  if (compat.weights == "ignored" && !detection_term(term) && term != "planted")
+    return kReferenceWeight;
   if (compat.weights == "doubled" && (term == "roi_cls" || term == "roi_bbox")) return 2 * weight;
   return weight;
 }

@@ -82,6 +82,7 @@ void DeviceStep::update(std::span<const LossTerm> terms, const Tensor& total,
 }
 
 std::int64_t DeviceStep::send() {
+  if (weights_.queue().planning) return 0;
   optimizer_.end_step();
   timers_[timer_]->stop(weights_.queue().stream);
   const std::int64_t sent = readback_.send();

@@ -3,12 +3,13 @@
 
 #include <string>
 
+#include "kernels/gpu.h"
 #include "train/plan.h"
 
 namespace ktrain {
 
 // Why a plan trains on the CPU alone, as a part of a sentence that names the key; "" when a GPU can
-// train it.
-[[nodiscard]] std::string gpu_refusal(const Plan& plan);
+// train it. `found` is the GPU in question, if any.
+[[nodiscard]] std::string gpu_refusal(const Plan& plan, const GpuQuery& found = find_gpu());
 
 }  // namespace ktrain

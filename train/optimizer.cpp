@@ -274,6 +274,7 @@ void Optimizer::restore(const LoadedCheckpoint& from) {
   from.copy({kStepName, ArrayType::kI64, {}}, std::as_writable_bytes(std::span(&steps, 1)));
   for (const auto& [name, tensor] : named) load_tensor(from, name, tensor);
   steps_ = steps;
+  begun_ = false;
 }
 
 std::string Optimizer::groups_text() const {

@@ -1,6 +1,6 @@
 // Products of bf16, which are CUDA's alone: the shapes that most work of a step is in. What of them
-// the tier of Hopper's own instructions gives shows a second run with KT_WGMMA=0, which leaves all
-// to mma.sync.
+// the tier of Hopper's own instructions gives shows a second run with KT_WGMMA=1; without it all
+// are left to mma.sync.
 #include <algorithm>
 #include <utility>
 #include <vector>

@@ -170,6 +170,8 @@ inline bool describe(const Windows<Bfloat16>& from, WgmmaOperand& o) {
   o.by_taps = from.by_tap_cols;
   o.by_out_cols = from.by_out_cols;
   o.by_out_pixels = from.by_out_pixels;
+  // A map has its corners in bytes.
+  if (o.row < -128 || upper_corner(o) < -128 || upper_corner(o) > 127) return false;
   // The box of windows must be theirs to the pixel: the next one begins where it ends.
   const auto box = [&](int size) { return (size - 1 + upper_corner(o) - o.row) / o.stride + 1; };
   return box(o.width) == o.out_cols && o.out_pixels % o.out_cols == 0 &&

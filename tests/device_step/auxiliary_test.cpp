@@ -69,6 +69,12 @@ TEST_F(AuxiliaryDevice, PlantedControlsFollowTheCpuAlsoFromAGraph) {
                             "loss.roi_cls.weight={at=[0,6],value=[1.0,2.0],unit=\"step\"}"};
   for (const char* const kind : {"random_sign", "negative_det"})
     compare(together({kSgd, moving, {fmt::format("loss.planted.kind={}", kind)}}), kSteps, 1e-4);
+  // Weights that a plan's compatibility ignores are the auxiliary losses', not the control's.
+  compare(together({kSgd,
+                    kMacl,
+                    {"compat.weights=ignored", "loss.planted.kind=copy_det",
+                     "loss.planted.weight=0.5"}}),
+          1, 1e-4);
 }
 
 TEST_F(AuxiliaryDevice, TheAverageFollowsTheCpuAndIsWhatIsEvaluated) {

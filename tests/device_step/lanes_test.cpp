@@ -32,6 +32,7 @@ TEST_F(DeviceLanes, LanesMayRunInAnyOrder) {
                   "loss.macl.channels=8", "loss.dhn.weight=0.1", "loss.dhn.queue=24",
                   "loss.dhn.top_k=4", "loss.dhn.frame_gap=0", "train.average=0.25"},
         {"model.norm=frozen", "model.fusion=gated"},
+        {"model.fusion=add"},
         {"model.shared=true"}}) {
     Stage stage(tiny_, overrides);
     Side recorded(stage, gpu(stage)), latest(stage, gpu(stage));

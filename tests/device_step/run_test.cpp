@@ -119,7 +119,7 @@ TEST(DeviceRun, TheMonitorRaisesTheCpusAlarmsAndDriftIsMeasured) {
       "loss.planted.weight=2",     "monitor.profile=watch",
       "monitor.interval=1",        "monitor.burst=0",
       "monitor.budget_pct=10000",  "monitor.sketch=256",
-      "monitor.drift=on",          "monitor.anchors=2"};
+      "monitor.drift=on",          "monitor.anchors=4"};
   TinyRun cpu, gpu;
   std::vector<std::string> on_cpu = on("cpu", watched), on_gpu = on("cuda", watched);
   for (auto* const plan : {&on_cpu, &on_gpu}) plan->emplace_back("train.epochs=1");
