@@ -112,7 +112,7 @@ std::vector<nlohmann::json> monitor_lines(const TinyRun& run, const std::string&
   return lines;
 }
 
-TEST(DeviceRun, TheMonitorRaisesTheCpusAlarmsAndDriftIsMeasured) {
+TEST(DeviceRun, TheMonitorTellsAPlantedConflictAndDriftIsMeasured) {
   // -0.1 times 20: a conflict in every group. Alarms come with the twentieth probe.
   const std::vector<std::string> watched = {
       "data.synth.train_pairs=48", "loss.planted.kind=negative_det",
@@ -128,18 +128,31 @@ TEST(DeviceRun, TheMonitorRaisesTheCpusAlarmsAndDriftIsMeasured) {
   EXPECT_THAT(gpu.output(), HasSubstr("device cuda"));
   EXPECT_THAT(gpu.output(), HasSubstr("at the peak of a step that is probed"));
   EXPECT_EQ(monitor_lines(gpu, "probe").size(), 24u);
-  for (const char* const kind : {"alarm", "channels", "window", "loo"}) {
+  for (const char* const kind : {"window", "embedding"}) {
     const auto want = monitor_lines(cpu, kind), got = monitor_lines(gpu, kind);
     EXPECT_FALSE(want.empty()) << kind;
     ASSERT_EQ(got.size(), want.size()) << kind;
     for (std::size_t i = 0; i < want.size(); ++i)
-      for (const char* const key : {"step", "epoch", "level", "group", "loss", "n", "layer",
-                                    "probes", "onset_step", "label"})
+      for (const char* const key : {"step", "epoch", "loss", "probes"})
         EXPECT_EQ(got[i].value(key, nlohmann::json()), want[i].value(key, nlohmann::json()))
             << kind << " " << i << ": " << key;
   }
-  for (const auto& alarm : monitor_lines(gpu, "alarm"))
-    EXPECT_NEAR(alarm["mean"].get<double>(), -1, 1e-4);
+  // A cosine that is -1 in every probe varies by roundings alone, and so does its autocorrelation,
+  // which the rule of an alarm and its label depend on: which groups are told within these probes
+  // is not the CPU's. What is told is.
+  for (const TinyRun* const run : {&cpu, &gpu}) {
+    const auto alarms = monitor_lines(*run, "alarm");
+    EXPECT_GE(alarms.size(), 8u);
+    for (const char* const after_alarms : {"channels", "loo"})
+      EXPECT_FALSE(monitor_lines(*run, after_alarms).empty()) << after_alarms;
+    for (const auto& alarm : alarms) {
+      EXPECT_EQ(alarm["loss"], "planted");
+      EXPECT_EQ(alarm["onset_step"], 1);
+      EXPECT_GE(alarm["step"].get<int>(), 20);
+      EXPECT_NEAR(alarm["mean"].get<double>(), -1, 1e-4);
+      EXPECT_NEAR(alarm["lambda"].get<double>(), 2, 1e-4);
+    }
+  }
   const auto want = monitor_lines(cpu, "drift"), got = monitor_lines(gpu, "drift");
   ASSERT_EQ(want.size(), 1u);
   ASSERT_EQ(got.size(), 1u);
@@ -148,7 +161,6 @@ TEST(DeviceRun, TheMonitorRaisesTheCpusAlarmsAndDriftIsMeasured) {
     const double a = got[0]["layers"][layer]["kl95"], b = of["kl95"];
     EXPECT_NEAR(a, b, 1e-2 * std::abs(b) + 1e-6) << layer;
   }
-  EXPECT_EQ(monitor_lines(gpu, "embedding").size(), 1u);
 }
 
 TEST(DeviceBenchStep, TheStepIsOneGraphWithoutWaitingOrAllocation) {
