@@ -27,6 +27,13 @@ void check_map(const char* who, Nhwc<T> map) {
            map.height, map.width);
 }
 
+template <class T>
+void check_end(const char* who, const GradientEnd<T>& end, Nhwc<T> dx) {
+  KT_CHECK(end.add.empty() || same_shape(end.add, dx), "{}: add has another shape than dx", who);
+  KT_CHECK(end.positive.empty() || same_shape(end.positive, dx),
+           "{}: positive has another shape than dx", who);
+}
+
 // x as the windows of y's pixels.
 template <class T, class Y, class W>
 Windows<T> windows_of(Nhwc<const T> x, Nhwc<Y> y, Krsc<W> w, const Conv2dOptions& options) {
@@ -105,8 +112,8 @@ Windows<T> back_windows(Nhwc<const T> g, const Phase& rows, const Phase& cols, s
 
 template <class T>
 DataProduct<T> data_product_of(Nhwc<const T> g, Krsc<const T> w, Span<const float> scale,
-                               Nhwc<T> dx, const Phase& rows, const Phase& cols,
-                               const Conv2dOptions& options) {
+                               Nhwc<T> dx, const QuadEnd<T>& end, const Phase& rows,
+                               const Phase& cols, const Conv2dOptions& options) {
   DataProduct<T> p;
   p.a.windows = back_windows(g, rows, cols, dx.batch);
   p.m = p.a.windows.pixels;
@@ -137,7 +144,8 @@ DataProduct<T> data_product_of(Nhwc<const T> g, Krsc<const T> w, Span<const floa
   p.output.pixels = p.a.windows.out_pixels;
   p.output.by_cols = p.a.windows.by_out_cols;
   p.output.by_pixels = p.a.windows.by_out_pixels;
-  p.output.aligned = dx.channels % 4 == 0 && aligned_for_quads(dx.data);
+  p.output.end = end;
+  p.output.aligned = dx.channels % 4 == 0 && aligned_for_quads(dx.data) && end.aligned();
   return p;
 }
 
