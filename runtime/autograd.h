@@ -158,6 +158,8 @@ struct MultiWalk {
   // Nodes of a higher order are walked in that set as soon as its cotangents are known, before the
   // other sets reach them: what it hands from node to node does not wait beside theirs.
   std::int64_t ahead_of = std::numeric_limits<std::int64_t>::max();
+  // Whether ops may take over sums and masks (InputEnd). No bit depends on it.
+  bool takeovers = true;
   Tape tape = Tape::kKeep;
 };
 

@@ -9,6 +9,7 @@
 #include "kernels/subnormals.h"
 #include "runtime/autograd.h"
 #include "runtime/ops.h"
+#include "runtime/walk_gifts.h"
 #include "runtime/walk_lanes.h"
 
 namespace ktrain {
@@ -59,9 +60,9 @@ class Walk {
     if (walk.consumer) count_uses();
     if (walk.late && walk.sets.size() > 1) find_late();
     for (std::size_t s = 0; s < walk.sets.size(); ++s) seed(s);
+    if (walk.takeovers) gifts_.emplace(nodes_, leads_, walk.sets.size());
     if (walk.sets.size() > 1 || walk.consumer || walk.outputs.empty()) return;
     lanes_.emplace(walk.outputs[0].context());
-    count_gifts();
   }
 
   std::vector<Tensor> run() {
@@ -79,7 +80,6 @@ class Walk {
         continue;
       }
       if (walked) end_uses(node);
-      if (walked) end_gifts(*node);
       consume(node);
     }
     for (Node* const node : nodes_) finish(node);
@@ -131,19 +131,6 @@ class Walk {
           ++uses_[input.get()][MultiWalk::kWhole];
           if (input->is_leaf() && pass_of(*node) >= 0) ++uses_[input.get()][pass_of(*node)];
         }
-  }
-
-  // How many nodes have yet to hand something to a result, or to pass by.
-  void count_gifts() {
-    for (Node* const node : nodes_)
-      if (node->backward && leads_[node])
-        for (const auto& input : node->inputs)
-          if (input && leads_[input.get()]) ++gifts_[input.get()];
-  }
-  void end_gifts(const Node& node) {
-    if (gifts_.empty()) return;
-    for (const auto& input : node.inputs)
-      if (input) --gifts_[input.get()];
   }
 
   void seed(std::size_t s) {
@@ -247,6 +234,11 @@ class Walk {
   }
 
   void visit(Node* node, const Wanted& wanted, std::size_t s) {
+    hand_down(node, wanted, s);
+    if (gifts_) gifts_->pass(*node, s);
+  }
+
+  void hand_down(Node* node, const Wanted& wanted, std::size_t s) {
     const auto slots = slots_.find(node);
     if (slots == slots_.end()) return;
     Tensor dy = slots->second[s];
@@ -268,30 +260,33 @@ class Walk {
   // What the op of `node` may take over for one of its inputs. Bits do not depend on it: an op does
   // what the walk and the input's own op would have done, in their order. The ReLU's part falls to
   // the last one to hand something to a result that nobody else sees.
-  [[nodiscard]] InputEnd end_of(Node* input) {
+  [[nodiscard]] InputEnd end_of(const Node* input, std::size_t set) {
     InputEnd end;
     const auto slots = slots_.find(input);
-    const bool there = slots != slots_.end() && slots->second[0].defined();
-    if (there && !lanes_->is_own(input)) return end;
-    if (there) end.add = slots->second[0];
-    end.positive = input->rectifies && gifts_.at(input) == 1 && !entries_.contains(input);
+    const bool there = slots != slots_.end() && slots->second[set].defined();
+    if (there && lanes_ && !lanes_->is_own(input)) return end;
+    if (there) end.add = slots->second[set];
+    end.positive = input->rectifies && !entries_.contains(input) && gifts_->is_last(input, set);
     return end;
   }
 
   // After the op took over the end of `input`.
-  void replace(Node* input, const InputEnd& end, Tensor gradient) {
-    lanes_->meet(input);
-    slot(input, 0) = std::move(gradient);
-    if (end.positive) rectified_.insert(input);
+  void replace(Node* input, const InputEnd& end, Tensor gradient, std::size_t set) {
+    if (lanes_) lanes_->meet(input);
+    slot(input, set) = std::move(gradient);
+    if (end.positive) gifts_->rectify(input, set);
+  }
+
+  void offer_ends(const Node& node, Wanted& wanted, std::size_t set) {
+    wanted.set_rectified(gifts_->is_rectified(&node, set));
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+      if (wanted[i] && !node.inputs[i]->is_leaf() &&
+          std::count(node.inputs.begin(), node.inputs.end(), node.inputs[i]) == 1)
+        wanted.offer(i, end_of(node.inputs[i].get(), set));
   }
 
   void propagate(const Node& node, Wanted wanted, Tensor dy, std::size_t set) {
-    if (lanes_) {
-      wanted.set_rectified(rectified_.contains(&node));
-      for (std::size_t i = 0; i < wanted.size(); ++i)
-        if (wanted[i] && std::count(node.inputs.begin(), node.inputs.end(), node.inputs[i]) == 1)
-          wanted.offer(i, end_of(node.inputs[i].get()));
-    }
+    if (gifts_) offer_ends(node, wanted, set);
     std::vector<Tensor> results = node.backward(dy, wanted);
     wanted.release();
     dy = Tensor();
@@ -303,7 +298,7 @@ class Walk {
                i);
       Node* const input = node.inputs[i].get();
       if (const InputEnd* const end = wanted.taken(i)) {
-        replace(input, *end, std::move(results[i]));
+        replace(input, *end, std::move(results[i]), set);
         continue;
       }
       const int pass = input->is_leaf() ? pass_of(node) : MultiWalk::kWhole;
@@ -364,11 +359,9 @@ class Walk {
   std::unordered_map<const Node*, bool> late_;  // whether it waits
   std::unordered_map<const Node*, std::vector<Node*>> late_users_;
   std::unordered_set<const Node*> told_;
-  // Of a walk that nobody watches:
-  std::optional<WalkLanes> lanes_;
-  std::unordered_map<const Node*, std::int64_t> gifts_;
-  std::unordered_set<const Node*> rectified_;  // whose gradient has been through their ReLU
-  std::size_t ahead_ = 0;  // nodes before it have been walked in the replaced set
+  std::optional<WalkGifts> gifts_;
+  std::optional<WalkLanes> lanes_;  // of a walk that nobody watches
+  std::size_t ahead_ = 0;           // nodes before it have been walked in the replaced set
   // In a consuming walk a node's owner may be one that was just taken apart: all stay to the end.
   std::vector<std::shared_ptr<Node>> owners_;
 };

@@ -61,15 +61,14 @@ struct Blocks {
   }
 };
 
-// With a consumer, which sees every gradient as it is, ops take over nothing.
 std::vector<Tensor> gradients_of(const Blocks& blocks, std::span<const Tensor> wrt, const Tensor& y,
-                                 bool watched) {
+                                 bool takeovers) {
   const CotangentSet set = {random_tensor(blocks.context, y.shape(), 11)};
   MultiWalk multi;
   multi.outputs = {&y, 1};
   multi.sets = {&set, 1};
   multi.wrt = wrt;
-  if (watched) multi.consumer = [](std::size_t, int, std::span<Tensor>) {};
+  multi.takeovers = takeovers;
   return multi_gradients(multi);
 }
 
@@ -78,10 +77,10 @@ struct Walked {
   std::int64_t masks = 0, sums = 0;  // kernels of their own
 };
 
-Walked walk(Blocks& blocks, const std::vector<Tensor>& wrt, const Tensor& y, bool watched) {
+Walked walk(Blocks& blocks, const std::vector<Tensor>& wrt, const Tensor& y, bool takeovers) {
   blocks.profile.clear();
   Walked result;
-  for (const Tensor& gradient : gradients_of(blocks, wrt, y, watched))
+  for (const Tensor& gradient : gradients_of(blocks, wrt, y, takeovers))
     result.gradients.push_back(gradient.to_vector<float>());
   result.masks = blocks.calls("bias_relu_backward");
   result.sums = blocks.calls("accumulate") + blocks.calls("add");
@@ -94,8 +93,8 @@ INSTANTIATE_TEST_SUITE_P(Maps, GradientEnds, testing::Values(DType::kF32, DType:
 TEST_P(GradientEnds, HaveTheBitsOfAWalkWithout) {
   Blocks blocks(GetParam());
   const Tensor y = blocks();
-  const Walked with = walk(blocks, blocks.leaves(), y, false),
-               without = walk(blocks, blocks.leaves(), y, true);
+  const Walked with = walk(blocks, blocks.leaves(), y, true),
+               without = walk(blocks, blocks.leaves(), y, false);
   EXPECT_EQ(with.gradients, without.gradients);
   // `first` and `second` each get a sum from the convolution that hands to them last; the sums of
   // `bias` stay.
@@ -108,7 +107,7 @@ TEST_P(GradientEnds, LeaveOneMaskOfFive) {
   blocks.bias.set_requires_grad(false);
   std::vector<Tensor> wrt = blocks.weights;
   const Tensor y = blocks();
-  const Walked with = walk(blocks, wrt, y, false), without = walk(blocks, wrt, y, true);
+  const Walked with = walk(blocks, wrt, y, true), without = walk(blocks, wrt, y, false);
   EXPECT_EQ(with.gradients, without.gradients);
   EXPECT_EQ(without.masks, 5);
   EXPECT_EQ(with.masks, 1);
@@ -120,17 +119,56 @@ TEST_P(GradientEnds, KeepWhatIsAskedForWhole) {
   Tensor middle;
   const Tensor y = blocks(&middle);
   std::vector<Tensor> wrt = {middle, blocks.weights[0]};
-  const auto values = [&](bool watched) {
-    const std::vector<Tensor> found = gradients_of(blocks, wrt, y, watched);
+  const auto values = [&](bool takeovers) {
+    const std::vector<Tensor> found = gradients_of(blocks, wrt, y, takeovers);
     return std::pair(cast(found[0], DType::kF32).to_vector<float>(), found[1].to_vector<float>());
   };
-  const auto with = values(false);
-  EXPECT_EQ(with, values(true));
+  const auto with = values(true);
+  EXPECT_EQ(with, values(false));
   const std::vector<float> result = cast(middle, DType::kF32).to_vector<float>();
   bool some_where_it_is_zero = false;
   for (std::size_t i = 0; i < result.size(); ++i)
     some_where_it_is_zero |= result[i] <= 0 && with.first[i] != 0;
   EXPECT_TRUE(some_where_it_is_zero);
+}
+
+// Several sets, one of which ends at a result in the middle and goes on from what is put there.
+std::vector<std::vector<float>> told(const Blocks& blocks, const Tensor& y, const Tensor& middle,
+                                     bool takeovers) {
+  const auto random = [&](const Tensor& like, unsigned seed) {
+    return cast(random_tensor(blocks.context, like.shape(), seed), like.dtype());
+  };
+  const std::vector<CotangentSet> sets = {{random(y, 11)}, {random(y, 12)}, {random(y, 13)}};
+  const std::vector<Tensor> wrt = blocks.leaves();
+  const std::vector<std::shared_ptr<Node>> watched = {middle.node()};
+  std::vector<std::vector<float>> all;
+  MultiWalk walk;
+  walk.outputs = {&y, 1};
+  walk.sets = sets;
+  walk.wrt = wrt;
+  walk.watched = watched;
+  walk.takeovers = takeovers;
+  walk.replaced = 2;
+  walk.consumer = [&](std::size_t entry, int, std::span<Tensor> of_sets) {
+    all.push_back({static_cast<float>(entry)});
+    for (const Tensor& gradient : of_sets)
+      if (gradient.defined()) all.push_back(cast(gradient, DType::kF32).to_vector<float>());
+    if (entry == wrt.size()) of_sets[2] = random(middle, 14);
+  };
+  for (const Tensor& gradient : multi_gradients(walk)) all.push_back(gradient.to_vector<float>());
+  return all;
+}
+
+TEST_P(GradientEnds, OfSeveralSetsHaveTheBitsOfAWalkWithout) {
+  Blocks blocks(GetParam());
+  Tensor middle;
+  const Tensor y = blocks(&middle);
+  blocks.profile.clear();
+  const auto with = told(blocks, y, middle, true);
+  const std::int64_t sums = blocks.calls("accumulate") + blocks.calls("add");
+  blocks.profile.clear();
+  EXPECT_EQ(with, told(blocks, y, middle, false));
+  EXPECT_GT(blocks.calls("accumulate") + blocks.calls("add"), sums);
 }
 
 }  // namespace
