@@ -8,6 +8,7 @@
 #include <limits>
 #include <memory>
 #include <span>
+#include <unordered_set>
 #include <vector>
 
 #include "runtime/parameters.h"
@@ -23,7 +24,16 @@ using Wanted = std::vector<bool>;
 // into anything it saved.
 using BackwardFunction = std::function<std::vector<Tensor>(const Tensor& dy, const Wanted& wanted)>;
 
+// The same of an op with several results, from one gradient each: undefined where nothing reaches
+// the result, and not all are. Letting go of one early gives its memory back. An input's gradient
+// may be undefined where it depends on no result that has one.
+using ResultsBackward =
+    std::function<std::vector<Tensor>(std::vector<Tensor> dys, const Wanted& wanted)>;
+
 // One op on the tape. Inputs are null where no gradient flows.
+//
+// Each result of an op with several has a node of its own, a port: its only input is the op's node,
+// which takes what the walk has left with its ports. A port has no backward.
 struct Node {
   const char* name = "leaf";
   const char* part = "";   // for the profile; see kernels/profile.h
@@ -31,13 +41,20 @@ struct Node {
   int lane = 0;            // it was recorded in; see runtime/fork.h
   std::vector<std::shared_ptr<Node>> inputs;
   BackwardFunction backward;
+  ResultsBackward results_backward;        // in its place
+  std::vector<std::weak_ptr<Node>> ports;  // by result; empty where one is untied or gone
+  std::vector<std::size_t> from;           // of a port: inputs of the op that its result depends on
   bool consumed = false;
 
   Node() = default;
   ~Node();  // takes a long chain of inputs apart without recursion
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
-  [[nodiscard]] bool is_leaf() const { return inputs.empty() && !backward && !consumed; }
+  [[nodiscard]] bool has_backward() const { return backward || results_backward; }
+  [[nodiscard]] bool is_leaf() const { return inputs.empty() && !has_backward() && !consumed; }
+  // The nodes that its value depends on directly, null ones among them. Those of a port are inputs
+  // of the op: not what the other results alone depend on.
+  [[nodiscard]] std::vector<Node*> depends_on() const;
 };
 
 [[nodiscard]] std::shared_ptr<Node> make_leaf();
@@ -49,6 +66,21 @@ struct Node {
                             BackwardFunction backward);
 [[nodiscard]] Tensor record(const char* name, const std::vector<Tensor>& inputs, Tensor y,
                             BackwardFunction backward);
+
+// One result of an op, and which of the op's inputs it depends on.
+struct OpResult {
+  Tensor y;
+  std::vector<std::size_t> from;
+};
+// The results of one op, tied to its inputs: in their order, each untied when it depends on no
+// input that requires a gradient.
+[[nodiscard]] std::vector<Tensor> record_results(const char* name,
+                                                 const std::vector<Tensor>& inputs,
+                                                 const std::vector<OpResult>& results,
+                                                 ResultsBackward backward);
+
+// Every node that the values are computed from, their own too.
+[[nodiscard]] std::unordered_set<const Node*> nodes_behind(std::span<const Tensor> values);
 
 // True when `record` would tie a result of these inputs: for ops that save extra work then.
 [[nodiscard]] bool recording(std::initializer_list<Tensor> inputs);

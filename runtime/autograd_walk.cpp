@@ -110,9 +110,9 @@ class Walk {
       finish_users(node);
       tell_on_arrival(node);
       if (walk_.replaced > 0) go_ahead(at);
-      const bool walked = node->backward && leads_[node];
+      const bool walked = node->has_backward() && leads_[node];
       const auto late = late_.find(node);
-      if (walked && lanes_) lanes_->move_to(node);
+      if (walked && lanes_) enter_lane(node);
       if (walked) visit(node, 0, late == late_.end() ? walk_.sets.size() : 1);
       if (walked && late != late_.end()) {
         late->second = true;
@@ -137,10 +137,12 @@ class Walk {
 
   // A node leads somewhere when it is asked for itself or when one of its inputs leads somewhere.
   void find_leads() {
-    for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node)
+    for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {
+      const std::vector<Node*> inputs = (*node)->depends_on();
       leads_[*node] = kept_.contains(*node) || entries_.contains(*node) ||
-                      std::any_of((*node)->inputs.begin(), (*node)->inputs.end(),
-                                  [&](const auto& input) { return input && leads_[input.get()]; });
+                      std::any_of(inputs.begin(), inputs.end(),
+                                  [&](const Node* input) { return input && leads_[input]; });
+    }
   }
 
   [[nodiscard]] bool watched(const Node* node) const {
@@ -150,10 +152,12 @@ class Walk {
 
   // The same without passing a watched result.
   void find_parts() {
-    for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node)
-      parts_[*node] = kept_.contains(*node) ||
-                      std::any_of((*node)->inputs.begin(), (*node)->inputs.end(),
-                                  [&](const auto& input) { return in_part(input.get()); });
+    for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {
+      const std::vector<Node*> inputs = (*node)->depends_on();
+      parts_[*node] =
+          kept_.contains(*node) || std::any_of(inputs.begin(), inputs.end(),
+                                               [&](const Node* input) { return in_part(input); });
+    }
   }
   [[nodiscard]] bool in_part(const Node* input) {
     return input != nullptr && !watched(input) && parts_[input];
@@ -232,6 +236,8 @@ class Walk {
   void consume(Node* node) {
     if (walk_.tape != Tape::kConsume || node->is_leaf()) return;
     node->backward = nullptr;
+    node->results_backward = nullptr;
+    node->from.clear();
     std::move(node->inputs.begin(), node->inputs.end(), std::back_inserter(owners_));
     node->inputs.clear();
     node->consumed = true;
@@ -249,7 +255,7 @@ class Walk {
     for (ahead_ = std::max(ahead_, at); ahead_ < nodes_.size(); ++ahead_) {
       Node* const node = nodes_[ahead_];
       if (node->order <= walk_.ahead_of || (watched(node) && !told_.contains(node))) return;
-      if (node->backward && leads_[node]) visit_replaced(node);
+      if (node->has_backward() && leads_[node]) visit_replaced(node);
     }
   }
 
@@ -269,19 +275,44 @@ class Walk {
     if (first > 0 && first >= begin && first < end) visit_replaced(node);
     for (std::size_t s = begin; s < end; ++s)
       if (s != first || first == 0) visit(node, wanted, s);
-    if (end == walk_.sets.size() && !kept_.contains(node)) slots_.erase(node);
+    if (end == walk_.sets.size())
+      for (const Node* const result : results_of(node))
+        if (!kept_.contains(result)) slots_.erase(result);
+  }
+
+  // Those whose slots hold the gradients of the results of `node`: itself or its ports, null where
+  // one is gone.
+  [[nodiscard]] static std::vector<const Node*> results_of(const Node* node) {
+    if (node->ports.empty()) return {node};
+    std::vector<const Node*> ports;
+    for (const auto& port : node->ports) ports.push_back(port.lock().get());
+    return ports;
+  }
+
+  void enter_lane(const Node* node) {
+    lanes_->move_to(node);
+    for (const Node* const result : results_of(node))
+      if (result != nullptr && result != node) lanes_->meet(result);
+  }
+
+  // The gradients of the results of `node`, which leave their slots unless they were asked for.
+  [[nodiscard]] std::vector<Tensor> take(const Node* node, std::size_t s) {
+    std::vector<Tensor> dys;
+    for (const Node* const result : results_of(node)) {
+      const auto slots = slots_.find(result);
+      dys.push_back(slots == slots_.end() ? Tensor() : slots->second[s]);
+      if (dys.back().defined() && (!kept_.contains(result) || s > 0)) slots->second[s] = Tensor();
+    }
+    return dys;
   }
 
   void visit(Node* node, const Wanted& wanted, std::size_t s) {
-    const auto slots = slots_.find(node);
-    if (slots == slots_.end()) return;
-    Tensor dy = slots->second[s];
-    if (!dy.defined()) return;
-    if (!kept_.contains(node) || s > 0) slots->second[s] = Tensor();
+    std::vector<Tensor> dys = take(node, s);
+    if (std::none_of(dys.begin(), dys.end(), [](const Tensor& t) { return t.defined(); })) return;
     if (std::find(wanted.begin(), wanted.end(), true) == wanted.end()) return;
     // Sets after the first are looked at, not trained on, and are sparse more often than not.
     const FlushSubnormals flush(s > 0);
-    propagate(*node, wanted, std::move(dy), s);
+    propagate(*node, wanted, std::move(dys), s);
   }
 
   void end_uses(Node* node) {
@@ -291,13 +322,15 @@ class Walk {
       if (wanted[i]) end_use(*node, node->inputs[i].get());
   }
 
-  void propagate(const Node& node, const Wanted& wanted, Tensor dy, std::size_t set) {
-    std::vector<Tensor> results = node.backward(dy, wanted);
-    dy = Tensor();
+  void propagate(const Node& node, const Wanted& wanted, std::vector<Tensor> dys, std::size_t set) {
+    std::vector<Tensor> results = node.backward ? node.backward(dys[0], wanted)
+                                                : node.results_backward(std::move(dys), wanted);
+    dys.clear();
     KT_CHECK(results.size() == wanted.size(), "backward of '{}' gave {} gradients for {} inputs",
              node.name, results.size(), wanted.size());
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       if (!wanted[i]) continue;
+      if (node.results_backward && !results[i].defined()) continue;
       KT_CHECK(results[i].defined(), "backward of '{}' gave no gradient for input {}", node.name,
                i);
       Node* const input = node.inputs[i].get();
