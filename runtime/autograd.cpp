@@ -59,6 +59,13 @@ std::vector<Node*> Node::depends_on() const {
   return nodes;
 }
 
+std::vector<const Node*> Node::results() const {
+  if (ports.empty()) return {this};
+  std::vector<const Node*> nodes;
+  for (const auto& port : ports) nodes.push_back(port.lock().get());
+  return nodes;
+}
+
 std::shared_ptr<Node> make_leaf() {
   auto node = std::make_shared<Node>();
   node->order = ++next_order;

@@ -4,11 +4,13 @@
 // It never writes into a parameter or a saved tensor, so the same tape may be walked once per loss.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <limits>
 #include <memory>
 #include <span>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "runtime/parameters.h"
@@ -16,8 +18,60 @@
 
 namespace ktrain {
 
-// Which inputs of an op want a gradient in this walk.
-using Wanted = std::vector<bool>;
+// What an op may take over where it writes the gradient of an input: to add what others gave to
+// that input before (undefined: nobody), then to let through only where the input is above 0, since
+// a ReLU made it. In this order and with separate roundings: the bits are as if it had not.
+struct InputEnd {
+  Tensor add;
+  bool positive = false;
+};
+
+// Which inputs of an op want a gradient in this walk, and what the op may take over.
+class Wanted {
+ public:
+  explicit Wanted(std::size_t inputs) : flags_(inputs) {}
+
+  [[nodiscard]] bool operator[](std::size_t i) const { return flags_[i]; }
+  [[nodiscard]] std::size_t size() const { return flags_.size(); }
+  [[nodiscard]] bool any() const {
+    return std::find(flags_.begin(), flags_.end(), true) != flags_.end();
+  }
+
+  // The op takes over the end of input i and returns the gradient with it.
+  [[nodiscard]] InputEnd take_end(std::size_t i) const {
+    if (i >= ends_.size()) return {};
+    taken_[i] = true;
+    return ends_[i];
+  }
+  // Whether dy of a result has been through the ReLU of the op itself, which is then one that says
+  // `rectifies`.
+  [[nodiscard]] bool rectified(std::size_t result = 0) const {
+    return result < rectified_.size() && rectified_[result];
+  }
+
+  // For the walk.
+  void set(std::size_t i, bool wanted) { flags_[i] = wanted; }
+  void set_rectified(std::size_t result) {
+    rectified_.resize(std::max(rectified_.size(), result + 1));
+    rectified_[result] = true;
+  }
+  void offer(std::size_t i, InputEnd end) {
+    ends_.resize(flags_.size());
+    taken_.resize(flags_.size());
+    ends_[i] = std::move(end);
+  }
+  void release() {
+    for (InputEnd& end : ends_) end.add = Tensor();
+  }
+  [[nodiscard]] const InputEnd* taken(std::size_t i) const {
+    return i < taken_.size() && taken_[i] ? &ends_[i] : nullptr;
+  }
+
+ private:
+  std::vector<bool> flags_, rectified_;
+  std::vector<InputEnd> ends_;
+  mutable std::vector<bool> taken_;
+};
 
 // Gradients of an op's inputs from the gradient of its output. One entry per input; the entry of an
 // input that is not wanted may be undefined. May return `dy` itself. Must not write into `dy` or
@@ -45,6 +99,7 @@ struct Node {
   std::vector<std::weak_ptr<Node>> ports;  // by result; empty where one is untied or gone
   std::vector<std::size_t> from;           // of a port: inputs of the op that its result depends on
   bool consumed = false;
+  bool rectifies = false;  // the result is 0 or above, and no gradient passes where it is 0
 
   Node() = default;
   ~Node();  // takes a long chain of inputs apart without recursion
@@ -55,6 +110,8 @@ struct Node {
   // The nodes that its value depends on directly, null ones among them. Those of a port are inputs
   // of the op: not what the other results alone depend on.
   [[nodiscard]] std::vector<Node*> depends_on() const;
+  // Itself or its ports, null where there is none: those that gradients of its results are left at.
+  [[nodiscard]] std::vector<const Node*> results() const;
 };
 
 [[nodiscard]] std::shared_ptr<Node> make_leaf();

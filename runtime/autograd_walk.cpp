@@ -8,8 +8,8 @@
 #include "kernels/profile.h"
 #include "kernels/subnormals.h"
 #include "runtime/autograd.h"
-#include "runtime/fork.h"
 #include "runtime/ops.h"
+#include "runtime/walk_lanes.h"
 
 namespace ktrain {
 namespace {
@@ -45,47 +45,6 @@ void accumulate_gradient(Tensor& slot, Tensor gradient) {
   }
 }
 
-// The lanes that nodes were recorded in, entered again for their gradients. What one lane has
-// handed to a node is not touched by the other before both have been joined.
-class WalkLanes {
- public:
-  explicit WalkLanes(ContextPtr context) : context_(std::move(context)) {}
-
-  // Before `node` is walked.
-  void move_to(const Node* node) {
-    if (node->lane == 0) return leave();
-    lane_ = node->lane;
-    if (!fork_) open();
-    fork_->enter(lane_);
-    meet(node);
-  }
-  // Before the gradient of `node` is read or added to.
-  void meet(const Node* node) {
-    if (!fork_) return;
-    const auto [written, fresh] = written_.emplace(node, lane_);
-    if (fresh || written->second == lane_) return;
-    open();
-    fork_->enter(lane_);
-    written_.emplace(node, lane_);
-  }
-  void leave() {
-    if (fork_) fork_->join();
-    fork_.reset();
-    written_.clear();
-  }
-
- private:
-  void open() {
-    leave();
-    fork_.emplace(context_);
-  }
-
-  ContextPtr context_;
-  std::optional<Fork> fork_;
-  int lane_ = 0;
-  std::unordered_map<const Node*, int> written_;  // in this fork, by which lane
-};
-
 class Walk {
  public:
   explicit Walk(const MultiWalk& walk) : walk_(walk), nodes_(reachable(walk.outputs)) {
@@ -100,8 +59,9 @@ class Walk {
     if (walk.consumer) count_uses();
     if (walk.late && walk.sets.size() > 1) find_late();
     for (std::size_t s = 0; s < walk.sets.size(); ++s) seed(s);
-    const bool lanes = walk.sets.size() == 1 && !walk.consumer && !walk.outputs.empty();
-    if (lanes) lanes_.emplace(walk.outputs[0].context());
+    if (walk.sets.size() > 1 || walk.consumer || walk.outputs.empty()) return;
+    lanes_.emplace(walk.outputs[0].context());
+    count_gifts();
   }
 
   std::vector<Tensor> run() {
@@ -112,13 +72,13 @@ class Walk {
       if (walk_.replaced > 0) go_ahead(at);
       const bool walked = node->has_backward() && leads_[node];
       const auto late = late_.find(node);
-      if (walked && lanes_) enter_lane(node);
+      if (walked && lanes_) lanes_->move_to(node);
       if (walked) visit(node, 0, late == late_.end() ? walk_.sets.size() : 1);
       if (walked && late != late_.end()) {
         late->second = true;
         continue;
       }
-      if (walked) end_uses(node);
+      if (walked) end_uses(node), end_gifts(*node);
       consume(node);
     }
     for (Node* const node : nodes_) finish(node);
@@ -137,12 +97,11 @@ class Walk {
 
   // A node leads somewhere when it is asked for itself or when one of its inputs leads somewhere.
   void find_leads() {
-    for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {
-      const std::vector<Node*> inputs = (*node)->depends_on();
+    for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node)
       leads_[*node] = kept_.contains(*node) || entries_.contains(*node) ||
-                      std::any_of(inputs.begin(), inputs.end(),
-                                  [&](const Node* input) { return input && leads_[input]; });
-    }
+                      std::ranges::any_of((*node)->depends_on(), [&](const Node* input) {
+                        return input && leads_[input];
+                      });
   }
 
   [[nodiscard]] bool watched(const Node* node) const {
@@ -152,12 +111,10 @@ class Walk {
 
   // The same without passing a watched result.
   void find_parts() {
-    for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {
-      const std::vector<Node*> inputs = (*node)->depends_on();
-      parts_[*node] =
-          kept_.contains(*node) || std::any_of(inputs.begin(), inputs.end(),
-                                               [&](const Node* input) { return in_part(input); });
-    }
+    for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node)
+      parts_[*node] = kept_.contains(*node) ||
+                      std::ranges::any_of((*node)->depends_on(),
+                                          [&](const Node* input) { return in_part(input); });
   }
   [[nodiscard]] bool in_part(const Node* input) {
     return input != nullptr && !watched(input) && parts_[input];
@@ -174,6 +131,19 @@ class Walk {
           ++uses_[input.get()][MultiWalk::kWhole];
           if (input->is_leaf() && pass_of(*node) >= 0) ++uses_[input.get()][pass_of(*node)];
         }
+  }
+
+  // How many nodes have yet to hand something to a result, or to pass by.
+  void count_gifts() {
+    for (Node* const node : nodes_)
+      if (node->has_backward() && leads_[node])
+        for (const auto& input : node->inputs)
+          if (input && leads_[input.get()]) ++gifts_[input.get()];
+  }
+  void end_gifts(const Node& node) {
+    if (gifts_.empty()) return;
+    for (const auto& input : node.inputs)
+      if (input) --gifts_[input.get()];
   }
 
   void seed(std::size_t s) {
@@ -246,7 +216,7 @@ class Walk {
   [[nodiscard]] Wanted wanted(const Node& node) {
     Wanted wanted(node.inputs.size());
     for (std::size_t i = 0; i < wanted.size(); ++i)
-      wanted[i] = node.inputs[i] && leads_[node.inputs[i].get()];
+      wanted.set(i, node.inputs[i] && leads_[node.inputs[i].get()]);
     return wanted;
   }
 
@@ -263,7 +233,7 @@ class Walk {
     const PartScope part(Part{node->part, true});
     Wanted within = wanted(*node);
     for (std::size_t i = 0; i < within.size(); ++i)
-      within[i] = within[i] && in_part(node->inputs[i].get());
+      within.set(i, within[i] && in_part(node->inputs[i].get()));
     visit(node, within, walk_.replaced);
   }
 
@@ -276,29 +246,14 @@ class Walk {
     for (std::size_t s = begin; s < end; ++s)
       if (s != first || first == 0) visit(node, wanted, s);
     if (end == walk_.sets.size())
-      for (const Node* const result : results_of(node))
+      for (const Node* const result : node->results())
         if (!kept_.contains(result)) slots_.erase(result);
-  }
-
-  // Those whose slots hold the gradients of the results of `node`: itself or its ports, null where
-  // one is gone.
-  [[nodiscard]] static std::vector<const Node*> results_of(const Node* node) {
-    if (node->ports.empty()) return {node};
-    std::vector<const Node*> ports;
-    for (const auto& port : node->ports) ports.push_back(port.lock().get());
-    return ports;
-  }
-
-  void enter_lane(const Node* node) {
-    lanes_->move_to(node);
-    for (const Node* const result : results_of(node))
-      if (result != nullptr && result != node) lanes_->meet(result);
   }
 
   // The gradients of the results of `node`, which leave their slots unless they were asked for.
   [[nodiscard]] std::vector<Tensor> take(const Node* node, std::size_t s) {
     std::vector<Tensor> dys;
-    for (const Node* const result : results_of(node)) {
+    for (const Node* const result : node->results()) {
       const auto slots = slots_.find(result);
       dys.push_back(slots == slots_.end() ? Tensor() : slots->second[s]);
       if (dys.back().defined() && (!kept_.contains(result) || s > 0)) slots->second[s] = Tensor();
@@ -308,8 +263,8 @@ class Walk {
 
   void visit(Node* node, const Wanted& wanted, std::size_t s) {
     std::vector<Tensor> dys = take(node, s);
-    if (std::none_of(dys.begin(), dys.end(), [](const Tensor& t) { return t.defined(); })) return;
-    if (std::find(wanted.begin(), wanted.end(), true) == wanted.end()) return;
+    if (std::ranges::none_of(dys, &Tensor::defined)) return;
+    if (!wanted.any()) return;
     // Sets after the first are looked at, not trained on, and are sparse more often than not.
     const FlushSubnormals flush(s > 0);
     propagate(*node, wanted, std::move(dys), s);
@@ -322,18 +277,50 @@ class Walk {
       if (wanted[i]) end_use(*node, node->inputs[i].get());
   }
 
-  void propagate(const Node& node, const Wanted& wanted, std::vector<Tensor> dys, std::size_t set) {
+  // What the op of `node` may take over for one of its inputs. Bits do not depend on it: an op does
+  // what the walk and the input's own op would have done, in their order. The ReLU's part falls to
+  // the last one to hand something to a result that nobody else sees.
+  [[nodiscard]] InputEnd end_of(Node* input) {
+    InputEnd end;
+    const auto slots = slots_.find(input);
+    const bool there = slots != slots_.end() && slots->second[0].defined();
+    if (there && !lanes_->is_own(input)) return end;
+    if (there) end.add = slots->second[0];
+    end.positive = input->rectifies && gifts_.at(input) == 1 && !entries_.contains(input);
+    return end;
+  }
+
+  // After the op took over the end of `input`.
+  void replace(Node* input, const InputEnd& end, Tensor gradient) {
+    lanes_->meet(input);
+    slot(input, 0) = std::move(gradient);
+    if (end.positive) rectified_.insert(input);
+  }
+
+  void propagate(const Node& node, Wanted wanted, std::vector<Tensor> dys, std::size_t set) {
+    if (lanes_) {
+      const std::vector<const Node*> own = node.results();
+      for (std::size_t r = 0; r < own.size(); ++r)
+        if (rectified_.contains(own[r])) wanted.set_rectified(r);
+      for (std::size_t i = 0; i < wanted.size(); ++i)
+        if (wanted[i] && std::count(node.inputs.begin(), node.inputs.end(), node.inputs[i]) == 1)
+          wanted.offer(i, end_of(node.inputs[i].get()));
+    }
     std::vector<Tensor> results = node.backward ? node.backward(dys[0], wanted)
                                                 : node.results_backward(std::move(dys), wanted);
+    wanted.release();
     dys.clear();
     KT_CHECK(results.size() == wanted.size(), "backward of '{}' gave {} gradients for {} inputs",
              node.name, results.size(), wanted.size());
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       if (!wanted[i]) continue;
       if (node.results_backward && !results[i].defined()) continue;
-      KT_CHECK(results[i].defined(), "backward of '{}' gave no gradient for input {}", node.name,
-               i);
+      KT_CHECK(results[i].defined(), "'{}' gave no gradient for input {}", node.name, i);
       Node* const input = node.inputs[i].get();
+      if (const InputEnd* const end = wanted.taken(i)) {
+        replace(input, *end, std::move(results[i]));
+        continue;
+      }
       const int pass = input->is_leaf() ? pass_of(node) : MultiWalk::kWhole;
       if (pass >= 0) {
         Slots& shares = shares_[input][pass];
@@ -376,8 +363,7 @@ class Walk {
   }
 
   void tell(const Node* node, int pass, Slots& slots) {
-    if (std::none_of(slots.begin(), slots.end(), [](const Tensor& t) { return t.defined(); }))
-      return;
+    if (std::ranges::none_of(slots, &Tensor::defined)) return;
     if (walk_.replaced > 0) told_.insert(node);
     for (const std::size_t entry : entries_[node]) walk_.consumer(entry, pass, slots);
   }
@@ -392,8 +378,11 @@ class Walk {
   std::unordered_map<const Node*, bool> late_;  // whether it waits
   std::unordered_map<const Node*, std::vector<Node*>> late_users_;
   std::unordered_set<const Node*> told_;
-  std::optional<WalkLanes> lanes_;  // of a walk that nobody watches
-  std::size_t ahead_ = 0;           // nodes before it have been walked in the replaced set
+  // Of a walk that nobody watches:
+  std::optional<WalkLanes> lanes_;
+  std::unordered_map<const Node*, std::int64_t> gifts_;
+  std::unordered_set<const Node*> rectified_;  // whose gradient has been through their ReLU
+  std::size_t ahead_ = 0;  // nodes before it have been walked in the replaced set
   // In a consuming walk a node's owner may be one that was just taken apart: all stay to the end.
   std::vector<std::shared_ptr<Node>> owners_;
 };

@@ -82,7 +82,7 @@ std::vector<Tensor> epilogues_backward(const Saved& saved, std::vector<Tensor> d
     dys[i] = Tensor();
     if (!dy.defined()) continue;
     const bool want_shift = saved.shifts > 0 && wanted[saved.shift_of(i)];
-    const Tensor y = saved.options.relu ? saved.ys[i] : Tensor();
+    const Tensor y = saved.options.relu && !wanted.rectified(i) ? saved.ys[i] : Tensor();
     Tensor dshift;
     with_map_type(dy, [&]<class D>(D) {
       gs[i] = epilogue_backward<D>(y, dy, want_shift ? &dshift : nullptr);
@@ -126,11 +126,17 @@ template <class T>
 void data_gradients(const Saved& saved, const std::vector<Tensor>& gs, const Wanted& wanted,
                     std::vector<Tensor>& results) {
   std::vector<DataMember<T>> members;
+  std::vector<InputEnd> ends;
   for (std::size_t i = 0; i < gs.size(); ++i) {
     if (!gs[i].defined() || !wanted[i]) continue;
     results[i] = Tensor::empty_like(saved.xs[i]);
-    members.push_back(
-        {gs[i].nhwc<T>(), of(saved.ws, i).krsc<T>(), results[i].mutable_nhwc<T>(), {}});
+    ends.push_back(wanted.take_end(i));
+    const InputEnd& end = ends.back();
+    members.push_back({gs[i].nhwc<T>(),
+                       of(saved.ws, i).krsc<T>(),
+                       results[i].mutable_nhwc<T>(),
+                       {end.add.defined() ? end.add.nhwc<T>() : Nhwc<const T>{},
+                        end.positive ? saved.xs[i].nhwc<T>() : Nhwc<const T>{}}});
     note_flops<T>(gs[i].queue(), "conv2d_group_backward_data", members.back().g, members.back().w);
   }
   if (members.empty()) return;
@@ -208,10 +214,14 @@ std::vector<Tensor> conv2d_group(const std::vector<Tensor>& xs, const std::vecto
     if (!shifts.empty()) results.back().from.push_back(saved.shift_of(i));
   }
   if (options.relu) saved.ys = std::move(ys);
-  return record_results("conv2d_group", inputs, results,
-                        [saved = std::move(saved)](std::vector<Tensor> dys, const Wanted& wanted) {
-                          return backward_pass(saved, std::move(dys), wanted);
-                        });
+  std::vector<Tensor> tied =
+      record_results("conv2d_group", inputs, results,
+                     [saved = std::move(saved)](std::vector<Tensor> dys, const Wanted& wanted) {
+                       return backward_pass(saved, std::move(dys), wanted);
+                     });
+  for (const Tensor& y : tied)
+    if (options.relu && y.node()) y.node()->rectifies = true;
+  return tied;
 }
 
 }  // namespace ktrain

@@ -133,6 +133,54 @@ TEST(Conv2dGroup, IsOneCallWithTheWorkOfAll) {
   levels.context->queue.profile = nullptr;
 }
 
+// What the walk lets ops take over of it (InputEnd) is taken over for every map: sums of what two
+// users give, and the mask of the ReLU that made it. A walk with a consumer lets them have nothing.
+TEST(Conv2dGroup, TakesOverSumsAndMasksWithTheSameBits) {
+  for (const DType maps : {DType::kF32, DType::kBf16}) {
+    const Levels levels(true);
+    const Tensor cls = random_leaf(levels.context, {3, 1, 1, 5}, 50),
+                 reg = random_leaf(levels.context, {2, 3, 3, 5}, 51);
+    std::vector<Tensor> xs;
+    for (const Tensor& x : levels.xs) xs.push_back(cast(x, maps));
+    const std::vector<Tensor> hidden = conv2d_group(xs, levels.ws, {}, {.pad = 1, .relu = true});
+    std::vector<Tensor> ys = conv2d_group(hidden, {cls}, {}, {}, OutputType::kFloat);
+    // The last level has one user alone.
+    for (const Tensor& y : conv2d_group({hidden[0], hidden[1]}, {reg}, {}, {.pad = 1}))
+      ys.push_back(cast(y, DType::kF32));
+    CotangentSet set;
+    for (const Tensor& y : ys) set.push_back(random_leaf(levels.context, y.shape(), 60).detached());
+    std::vector<Tensor> wrt = levels.xs;
+    wrt.insert(wrt.end(), levels.ws.begin(), levels.ws.end());
+    wrt.insert(wrt.end(), {cls, reg});
+    Profile profile;
+    levels.context->queue.profile = &profile;
+    const auto calls = [&](const char* kernel) {
+      const auto entry = profile.entries().find(kernel);
+      return entry == profile.entries().end() ? 0 : entry->second.calls;
+    };
+    const auto walk = [&](bool watched) {
+      MultiWalk multi{.outputs = ys, .sets = {&set, 1}, .wrt = wrt};
+      if (watched) multi.consumer = [](std::size_t, int, std::span<Tensor>) {};
+      profile.clear();
+      const Values found = values(multi_gradients(multi));
+      // Casts of bf16 gradients to float, as values() makes them, are neither.
+      EXPECT_EQ(calls("bias_relu_backward"), watched ? 3 : 0);
+      EXPECT_EQ(calls("accumulate") + calls("add"), watched ? 2 : 0);
+      return found;
+    };
+    EXPECT_EQ(walk(false), walk(true));
+    // Somebody asks for the gradient before the mask.
+    wrt.push_back(hidden[1]);
+    const auto asked = [&](bool watched) {
+      MultiWalk multi{.outputs = ys, .sets = {&set, 1}, .wrt = wrt};
+      if (watched) multi.consumer = [](std::size_t, int, std::span<Tensor>) {};
+      return values(multi_gradients(multi));
+    };
+    EXPECT_EQ(asked(false), asked(true));
+    levels.context->queue.profile = nullptr;
+  }
+}
+
 TEST(Conv2dGroup, WithoutShifts) {
   const Levels levels(false, 1);
   const std::vector<Tensor> ys = conv2d_group(levels.xs, levels.ws, {}, {});
