@@ -18,6 +18,7 @@ inline DenseOutput<Bfloat16> dense_output(const PixelOutput<Bfloat16>& from) {
   DenseOutput<Bfloat16> to;
   to.data = from.data;
   to.cols = from.channels;
+  to.end = from.end;
   to.aligned = from.aligned;
   return to;
 }
