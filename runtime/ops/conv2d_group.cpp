@@ -54,7 +54,9 @@ void run_forward(const Saved& saved, const std::vector<Tensor>& shifts, std::vec
   }
   const std::span<const ForwardMember<T, Y>> group = members;
   Tensor scratch =
-      workspace(saved.xs[0], cpu::conv2d_group_forward_workspace(group, saved.options));
+      workspace(saved.xs[0], queue.device == Device::kCpu
+                                 ? cpu::conv2d_group_forward_workspace(group, saved.options)
+                                 : cuda::conv2d_group_forward_workspace(group, saved.options));
   KT_RUN(queue, conv2d_group_forward, group, scratch.mutable_span<float>(), saved.options);
 }
 
@@ -116,10 +118,13 @@ void weight_gradients(const Saved& saved, const std::vector<Tensor>& gs, const W
   if (members.empty()) return;
   const std::span<const WeightsMember<T>> group = members;
   const std::span<const Krsc<float>> out = to;
+  Queue& queue = saved.xs[0].queue();
   Tensor scratch = workspace(
-      saved.xs[0], cpu::conv2d_group_backward_weights_workspace(group, out, saved.options));
-  KT_RUN(saved.xs[0].queue(), conv2d_group_backward_weights, group, scratch.mutable_span<float>(),
-         out, saved.options);
+      saved.xs[0], queue.device == Device::kCpu
+                       ? cpu::conv2d_group_backward_weights_workspace(group, out, saved.options)
+                       : cuda::conv2d_group_backward_weights_workspace(group, out, saved.options));
+  KT_RUN(queue, conv2d_group_backward_weights, group, scratch.mutable_span<float>(), out,
+         saved.options);
 }
 
 template <class T>
@@ -141,10 +146,12 @@ void data_gradients(const Saved& saved, const std::vector<Tensor>& gs, const Wan
   }
   if (members.empty()) return;
   const std::span<const DataMember<T>> group = members;
-  Tensor scratch =
-      workspace(saved.xs[0], cpu::conv2d_group_backward_data_workspace(group, saved.options));
-  KT_RUN(saved.xs[0].queue(), conv2d_group_backward_data, group, scratch.mutable_span<float>(),
-         saved.options);
+  Queue& queue = saved.xs[0].queue();
+  Tensor scratch = workspace(
+      saved.xs[0], queue.device == Device::kCpu
+                       ? cpu::conv2d_group_backward_data_workspace(group, saved.options)
+                       : cuda::conv2d_group_backward_data_workspace(group, saved.options));
+  KT_RUN(queue, conv2d_group_backward_data, group, scratch.mutable_span<float>(), saved.options);
 }
 
 // Gradients of the xs, the ws and the shifts, in this order.

@@ -158,25 +158,24 @@ TEST(Conv2dGroup, TakesOverSumsAndMasksWithTheSameBits) {
       const auto entry = profile.entries().find(kernel);
       return entry == profile.entries().end() ? 0 : entry->second.calls;
     };
-    const auto walk = [&](bool watched) {
-      MultiWalk multi{.outputs = ys, .sets = {&set, 1}, .wrt = wrt};
+    const auto gradients_of_all = [&](bool watched) {
+      MultiWalk multi;
+      multi.outputs = ys;
+      multi.sets = {&set, 1};
+      multi.wrt = wrt;
       if (watched) multi.consumer = [](std::size_t, int, std::span<Tensor>) {};
       profile.clear();
-      const Values found = values(multi_gradients(multi));
-      // Casts of bf16 gradients to float, as values() makes them, are neither.
-      EXPECT_EQ(calls("bias_relu_backward"), watched ? 3 : 0);
-      EXPECT_EQ(calls("accumulate") + calls("add"), watched ? 2 : 0);
-      return found;
-    };
-    EXPECT_EQ(walk(false), walk(true));
-    // Somebody asks for the gradient before the mask.
-    wrt.push_back(hidden[1]);
-    const auto asked = [&](bool watched) {
-      MultiWalk multi{.outputs = ys, .sets = {&set, 1}, .wrt = wrt};
-      if (watched) multi.consumer = [](std::size_t, int, std::span<Tensor>) {};
       return values(multi_gradients(multi));
     };
-    EXPECT_EQ(asked(false), asked(true));
+    for (const bool watched : {true, false}) {
+      (void)gradients_of_all(watched);
+      EXPECT_EQ(calls("bias_relu_backward"), watched ? 3 : 0);
+      EXPECT_EQ(calls("accumulate") + calls("add"), watched ? 2 : 0);
+    }
+    EXPECT_EQ(gradients_of_all(false), gradients_of_all(true));
+    // Somebody asks for the gradient before the mask.
+    wrt.push_back(hidden[1]);
+    EXPECT_EQ(gradients_of_all(false), gradients_of_all(true));
     levels.context->queue.profile = nullptr;
   }
 }
