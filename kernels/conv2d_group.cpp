@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kernels/checks/conv2d_group.h"
+#include "kernels/device/conv2d_group_plan.h"
 #include "kernels/elementwise.h"
 
 namespace ktrain::cpu {
@@ -110,3 +111,51 @@ KT_INSTANTIATE_FORWARD(Bfloat16, float)
 #undef KT_INSTANTIATE_FORWARD
 
 }  // namespace ktrain::cpu
+
+namespace ktrain::cuda {
+
+template <class T, class Y>
+std::int64_t conv2d_group_forward_workspace(std::span<const ForwardMember<T, Y>> members,
+                                            const Conv2dOptions& options) {
+  const std::int64_t group = product::plan_forward<T, Y>(members, options).workspace;
+  if (members.size() > 1) return group;
+  const auto& [x, w, shift, y] = members[0];
+  const Nhwc<const T> shape{nullptr, y.batch, y.height, y.width, y.channels};
+  return conv2d_forward_workspace<T>(x, w, {{}, shift, {}}, shape, options);
+}
+
+template <class T>
+std::int64_t conv2d_group_backward_data_workspace(std::span<const DataMember<T>> members,
+                                                  const Conv2dOptions& options) {
+  const std::int64_t group = product::plan_data<T>(members, options).workspace;
+  if (members.size() > 1) return group;
+  const auto& [g, w, dx, end] = members[0];
+  return conv2d_backward_data_workspace<T>(g, w, {}, dx, options);
+}
+
+template <class T>
+std::int64_t conv2d_group_backward_weights_workspace(std::span<const WeightsMember<T>> members,
+                                                     std::span<const Krsc<Wide<T>>> dw,
+                                                     const Conv2dOptions& options) {
+  const std::int64_t group = product::plan_weights<T>(members, dw, options).workspace;
+  if (members.size() > 1) return group;
+  return conv2d_backward_weights_workspace<T>(members[0].x, members[0].g, dw[0], options);
+}
+
+#define KT_INSTANTIATE_FORWARD(T, Y)                                                         \
+  template std::int64_t conv2d_group_forward_workspace(std::span<const ForwardMember<T, Y>>, \
+                                                       const Conv2dOptions&);
+#define KT_INSTANTIATE(T)                                                                    \
+  template std::int64_t conv2d_group_backward_data_workspace(std::span<const DataMember<T>>, \
+                                                             const Conv2dOptions&);          \
+  template std::int64_t conv2d_group_backward_weights_workspace(                             \
+      std::span<const WeightsMember<T>>, std::span<const Krsc<Wide<T>>>, const Conv2dOptions&);
+KT_INSTANTIATE(float)
+KT_INSTANTIATE(Bfloat16)
+KT_INSTANTIATE_FORWARD(float, float)
+KT_INSTANTIATE_FORWARD(Bfloat16, Bfloat16)
+KT_INSTANTIATE_FORWARD(Bfloat16, float)
+#undef KT_INSTANTIATE
+#undef KT_INSTANTIATE_FORWARD
+
+}  // namespace ktrain::cuda

@@ -71,7 +71,7 @@ class Walk {
       finish_users(node);
       tell_on_arrival(node);
       if (walk_.replaced > 0) go_ahead(at);
-      const bool walked = node->backward && leads_[node];
+      const bool walked = node->has_backward() && leads_[node];
       const auto late = late_.find(node);
       if (walked && lanes_) lanes_->move_to(node);
       if (walked) visit(node, 0, late == late_.end() ? walk_.sets.size() : 1);
@@ -100,8 +100,9 @@ class Walk {
   void find_leads() {
     for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node)
       leads_[*node] = kept_.contains(*node) || entries_.contains(*node) ||
-                      std::any_of((*node)->inputs.begin(), (*node)->inputs.end(),
-                                  [&](const auto& input) { return input && leads_[input.get()]; });
+                      std::ranges::any_of((*node)->depends_on(), [&](const Node* input) {
+                        return input && leads_[input];
+                      });
   }
 
   [[nodiscard]] bool watched(const Node* node) const {
@@ -113,8 +114,8 @@ class Walk {
   void find_parts() {
     for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node)
       parts_[*node] = kept_.contains(*node) ||
-                      std::any_of((*node)->inputs.begin(), (*node)->inputs.end(),
-                                  [&](const auto& input) { return in_part(input.get()); });
+                      std::ranges::any_of((*node)->depends_on(),
+                                          [&](const Node* input) { return in_part(input); });
   }
   [[nodiscard]] bool in_part(const Node* input) {
     return input != nullptr && !watched(input) && parts_[input];
@@ -193,6 +194,8 @@ class Walk {
   void consume(Node* node) {
     if (walk_.tape != Tape::kConsume || node->is_leaf()) return;
     node->backward = nullptr;
+    node->results_backward = nullptr;
+    node->from.clear();
     std::move(node->inputs.begin(), node->inputs.end(), std::back_inserter(owners_));
     node->inputs.clear();
     node->consumed = true;
@@ -210,7 +213,7 @@ class Walk {
     for (ahead_ = std::max(ahead_, at); ahead_ < nodes_.size(); ++ahead_) {
       Node* const node = nodes_[ahead_];
       if (node->order <= walk_.ahead_of || (watched(node) && !told_.contains(node))) return;
-      if (node->backward && leads_[node]) visit_replaced(node);
+      if (node->has_backward() && leads_[node]) visit_replaced(node);
     }
   }
 
@@ -230,7 +233,20 @@ class Walk {
     if (first > 0 && first >= begin && first < end) visit_replaced(node);
     for (std::size_t s = begin; s < end; ++s)
       if (s != first || first == 0) visit(node, wanted, s);
-    if (end == walk_.sets.size() && !kept_.contains(node)) slots_.erase(node);
+    if (end == walk_.sets.size())
+      for (const Node* const result : node->results())
+        if (!kept_.contains(result)) slots_.erase(result);
+  }
+
+  // The gradients of the results of `node`, which leave their slots unless they were asked for.
+  [[nodiscard]] std::vector<Tensor> take(const Node* node, std::size_t s) {
+    std::vector<Tensor> dys;
+    for (const Node* const result : node->results()) {
+      const auto slots = slots_.find(result);
+      dys.push_back(slots == slots_.end() ? Tensor() : slots->second[s]);
+      if (dys.back().defined() && (!kept_.contains(result) || s > 0)) slots->second[s] = Tensor();
+    }
+    return dys;
   }
 
   void visit(Node* node, const Wanted& wanted, std::size_t s) {
@@ -239,15 +255,12 @@ class Walk {
   }
 
   void hand_down(Node* node, const Wanted& wanted, std::size_t s) {
-    const auto slots = slots_.find(node);
-    if (slots == slots_.end()) return;
-    Tensor dy = slots->second[s];
-    if (!dy.defined()) return;
-    if (!kept_.contains(node) || s > 0) slots->second[s] = Tensor();
+    std::vector<Tensor> dys = take(node, s);
+    if (std::ranges::none_of(dys, &Tensor::defined)) return;
     if (!wanted.any()) return;
     // Sets after the first are looked at, not trained on, and are sparse more often than not.
     const FlushSubnormals flush(s > 0);
-    propagate(*node, wanted, std::move(dy), s);
+    propagate(*node, wanted, std::move(dys), s);
   }
 
   void end_uses(Node* node) {
@@ -278,24 +291,27 @@ class Walk {
   }
 
   void offer_ends(const Node& node, Wanted& wanted, std::size_t set) {
-    wanted.set_rectified(gifts_->is_rectified(&node, set));
+    const std::vector<const Node*> own = node.results();
+    for (std::size_t r = 0; r < own.size(); ++r)
+      if (gifts_->is_rectified(own[r], set)) wanted.set_rectified(r);
     for (std::size_t i = 0; i < wanted.size(); ++i)
       if (wanted[i] && !node.inputs[i]->is_leaf() &&
           std::count(node.inputs.begin(), node.inputs.end(), node.inputs[i]) == 1)
         wanted.offer(i, end_of(node.inputs[i].get(), set));
   }
 
-  void propagate(const Node& node, Wanted wanted, Tensor dy, std::size_t set) {
+  void propagate(const Node& node, Wanted wanted, std::vector<Tensor> dys, std::size_t set) {
     if (gifts_) offer_ends(node, wanted, set);
-    std::vector<Tensor> results = node.backward(dy, wanted);
+    std::vector<Tensor> results = node.backward ? node.backward(dys[0], wanted)
+                                                : node.results_backward(std::move(dys), wanted);
     wanted.release();
-    dy = Tensor();
+    dys.clear();
     KT_CHECK(results.size() == wanted.size(), "backward of '{}' gave {} gradients for {} inputs",
              node.name, results.size(), wanted.size());
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       if (!wanted[i]) continue;
-      KT_CHECK(results[i].defined(), "backward of '{}' gave no gradient for input {}", node.name,
-               i);
+      if (node.results_backward && !results[i].defined()) continue;
+      KT_CHECK(results[i].defined(), "'{}' gave no gradient for input {}", node.name, i);
       Node* const input = node.inputs[i].get();
       if (const InputEnd* const end = wanted.taken(i)) {
         replace(input, *end, std::move(results[i]), set);
@@ -343,8 +359,7 @@ class Walk {
   }
 
   void tell(const Node* node, int pass, Slots& slots) {
-    if (std::none_of(slots.begin(), slots.end(), [](const Tensor& t) { return t.defined(); }))
-      return;
+    if (std::ranges::none_of(slots, &Tensor::defined)) return;
     if (walk_.replaced > 0) told_.insert(node);
     for (const std::size_t entry : entries_[node]) walk_.consumer(entry, pass, slots);
   }

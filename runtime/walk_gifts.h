@@ -18,7 +18,7 @@ class WalkGifts {
             std::size_t sets)
       : passed_(sets) {
     for (const Node* const node : nodes)
-      if (node->backward && leads.at(node))
+      if (node->has_backward() && leads.at(node))
         for (const auto& input : node->inputs)
           if (input && leads.at(input.get())) {
             std::vector<Due>& due = due_[input.get()];

@@ -22,7 +22,8 @@ class WalkLanes {
     lane_ = node->lane;
     if (!fork_) open();
     fork_->enter(lane_);
-    meet(node);
+    for (const Node* const result : node->results())
+      if (result) meet(result);
   }
   // Before the gradient of `node` is read or added to.
   void meet(const Node* node) {

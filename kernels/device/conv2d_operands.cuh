@@ -78,6 +78,12 @@ struct Phase {
 };
 
 template <class T>
+QuadEnd<T> quad_end(const GradientEnd<T>& end) {
+  return {end.add.empty() ? nullptr : end.add.data,
+          end.positive.empty() ? nullptr : end.positive.data};
+}
+
+template <class T>
 using DataProduct = Product<WindowsAlongK<T>, FilterTaps<T>, PixelOutput<T>>;
 
 // g in windows that reach back from a pixel of dx.

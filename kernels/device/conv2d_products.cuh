@@ -87,12 +87,6 @@ void scale_filters(const char* who, CudaStream stream, const ProductPlan& plan, 
   workspace = {workspace.data + taken, workspace.size - taken};
 }
 
-template <class T>
-QuadEnd<T> quad_end(const GradientEnd<T>& end) {
-  return {end.add.empty() ? nullptr : end.add.data,
-          end.positive.empty() ? nullptr : end.positive.data};
-}
-
 template <class T, class Y>
 void forward(CudaStream stream, Nhwc<const T> x, Krsc<const T> w, const Conv2dEpilogue<T>& epilogue,
              Span<float> workspace, Nhwc<Y> y, const Conv2dOptions& options) {
