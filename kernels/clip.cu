@@ -64,16 +64,17 @@ void clip_factor(CudaStream stream, Span<const Span<const float>> gradients, Spa
   Scratch carver(scratch);
   const Span<double> partials = carver.take<double>(clip_chunks(gradients));
   std::int64_t done = 0;
-  Batch batch{};
-  for (std::int64_t k = 0; k < gradients.size; ++k) {
-    // A list is of pointers that may be written to; this kernel only reads.
-    batch.add(gradients[k].size, kChunk, 0, {const_cast<float*>(gradients[k].data)});
-    if (batch.count == 0 || !(batch.full() || k + 1 == gradients.size)) continue;
-    launch("clip_factor", chunk_kernel, batch.chunks(), kThreads, stream, batch,
-           partials.data + done);
-    done += batch.chunks();
-    batch = {};
-  }
+  for_lists<Batch>(
+      gradients.size,
+      [&](Batch& batch, std::int64_t k) {
+        // A list is of pointers that may be written to; this kernel only reads.
+        batch.add(gradients[k].size, kChunk, 0, {const_cast<float*>(gradients[k].data)});
+      },
+      [&](const Batch& batch) {
+        launch("clip_factor", chunk_kernel, batch.chunks(), kThreads, stream, batch,
+               partials.data + done);
+        done += batch.chunks();
+      });
   launch("clip_factor", finish_kernel, 1, kThreads, stream, partials.data, done, max_norm,
          norm.data, factor.data);
 }

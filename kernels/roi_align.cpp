@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/check.h"
+#include "kernels/checks/roi_align.h"
 #include "kernels/cpu/wide_row.h"
 #include "kernels/parallel.h"
 
@@ -139,20 +139,7 @@ void add_rows(const T* const* rows, const Wide<T>* weights, std::size_t count,
 template <class T>
 void check_shapes(const char* who, const RoiLevels<const T>& levels, Rows<const Wide<T>> rois,
                   Span<const std::int32_t> image, Nhwc<const T> out) {
-  KT_CHECK(rois.cols == 4, "{}: rois have {} columns, wanted 4", who, rois.cols);
-  KT_CHECK(image.size == rois.rows, "{}: {} image indices for {} rois", who, image.size, rois.rows);
-  KT_CHECK(out.batch == rois.rows, "{}: the output has {} rows for {} rois", who, out.batch,
-           rois.rows);
-  KT_CHECK(
-      out.height >= 1 && out.height <= kRoiMaxBins && out.width >= 1 && out.width <= kRoiMaxBins,
-      "{}: {}x{} bins, wanted 1 to {} by axis", who, out.height, out.width, kRoiMaxBins);
-  for (const auto& level : levels)
-    KT_CHECK(level.channels == out.channels && level.batch == levels[0].batch,
-             "{}: a level is {}x{}x{}x{}, wanted {} images and {} channels", who, level.batch,
-             level.height, level.width, level.channels, levels[0].batch, out.channels);
-  for (const auto& level : levels)
-    KT_CHECK(rois.rows == 0 || (level.height > 0 && level.width > 0),
-             "{}: a level is {}x{} cells; rois need at least one", who, level.height, level.width);
+  check_roi_align(who, levels, rois, image, out);
   for (std::int64_t r = 0; r < image.size; ++r)
     KT_CHECK(image.data[r] >= -1 && image.data[r] < levels[0].batch,
              "{}: roi {} belongs to image {} of {}", who, r, image.data[r], levels[0].batch);

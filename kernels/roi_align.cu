@@ -7,7 +7,7 @@
 // gradient of a bin is read once for each row of four cells it touches.
 #include "kernels/roi_align.h"
 
-#include "kernels/check.h"
+#include "kernels/checks/roi_align.h"
 #include "kernels/device/launch.cuh"
 #include "kernels/device/reduce.cuh"
 #include "kernels/device/vector_io.cuh"
@@ -319,13 +319,7 @@ static_assert(kBatch == kThreads / kTileLanes, "a region's weights per group of 
 template <class T, class Out>
 Shape check_shapes(const char* who, const RoiLevels<T>& levels, Rows<const float> rois,
                    Span<const std::int32_t> image, Nhwc<Out> out) {
-  KT_CHECK(rois.cols == 4, "{}: rois have {} columns, wanted 4", who, rois.cols);
-  KT_CHECK(image.size == rois.rows, "{}: {} image indices for {} rois", who, image.size, rois.rows);
-  KT_CHECK(out.batch == rois.rows, "{}: the output has {} rows for {} rois", who, out.batch,
-           rois.rows);
-  KT_CHECK(
-      out.height >= 1 && out.height <= kRoiMaxBins && out.width >= 1 && out.width <= kRoiMaxBins,
-      "{}: {}x{} bins, wanted 1 to {} by axis", who, out.height, out.width, kRoiMaxBins);
+  check_roi_align(who, levels, rois, image, out);
   Shape shape{rois.rows,
               static_cast<int>(levels[0].batch),
               static_cast<int>(out.height),
@@ -333,11 +327,6 @@ Shape check_shapes(const char* who, const RoiLevels<T>& levels, Rows<const float
               static_cast<int>(out.channels),
               out.channels % 4 == 0 && aligned_for_quads(out.data)};
   for (const auto& level : levels) {
-    KT_CHECK(level.channels == out.channels && level.batch == levels[0].batch,
-             "{}: a level is {}x{}x{}x{}, wanted {} images and {} channels", who, level.batch,
-             level.height, level.width, level.channels, levels[0].batch, out.channels);
-    KT_CHECK(rois.rows == 0 || (level.height > 0 && level.width > 0),
-             "{}: a level is {}x{} cells; rois need at least one", who, level.height, level.width);
     KT_CHECK(level.height <= 65536 && level.width <= 65536,
              "{}: a level is {}x{} cells, at most 65536 by axis are allowed", who, level.height,
              level.width);

@@ -24,28 +24,11 @@ __device__ void update(const Numbers& n, float gradient, float& weight, float& v
 __global__ void __launch_bounds__(kThreads)
     sgd_kernel(const __grid_constant__ List list, const float* numbers,
                const float* gradient_scale) {
-  const auto chunk = static_cast<std::int32_t>(blockIdx.x);
-  const int entry = list.entry_of(chunk);
+  const int entry = list.entry_of(static_cast<std::int32_t>(blockIdx.x));
   const float* const row = numbers + std::int64_t{list.row[entry]} * kSgdNumbers;
   const Numbers n = {row[kSgdRate], row[kSgdMomentum], row[kSgdDecay], gradient_scale[0]};
   if (n.scale != n.scale) return;  // NaN
-  const std::int64_t begin = std::int64_t{chunk - list.first[entry]} * kChunk;
-  const std::int64_t left = list.size[entry] - begin, count = left < kChunk ? left : kChunk;
-  const float* const gradient = list.data[0][entry] + begin;
-  float* const weight = list.data[1][entry] + begin;
-  float* const velocity = list.data[2][entry] + begin;
-  const bool aligned = list.in_quads(entry);
-  for (std::int64_t i = threadIdx.x * 4; i < count; i += kThreads * 4) {
-    const float4 g = load_quad(gradient + i, aligned, count - i);
-    float4 w = load_quad(weight + i, aligned, count - i);
-    float4 v = load_quad(velocity + i, aligned, count - i);
-    update(n, g.x, w.x, v.x);
-    update(n, g.y, w.y, v.y);
-    update(n, g.z, w.z, v.z);
-    update(n, g.w, w.w, v.w);
-    store_quad(weight + i, w, aligned, count - i);
-    store_quad(velocity + i, v, aligned, count - i);
-  }
+  update_chunk<kThreads, kChunk>(list, entry, [&n](float(&x)[3]) { update(n, x[0], x[1], x[2]); });
 }
 
 }  // namespace
@@ -53,17 +36,18 @@ __global__ void __launch_bounds__(kThreads)
 void sgd(CudaStream stream, Span<const SgdTensor<float>> tensors, Span<const float> numbers,
          Span<const float> gradient_scale) {
   check_sgd(tensors, numbers, gradient_scale);
-  List list{};
-  for (std::int64_t k = 0; k < tensors.size; ++k) {
-    const SgdTensor<float>& x = tensors[k];
-    // A list is of pointers that may be written to; the gradient is only read.
-    list.add(x.weight.size, kChunk, x.row,
-             {const_cast<float*>(x.gradient.data), x.weight.data, x.velocity.data});
-    if (list.count == 0 || !(list.full() || k + 1 == tensors.size)) continue;
-    launch("sgd", sgd_kernel, list.chunks(), kThreads, stream, list, numbers.data,
-           gradient_scale.data);
-    list = {};
-  }
+  for_lists<List>(
+      tensors.size,
+      [&](List& list, std::int64_t k) {
+        const SgdTensor<float>& x = tensors[k];
+        // A list is of pointers that may be written to; the gradient is only read.
+        list.add(x.weight.size, kChunk, x.row,
+                 {const_cast<float*>(x.gradient.data), x.weight.data, x.velocity.data});
+      },
+      [&](const List& list) {
+        launch("sgd", sgd_kernel, list.chunks(), kThreads, stream, list, numbers.data,
+               gradient_scale.data);
+      });
 }
 
 }  // namespace ktrain::cuda

@@ -134,17 +134,69 @@ else
   skip instructions "no dump_instructions in the folder"
 fi
 
+# kernel_table NAME SECONDS FILTER: cases that the filter lets through, as NAME.md and NAME.csv.
 kernel_table() {
-  "$folder/kt_bench" --device=cuda --markdown --seconds=0.05 --budget=110 >"$out/kernels.md" || return
-  echo "$(grep -c '^| [a-z]' "$out/kernels.md") cases in kernels.md$(sed -n 's/^- not measured, \([0-9]* cases: no time.*\)/; \1/p' "$out/kernels.md")"
+  "$folder/kt_bench" --device=cuda --markdown --seconds=0.05 --budget="$2" --benchmark_filter="$3" \
+    --benchmark_out="$out/$1.csv" --benchmark_out_format=csv >"$out/$1.md" || return
+  echo "$(grep -c '^| [a-z]' "$out/$1.md") cases in $1.md$(sed -n 's/^- not measured, \([0-9]* cases: no time.*\)/; \1/p' "$out/$1.md")"
 }
 export -f kernel_table
 export folder out
-check kernels 150 'cases in' bash -c kernel_table
+check kernels 120 'cases in' bash -c 'kernel_table kernels 85 -bf16'
 
 for batch in 4 8 16 32; do
   check "step_$batch" 30 'step_ms' "$folder/ktrain" bench-step --device cuda --batch $batch --steps 20 --warmup 5 --no-parts --json
 done
+
+# Hopper's tier of products (KT_WGMMA=1) beside the one that bf16 has by default: right, faster by kernel, faster by step. What
+# they say is whether the tier may be on by default.
+wgmma_tests() {
+  local said status=0
+  said=$(KT_REQUIRE_GPU=1 "$folder/test_cuda" --gtest_filter='Warpgroup*:*Wgmma*' 2>&1) || status=$?
+  echo "$said"
+  ((status == 0)) || return $status
+  ! grep -aq '^\[  SKIPPED \]' <<<"$said" || { echo "FAILED: tests of the tier were skipped"; return 1; }
+}
+# decide: "yes" or "no" with the reasons, from the lines before.
+decide() {
+  local name state seconds text
+  for name in wgmma_tests kernels_bf16 kernels_wgmma step_bf16 step_wgmma; do
+    IFS=$'\t' read -r state seconds text <"$out/state/$name"
+    [[ $state == passed ]] && continue
+    [[ $name/$state == wgmma_tests/failed ]] && { echo "no: wgmma_tests failed"; return; }
+    echo "SKIPPED: not decided, $name $state: $text"
+    return 77
+  done
+  step() { grep -ao '"step_ms_median": [0-9.]*' "$out/$1.log" | tail -n 1 | grep -o '[0-9.]*$'; }
+  awk -v before="$(step step_bf16)" -v after="$(step step_wgmma)" '
+    !/^"/ { next }  # a CSV of Google Benchmark: "name",iterations,real_time,...
+    { end = index(substr($0, 2), "\""); name = substr($0, 2, end - 1); split(substr($0, end + 3), field, ",") }
+    field[2] !~ /^[0-9.]+(e[-+][0-9]+)?$/ || field[2] + 0 <= 0 { next }
+    FNR == NR { time[name] = field[2]; next }
+    name in time {
+      ratio = time[name] / field[2]; sum += log(ratio); ++count
+      if (count == 1 || ratio < least) { least = ratio; slowest = name }
+    }
+    END {
+      if (!count || before == "" || after == "") { print "SKIPPED: not decided, no times to compare"; exit 77 }
+      mean = exp(sum / count)
+      better = (mean > 1 && least >= 0.95 && after + 0 < before + 0)
+      printf "%s: %.2f times as fast in %d cases, least %.2f (%s); a step of 8 pairs %s ms for %s\n",
+        better ? "yes" : "no", mean, count, least, slowest, after, before
+    }' "$out/kernels_bf16.csv" "$out/kernels_wgmma.csv"
+}
+export -f wgmma_tests decide
+bf16_step=("$folder/ktrain" bench-step --device cuda --precision bf16 --batch 8 --steps 20 --warmup 5 --no-parts --json)
+check kernels_bf16 40 'cases in' bash -c 'kernel_table kernels_bf16 25 bf16'
+check step_bf16 30 step_ms "${bf16_step[@]}"
+if [[ $gpu =~ sm_90([^0-9]|$) ]]; then
+  check wgmma_tests 60 'PASSED|FAILED' bash -c wgmma_tests
+  check kernels_wgmma 40 'cases in' env KT_WGMMA=1 bash -c 'kernel_table kernels_wgmma 25 bf16'
+  check step_wgmma 30 step_ms env KT_WGMMA=1 "${bf16_step[@]}"
+  check wgmma_default 10 '^(yes|no)' bash -c decide
+else
+  for name in wgmma_tests kernels_wgmma step_wgmma wgmma_default; do skip "$name" "GPUs of compute capability 9.0 have it alone"; done
+fi
 
 peer=$folder/torch_step.py
 if [[ ! -f $peer ]]; then

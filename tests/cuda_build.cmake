@@ -4,14 +4,7 @@
 file(REMOVE_RECURSE ${WORK})
 string(TIMESTAMP begin "%s")
 
-function(run)
-  execute_process(COMMAND ${ARGN} RESULT_VARIABLE code OUTPUT_VARIABLE text ERROR_VARIABLE text)
-  if(NOT code EQUAL 0)
-    string(JOIN " " command ${ARGN})
-    message(FATAL_ERROR "${command}\nended with ${code}:\n${text}")
-  endif()
-  set(output "${text}" PARENT_SCOPE)
-endfunction()
+include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
 
 # A list would fall apart on its way through a command line.
 string(REPLACE "," ";" list "${ARCHITECTURES}")

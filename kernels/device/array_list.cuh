@@ -58,4 +58,49 @@ struct ArrayList {
   }
 };
 
+// Deals `count` arrays out: add(list, k) for each, go(list) for every list that is full and for the
+// last one. Host.
+template <class List, class Add, class Go>
+void for_lists(std::int64_t count, const Add& add, const Go& go) {
+  List list{};
+  for (std::int64_t k = 0; k < count; ++k) {
+    add(list, k);
+    if (list.count == 0 || !(list.full() || k + 1 == count)) continue;
+    go(list);
+    list = {};
+  }
+}
+
+// The chunk of this block, of kChunk elements, which belongs to `entry`: update(x) for each of
+// them, where x[k] is the element of array k, the first only read; four at a time by thread.
+template <int kThreads, std::int64_t kChunk, int kArrays, int kMost, class Update>
+__device__ __forceinline__ void update_chunk(const ArrayList<kArrays, kMost>& list, int entry,
+                                             const Update& update) {
+  const auto chunk = static_cast<std::int32_t>(blockIdx.x);
+  const std::int64_t begin = std::int64_t{chunk - list.first[entry]} * kChunk;
+  const std::int64_t left = list.size[entry] - begin, count = left < kChunk ? left : kChunk;
+  const bool aligned = list.in_quads(entry);
+  for (std::int64_t i = threadIdx.x * 4; i < count; i += kThreads * 4) {
+    float4 quads[kArrays];
+#pragma unroll
+    for (int k = 0; k < kArrays; ++k)
+      quads[k] = load_quad(list.data[k][entry] + begin + i, aligned, count - i);
+    const auto update_one = [&](float float4::*part) {
+      float x[kArrays];
+#pragma unroll
+      for (int k = 0; k < kArrays; ++k) x[k] = quads[k].*part;
+      update(x);
+#pragma unroll
+      for (int k = 1; k < kArrays; ++k) quads[k].*part = x[k];
+    };
+    update_one(&float4::x);
+    update_one(&float4::y);
+    update_one(&float4::z);
+    update_one(&float4::w);
+#pragma unroll
+    for (int k = 1; k < kArrays; ++k)
+      store_quad(list.data[k][entry] + begin + i, quads[k], aligned, count - i);
+  }
+}
+
 }  // namespace ktrain::cuda

@@ -7,6 +7,8 @@
 //   init_barrier(b, arrivals)      by one thread, which then fence_barriers(); a __syncthreads()
 //   arrive(b), arrive_and_expect(b, bytes)
 //   wait_for_phase(b, parity)      until the phase of this parity is complete; the first has 0
+//   phase_ends(b, parity)          is it, or within about a millisecond? For probes, as the next
+//   complete_bytes(b, bytes)       counts as if a copy had brought them
 //   copy_tile(to, map, b, {x, y, z})      by one thread: a box of a TileMap; `to` divides by 1024
 //   copy_windows(to, map, b, place)       of a WindowMap; their bytes are counted by b
 //   fence_shared_stores()          what this thread stored in shared memory may be multiplied
@@ -84,6 +86,25 @@ __device__ __forceinline__ void wait_for_phase(std::uint64_t* b, unsigned parity
   } while (!complete);
 }
 
+__device__ __forceinline__ bool phase_ends(std::uint64_t* b, unsigned parity) {
+  constexpr int kTries = 1 << 16;
+  std::uint32_t complete = 0;
+  for (int i = 0; i < kTries && !complete; ++i)
+    asm volatile(
+        "{ .reg .pred complete; "
+        "mbarrier.test_wait.parity.shared::cta.b64 complete, [%1], %2; "
+        "selp.u32 %0, 1, 0, complete; }"
+        : "=r"(complete)
+        : "r"(address_of(b)), "r"(parity)
+        : "memory");
+  return complete != 0;
+}
+__device__ __forceinline__ void complete_bytes(std::uint64_t* b, int bytes) {
+  asm volatile("mbarrier.complete_tx.relaxed.cta.shared::cta.b64 [%0], %1;" ::"r"(address_of(b)),
+               "r"(bytes)
+               : "memory");
+}
+
 __device__ __forceinline__ void copy_tile(void* to, const TensorMap& map, std::uint64_t* b, int x,
                                           int y) {
   asm volatile(
@@ -134,6 +155,8 @@ __device__ void fence_barriers();
 __device__ void arrive(std::uint64_t*);
 __device__ void arrive_and_expect(std::uint64_t*, int);
 __device__ void wait_for_phase(std::uint64_t*, unsigned);
+__device__ bool phase_ends(std::uint64_t*, unsigned);
+__device__ void complete_bytes(std::uint64_t*, int);
 __device__ void copy_tile(void*, const TensorMap&, std::uint64_t*, int, int);
 __device__ void copy_tile(void*, const TensorMap&, std::uint64_t*, const TilePlaceInMap&);
 __device__ void copy_windows(void*, const TensorMap&, std::uint64_t*, const WindowPlaceInMap&);
@@ -160,6 +183,12 @@ inline void arrive_and_expect(std::uint64_t* b, int bytes, Site site = Site::her
 }
 inline void wait_for_phase(std::uint64_t* b, unsigned parity, Site site = Site::here()) {
   emulation::wait_for_phase(b, parity, site);
+}
+inline bool phase_ends(std::uint64_t* b, unsigned parity, Site site = Site::here()) {
+  return emulation::phase_ends(b, parity, site);
+}
+inline void complete_bytes(std::uint64_t* b, int bytes, Site site = Site::here()) {
+  emulation::complete_bytes(b, static_cast<unsigned>(bytes), site);
 }
 inline void copy_tile(void* to, const TensorMap& map, std::uint64_t* b, int x, int y,
                       Site site = Site::here()) {

@@ -169,16 +169,44 @@ void expect_weight_gradients(const Problem& p) {
 }
 
 template <class T>
+Problem problem_of(const Case& c, unsigned parts) {
+  return std::is_same_v<T, Bfloat16> ? rounded(Problem(c, parts)) : Problem(c, parts);
+}
+
+template <class T>
 void expect_all(const Case& c) {
-  const auto problem = [&](unsigned parts) {
-    return std::is_same_v<T, Bfloat16> ? rounded(Problem(c, parts)) : Problem(c, parts);
-  };
-  expect_forward<T>(problem(0));
-  expect_forward<T>(problem(kScale | kShift | kResidual | kRelu));
+  expect_forward<T>(problem_of<T>(c, 0));
+  expect_forward<T>(problem_of<T>(c, kScale | kShift | kResidual | kRelu));
   for (const unsigned parts : {0u, unsigned{kScale}}) {
-    expect_data_gradient<T>(problem(parts));
-    expect_weight_gradients<T>(problem(parts));
+    expect_data_gradient<T>(problem_of<T>(c, parts));
+    expect_weight_gradients<T>(problem_of<T>(c, parts));
   }
+}
+
+// expect(T(), problem) for bf16, and for floats in tf32.
+template <class Expect>
+void in_both(const Case& c, unsigned parts, const Expect& expect) {
+  expect(Bfloat16{}, problem_of<Bfloat16>(c, parts));
+  expect(0.0f, problem_of<float>(c, parts));
+}
+
+template <class T>
+void expect_equal(const std::vector<T>& got, const std::vector<T>& want) {
+  if constexpr (std::is_same_v<T, Bfloat16>)
+    EXPECT_EQ(test::bits_of(got), test::bits_of(want));
+  else
+    EXPECT_TRUE(test::same_bits(got, want));
+}
+
+// Every pass again, with arrays that start `offset` elements later.
+template <class T>
+void expect_same_again(const Problem& p, std::int64_t offset) {
+  expect_equal(forward_on_device<T>(p, offset), forward_on_device<T>(p));
+  expect_equal(data_gradient_on_device<T>(p, offset), data_gradient_on_device<T>(p));
+  const WeightGradients once = weight_gradients_on_device<T>(p),
+                        again = weight_gradients_on_device<T>(p, offset);
+  expect_equal(again.dw, once.dw);
+  expect_equal(again.dscale, once.dscale);
 }
 
 // One pixel; channels that are no pieces, pieces of floats only, and of bf16 too; maps smaller than
@@ -211,23 +239,9 @@ TEST_P(Conv2dTensorCores, Tf32AgreesWithTheCpu) {
 
 TEST_P(Conv2dTensorCores, IsTheSameToTheBitAgainAndAtAnotherAddress) {
   KT_NEEDS_GPU();
-  const Problem any(GetParam(), kScale | kShift | kResidual | kRelu), p = rounded(any);
-  const auto y = test::bits_of(forward_on_device<Bfloat16>(p));
-  const auto dx = test::bits_of(data_gradient_on_device<Bfloat16>(p));
-  const WeightGradients bf16 = weight_gradients_on_device<Bfloat16>(p),
-                        tf32 = weight_gradients_on_device<float>(any);
-  const Floats tf32_y = forward_on_device<float>(any),
-               tf32_dx = data_gradient_on_device<float>(any);
-  for (const std::int64_t offset : {0, 1}) {
-    EXPECT_EQ(test::bits_of(forward_on_device<Bfloat16>(p, offset)), y);
-    EXPECT_EQ(test::bits_of(data_gradient_on_device<Bfloat16>(p, offset)), dx);
-    const WeightGradients again = weight_gradients_on_device<Bfloat16>(p, offset);
-    EXPECT_TRUE(test::same_bits(again.dw, bf16.dw));
-    EXPECT_TRUE(test::same_bits(again.dscale, bf16.dscale));
-    EXPECT_TRUE(test::same_bits(forward_on_device<float>(any, offset), tf32_y));
-    EXPECT_TRUE(test::same_bits(data_gradient_on_device<float>(any, offset), tf32_dx));
-    EXPECT_TRUE(test::same_bits(weight_gradients_on_device<float>(any, offset).dw, tf32.dw));
-  }
+  for (const std::int64_t offset : {0, 1})
+    in_both(GetParam(), kScale | kShift | kResidual | kRelu,
+            [offset]<class T>(T, const Problem& p) { expect_same_again<T>(p, offset); });
 }
 
 // Each has as many tiles as the plan wants before it takes large ones, and more slices of k than
@@ -240,29 +254,25 @@ TEST(Conv2dTensorCoresLarge, ForwardWithLargeTiles) {
   KT_NEEDS_GPU();
   const test::WgmmaSetting no_wgmma(false);
   ASSERT_EQ(tile_of(131 * 129, 72, 9 * 16), ProductTile::kLarge);
-  const Problem p({1, 131, 129, 16, 72, 3, 1, 1}, kScale | kShift | kResidual | kRelu);
-  expect_forward<Bfloat16>(rounded(p));
-  expect_forward<float>(p);
+  in_both({1, 131, 129, 16, 72, 3, 1, 1}, kScale | kShift | kResidual | kRelu,
+          []<class T>(T, const Problem& p) { expect_forward<T>(p); });
 }
 
 TEST(Conv2dTensorCoresLarge, DataGradientWithLargeTiles) {
   KT_NEEDS_GPU();
   const test::WgmmaSetting no_wgmma(false);
   ASSERT_EQ(tile_of(131 * 129, 72, 9 * 16), ProductTile::kLarge);
-  const Problem p({1, 131, 129, 72, 16, 3, 1, 1}, kScale), q({1, 130, 131, 72, 16, 3, 2, 1}, 0);
-  expect_data_gradient<Bfloat16>(rounded(p));
-  expect_data_gradient<float>(p);
-  expect_data_gradient<Bfloat16>(rounded(q));
-  expect_data_gradient<float>(q);
+  const auto expect = []<class T>(T, const Problem& p) { expect_data_gradient<T>(p); };
+  in_both({1, 131, 129, 72, 16, 3, 1, 1}, kScale, expect);
+  in_both({1, 130, 131, 72, 16, 3, 2, 1}, 0, expect);
 }
 
 TEST(Conv2dTensorCoresLarge, WeightGradientWithLargeTiles) {
   KT_NEEDS_GPU();
   const test::WgmmaSetting no_wgmma(false);
   ASSERT_EQ(tile_of(72, 9 * 1880, 110), ProductTile::kLarge);
-  const Problem p({1, 11, 10, 1880, 72, 3, 1, 1}, kScale);
-  expect_weight_gradients<Bfloat16>(rounded(p));
-  expect_weight_gradients<float>(p);
+  in_both({1, 11, 10, 1880, 72, 3, 1, 1}, kScale,
+          []<class T>(T, const Problem& p) { expect_weight_gradients<T>(p); });
 }
 
 // Channels and filters that tensor copies bring, and filters that they bring for some passes only;
@@ -296,15 +306,8 @@ TEST_P(Conv2dWgmma, AgreesWithTheCpu) {
 
 TEST_P(Conv2dWgmma, IsTheSameToTheBitAgain) {
   KT_NEEDS_GPU();
-  const Problem p = rounded(Problem(GetParam(), kScale | kShift | kResidual | kRelu));
-  EXPECT_EQ(test::bits_of(forward_on_device<Bfloat16>(p)),
-            test::bits_of(forward_on_device<Bfloat16>(p)));
-  EXPECT_EQ(test::bits_of(data_gradient_on_device<Bfloat16>(p)),
-            test::bits_of(data_gradient_on_device<Bfloat16>(p)));
-  const WeightGradients once = weight_gradients_on_device<Bfloat16>(p),
-                        again = weight_gradients_on_device<Bfloat16>(p);
-  EXPECT_TRUE(test::same_bits(once.dw, again.dw));
-  EXPECT_TRUE(test::same_bits(once.dscale, again.dscale));
+  expect_same_again<Bfloat16>(problem_of<Bfloat16>(GetParam(), kScale | kShift | kResidual | kRelu),
+                              0);
 }
 
 // What stands at an odd address is multiplied by another tier, in the same runs of k.
@@ -341,9 +344,8 @@ TEST(Conv2dTensorCores, NothingGivesZeroGradientsAndTheEpilogue) {
   KT_NEEDS_GPU();
   const Problem no_images = rounded(Problem({0, 4, 4, 8, 8, 3, 1, 1}, kScale));
   EXPECT_THAT(weight_gradients_on_device<Bfloat16>(no_images).dw, testing::Each(0.0f));
-  const Problem no_channels({2, 4, 4, 0, 3, 3, 1, 1}, kShift | kRelu);
-  expect_forward<Bfloat16>(no_channels);
-  expect_forward<float>(no_channels);
+  in_both({2, 4, 4, 0, 3, 3, 1, 1}, kShift | kRelu,
+          []<class T>(T, const Problem& p) { expect_forward<T>(p); });
   const Problem no_output = rounded(Problem({2, 2, 2, 8, 8, 5, 1, 0}, kScale));
   EXPECT_THAT(test::bits_of(data_gradient_on_device<Bfloat16>(no_output)), testing::Each(0));
 }

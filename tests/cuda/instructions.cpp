@@ -3,10 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <limits>
-#include <stdexcept>
 
 #include <fmt/format.h>
 
@@ -127,7 +124,7 @@ Words load_matrices(CudaStream stream, bool transposed) {
   const DeviceView<std::int32_t> named(stream, rows);
   const DeviceView<std::uint32_t> r(kLanes * 4);
   probe_load_matrices(stream, transposed, matrices.data(), named.data(), r.data());
-  return {r.to_host(stream)};
+  return {.values = r.to_host(stream), .floats = false};
 }
 
 Words copy_async(CudaStream stream) {
@@ -146,7 +143,7 @@ Words copy_async(CudaStream stream) {
       words.push_back(std::uint32_t{got[i]} | std::uint32_t{got[i + 1]} << 8 |
                       std::uint32_t{got[i + 2]} << 16 | std::uint32_t{got[i + 3]} << 24);
   }
-  return {words};
+  return {.values = words, .floats = false};
 }
 
 Words to_tf32(CudaStream stream) {
@@ -160,8 +157,6 @@ Words to_tf32(CudaStream stream) {
   probe_to_tf32(stream, dx.data(), bits.data());
   return {bits.to_host(stream)};
 }
-
-bool nan(std::uint32_t bits) { return std::isnan(std::bit_cast<float>(bits)); }
 
 }  // namespace
 
@@ -180,50 +175,10 @@ const std::vector<InstructionCase>& instruction_cases() {
     list.push_back({"ldmatrix_trans", [](CudaStream s) { return load_matrices(s, true); }});
     list.push_back({"cp_async", copy_async});
     list.push_back({"cvt_rna_tf32", to_tf32});
+    for (InstructionCase& instruction : warpgroup_cases()) list.push_back(std::move(instruction));
     return list;
   }();
   return cases;
-}
-
-void write_words(const std::string& folder, const std::string& name, const std::string& device,
-                 const Bits& values) {
-  const std::string path = folder + "/" + name + ".txt";
-  std::ofstream out(path);
-  out << "# " << name << " on " << device << ", " << values.size() << " words\n";
-  for (std::size_t i = 0; i < values.size(); ++i)
-    out << fmt::format("{:08x}{}", values[i], i % 8 == 7 || i + 1 == values.size() ? '\n' : ' ');
-  out.close();
-  if (!out) throw std::runtime_error("cannot write " + path);
-}
-
-Bits read_words(const std::string& path) {
-  std::ifstream in(path);
-  std::string comment, word;
-  if (!in || !std::getline(in, comment) || !comment.starts_with("# "))
-    throw std::runtime_error(path + ": no file of words, which begins with a comment");
-  Bits values;
-  while (in >> word) {
-    std::size_t used = 0;
-    const unsigned long value = word.size() == 8 ? std::stoul(word, &used, 16) : 0;
-    if (used != 8) throw std::runtime_error(path + ": '" + word + "' is no word of 8 digits");
-    values.push_back(static_cast<std::uint32_t>(value));
-  }
-  return values;
-}
-
-std::string difference(const Words& mine, const Bits& stored) {
-  if (mine.values.size() != stored.size())
-    return fmt::format("{} words here, {} stored", mine.values.size(), stored.size());
-  for (std::size_t i = 0; i < stored.size(); ++i) {
-    const std::uint32_t x = mine.values[i], y = stored[i];
-    if (x == y || (nan(x) && nan(y))) continue;
-    const double apart =
-        std::abs(double{std::bit_cast<float>(x)} - double{std::bit_cast<float>(y)});
-    if (!mine.bounds.empty() && apart <= mine.bounds[i]) continue;
-    return fmt::format("word {}: {:08x} ({}) here, {:08x} ({}) stored", i, x,
-                       std::bit_cast<float>(x), y, std::bit_cast<float>(y));
-  }
-  return "";
 }
 
 }  // namespace ktrain::test

@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/bfloat16.h"
+#include "tests/cuda/warpgroup_inputs.h"
 #include "tests/support/cuda.h"
 #include "tests/support/wgmma.h"
 
@@ -24,16 +25,11 @@ namespace ktrain {
 namespace {
 
 using test::DeviceView;
-using Elements = std::vector<std::uint16_t>;
+using test::Elements;
+using test::numbered;
+using test::WindowCase;
 
 constexpr std::size_t kLine = 64;
-
-// 1, 2, 3, ...: zeros stand for what is outside.
-Elements numbered(std::size_t count) {
-  Elements v(count);
-  for (std::size_t i = 0; i < count; ++i) v[i] = static_cast<std::uint16_t>(i % 65535 + 1);
-  return v;
-}
 
 // "128-byte swizzle": of eight lines of 128 bytes, the 16-byte pieces of line l change places:
 // piece p stands where p exclusive-or l would.
@@ -118,45 +114,20 @@ TEST(Warpgroup, ACopyOfThreeDimensionsTakesOneTap) {
     }
 }
 
-struct WindowCase {
-  int width, height, images, taps, pad, stride;
-  int first;  // window, in the order of the other map
-};
-
 // The windows of a convolution in their order, counted one by one.
 void expect_windows(const WindowCase& c) {
   const Stream stream;
   const CudaStream s = stream.get();
   constexpr int kLines = 64, kChannels = 64;
-  const Elements values =
-      numbered(static_cast<std::size_t>(c.width * c.height * c.images * kChannels));
+  const Elements values = numbered(c.elements());
   const DeviceView<std::uint16_t> from(s, values), out(kLines * kChannels);
-  WindowMap map;
-  map.data = from.data();
-  map.batch = c.images;
-  map.height = c.height;
-  map.width = c.width;
-  map.channels = kChannels;
-  map.lower = {-c.pad, -c.pad};
-  map.upper = {c.pad - (c.taps - 1), c.pad - (c.taps - 1)};
-  map.pixels = kLines;
-  map.stride = c.stride;
-  const TensorMap made = tensor_map(map);
-  const int cols = (c.width + 2 * c.pad - c.taps) / c.stride + 1;
-  const int rows = (c.height + 2 * c.pad - c.taps) / c.stride + 1;
-  const auto window = [&](int i) {
-    return std::array<int, 3>{i / (rows * cols), i / cols % rows * c.stride - c.pad,
-                              i % cols * c.stride - c.pad};
-  };
+  const TensorMap made = c.map(from.data(), kLines);
   for (int tap = 0; tap < c.taps * c.taps; ++tap) {
     const int r = tap / c.taps, q = tap % c.taps;
-    const auto [image, row, col] = window(c.first);
-    test::probe_copy_windows(
-        s, made, {0, col, row, image, static_cast<std::uint16_t>(q), static_cast<std::uint16_t>(r)},
-        kLines, out.data());
+    test::probe_copy_windows(s, made, c.place(r, q), kLines, out.data());
     const Elements got = out.to_host(s);
     for (int i = 0; i < kLines; ++i) {
-      const auto [n, h, w] = window(c.first + i);
+      const auto [n, h, w] = c.window(c.first + i);
       const int y = h + r, x = w + q;
       const bool inside = n < c.images && y >= 0 && y < c.height && x >= 0 && x < c.width;
       for (int k = 0; k < kChannels; k += 9)
@@ -192,43 +163,25 @@ std::uint16_t bits(float v) {
   return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(v) >> 16);
 }
 
-// Writes 16 of k of an operand into the image, as the ISA's canonical layouts of 128-byte swizzle
-// have it: eight lines of 128 bytes are a unit; along k a line is a side's, units of eight sides
-// are `stride` apart; along sides a line is one k of 64 sides, units of eight k are `stride` and
-// those of 64 sides `leading` apart.
-void write_operand(Elements& image, const test::ProbeOperand& o, int sides, int first_k) {
+// Writes 16 of k of an operand into the image.
+void write_operand(Elements& image, const test::ProbeOperand& o, int sides) {
   for (int side = 0; side < sides; ++side)
-    for (int i = 0; i < 16; ++i) {
-      const int k = o.along_side ? i : first_k + i;
-      const int line = o.along_side ? k % 8 : side % 8;
-      const int element = o.along_side ? side % 64 : k;
-      const int unit =
-          o.along_side ? side / 64 * o.leading + k / 8 * o.stride : side / 8 * o.stride;
-      // A start within the first line, of what is along k, is no part of the unit's place.
-      const int base = o.along_side ? o.start : o.start / 1024 * 1024;
-      const int at = base + unit + line * 128 + (element / 8 ^ line) * 16 + element % 8 * 2;
-      image[static_cast<std::size_t>(at / 2)] = bits(factor(side, i));
-    }
+    for (int k = 0; k < 16; ++k) image[test::operand_place(o, side, k)] = bits(factor(side, k));
 }
 
 void expect_product(const test::ProbeProduct& p) {
   const Stream stream;
   const CudaStream s = stream.get();
   Elements image(test::kProbeImageBytes / 2, bits(99));
-  const auto first_k = [](const test::ProbeOperand& o) {
-    return o.along_side ? 0 : o.start % 1024 / 2;
-  };
-  write_operand(image, p.a, 64, first_k(p.a));
-  write_operand(image, p.b, p.cols, first_k(p.b));
+  write_operand(image, p.a, 64);
+  write_operand(image, p.b, p.cols);
   const DeviceView<std::uint16_t> dimage(s, image);
   const DeviceView<float> d(128 * p.cols / 2);
   test::probe_multiply(s, p, dimage.data(), d.data());
   const std::vector<float> got = d.to_host(s);
   for (int thread = 0; thread < 128; ++thread)
     for (int i = 0; i < p.cols / 2; ++i) {
-      // "Row = 16 warp + lane / 4 + 8 for i of 2 and 3, column = 8 (i / 4) + 2 (lane % 4) + i % 2."
-      const int row = thread / 32 * 16 + thread % 32 / 4 + (i / 2 % 2) * 8;
-      const int col = i / 4 * 8 + thread % 4 * 2 + i % 2;
+      const auto [row, col] = test::sum_place(thread, i);
       float want = 0;
       for (int k = 0; k < 16; ++k) want += factor(row, k) * factor(col, k);
       ASSERT_EQ(got[static_cast<std::size_t>(thread * (p.cols / 2) + i)], p.twice ? 2 * want : want)
@@ -243,10 +196,9 @@ TEST(Warpgroup, MultipliesWhatDescriptorsSay) {
     for (const bool side_a : {false, true})
       for (const bool side_b : {false, true}) {
         SCOPED_TRACE(testing::Message() << cols << ' ' << side_a << ' ' << side_b);
-        // a: 64 sides, 8 KiB along k; b from 16 KiB on, or from 8 KiB on where it is long.
-        if (cols == 256 && !side_b) continue;  // 32 KiB: see the next test
-        const int leading = 2048;              // 16 k of 64 sides
-        const int start_b = (16 << 10) + (cols == 64 && !side_b ? 96 : 0);
+        // a: 64 sides, 8 KiB along k; b after it.
+        const int leading = 2048;  // 16 k of 64 sides
+        const int start_b = (8 << 10) + (cols == 64 && !side_b ? 96 : 0);
         expect_product({cols,
                         {side_a, side_a ? 0 : 64, leading, 1024},
                         {side_b, start_b, leading, 1024},

@@ -117,8 +117,17 @@ bool wants_job(Machine& m) {
   return options().schedule == Schedule::kRandom && m.random.below(64) == 0;
 }
 
+// Those who only wanted to see what happens.
+void wake_patient_threads(Machine& m) {
+  const auto patient = [](const Thread* t) { return t->mbarrier == nullptr; };
+  for (Thread* const thread : m.at_mbarrier)
+    if (patient(thread)) make_ready(*thread);
+  std::erase_if(m.at_mbarrier, patient);
+}
+
 Thread* pick(Machine& m) {
   while (wants_job(m)) run_job(m);
+  if (m.next_ready == m.ready.size() && !m.failure) wake_patient_threads(m);
   const std::size_t count = m.ready.size() - m.next_ready;
   if (count == 0 || m.failure) return nullptr;
   if (options().schedule == Schedule::kRandom)

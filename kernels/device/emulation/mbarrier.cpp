@@ -107,6 +107,19 @@ void wait_for_phase(std::uint64_t* barrier, unsigned parity, Site site) {
   access_check::acquire(clock_of(barrier, parity));
 }
 
+bool phase_ends(std::uint64_t* barrier, unsigned parity, Site site) {
+  access_check::touched(barrier, 8, Kind::kAtomic, site);
+  if (load(barrier, site).parity == parity) {
+    Thread& self = *machine().running;
+    self.mbarrier = nullptr;  // made ready when all is quiet, by whom it may
+    machine().at_mbarrier.push_back(&self);
+    wait(State::kAtMbarrier, "phase_ends", site);
+  }
+  if (load(barrier, site).parity == parity) return false;
+  access_check::acquire(clock_of(barrier, parity));
+  return true;
+}
+
 void check_barrier(const std::uint64_t* barrier, Site site) {
   access_check::touched(barrier, 8, Kind::kAtomic, site);
   if (load(barrier, site).fresh)

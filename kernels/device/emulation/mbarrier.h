@@ -20,6 +20,9 @@ void arrive(std::uint64_t* barrier, unsigned bytes, Site site);
 // Goes on when the phase of this parity, 0 for the first, is complete: when the current one has the
 // other parity.
 void wait_for_phase(std::uint64_t* barrier, unsigned parity, Site site);
+// Is the phase of this parity complete when nothing else can go on any more: no other thread, and
+// no copy that is on its way?
+[[nodiscard]] bool phase_ends(std::uint64_t* barrier, unsigned parity, Site site);
 
 // For tensor copies: Failure where one may not use it; and that `bytes` have arrived.
 void check_barrier(const std::uint64_t* barrier, Site site);

@@ -151,8 +151,10 @@ struct Judge {
 }  // namespace
 
 Verdict judge(const BudgetTable& table, const std::string& file, const std::vector<KernelUse>& uses,
-              const std::map<std::string, std::map<std::string, PtxEntry>>& ptx) {
+              const std::map<std::string, std::map<std::string, PtxEntry>>& ptx,
+              const std::vector<std::string>& losses) {
   Judge j{file, {}};
+  for (const std::string& loss : losses) j.fault("ptxas says: {}", loss);
   std::set<int> used;
   const auto entry = [&](const KernelUse& use) -> const PtxEntry* {
     const auto of_arch = ptx.find(use.architecture);

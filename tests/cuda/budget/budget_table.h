@@ -5,7 +5,8 @@
 //   needs <file> <kernel> <architecture> <text that must stand in its PTX>
 // The kernel's name may hold '*' for any characters; without '<' it stands for all instantiations;
 // the first line of a file that fits counts. Registers: "40", or "40/75:48/90a:56" where an
-// architecture differs. No kernel may spill or use local memory, whatever its line says.
+// architecture differs. No kernel may spill, use local memory or have its wgmma serialized,
+// whatever its line says.
 #pragma once
 
 #include <map>
@@ -49,9 +50,10 @@ struct Verdict {
 
 // Holds what the kernels of `file` use against the table. `ptx`: by architecture, may be empty;
 // then the report has no occupancy, and a need of that architecture is a fault. A line of the table
-// for this file that no kernel fits is a fault, too.
+// for this file that no kernel fits is a fault, too, and so is each of `losses` (parse_losses).
 [[nodiscard]] Verdict judge(const BudgetTable& table, const std::string& file,
                             const std::vector<KernelUse>& uses,
-                            const std::map<std::string, std::map<std::string, PtxEntry>>& ptx);
+                            const std::map<std::string, std::map<std::string, PtxEntry>>& ptx,
+                            const std::vector<std::string>& losses = {});
 
 }  // namespace ktrain

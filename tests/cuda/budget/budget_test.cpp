@@ -67,6 +67,37 @@ TEST(KernelUse, ReadsCuobjdump) {
   EXPECT_EQ(uses[0].stack, 8);
 }
 
+// Recorded: nvcc 13.0 -arch=sm_90a -Xptxas=-v, of a kernel that adds to its sums while they are
+// multiplied.
+constexpr const char* kSerialized =
+    "ptxas info    : (C7519) warpgroup.arrive is injected in around line 232 by compiler to allow "
+    "use of registers in GMMA in function '_ZN6ktrain17serialized_kernelEPfmm'\n"
+    "ptxas info    : (C7517) warpgroup.wait is injected in around line 77 by compiler to allow use "
+    "of registers defined by GMMA in function '_ZN6ktrain17serialized_kernelEPfmm'\n"
+    "ptxas info    : (C7511) Potential Performance Loss: wgmma.mma_async instructions are "
+    "serialized due to insufficient register resources for the wgmma pipeline in the function "
+    "'_ZN6ktrain17serialized_kernelEPfmm'\n"
+    "ptxas info    : 0 bytes gmem\n"
+    "ptxas info    : Compiling entry function '_ZN6ktrain17serialized_kernelEPfmm' for 'sm_90a'\n"
+    "ptxas info    : Function properties for _ZN6ktrain17serialized_kernelEPfmm\n"
+    "    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads\n"
+    "ptxas info    : Used 58 registers, used 0 barriers\n"
+    "ptxas info    : Compile time = 2550.616 ms\n";
+
+TEST(KernelUse, ReadsThatWgmmaIsSerialized) {
+  EXPECT_THAT(
+      parse_losses(kSerialized),
+      ElementsAre("(C7511) Potential Performance Loss: wgmma.mma_async instructions are "
+                  "serialized due to insufficient register resources for the wgmma pipeline "
+                  "in the function 'serialized_kernel'"));
+  EXPECT_THAT(parse_losses(ptxas_log(kAdamw, "90a", kClean, "40 registers")), IsEmpty());
+  for (const char* number : {"(C7510) ", "(C7512) ", "(C7513) ", "(C7514) ", ""})
+    EXPECT_THAT(parse_losses(std::string("ptxas info    : ") + number +
+                             "Potential Performance Loss: wgmma.mma_async instructions are "
+                             "serialized due to ill formed pipeline stage in the function 'k'\n"),
+                ElementsAre(HasSubstr("ill formed")));
+}
+
 TEST(KernelUse, NamesKernels) {
   EXPECT_EQ(kernel_name(kAdamw), "adamw_kernel");
   EXPECT_EQ(kernel_name(kTemplate), "copy_kernel<4>");
@@ -118,6 +149,15 @@ TEST(Budget, RefusesLocalMemoryAndSharedMemory) {
               ElementsAre(HasSubstr("8 bytes of local memory")));
   EXPECT_THAT(faults("adamw", {{kAdamw, "80", 40, 16, 0, 0}}),
               ElementsAre(HasSubstr("16 bytes of shared memory")));
+}
+
+// Within its registers, without a spill, and yet one multiplication after the other.
+TEST(Budget, RefusesSerializedWgmma) {
+  const BudgetTable table = parse_budget("product serialized_kernel 64 0 two blocks\n");
+  const std::vector<KernelUse> uses = parse_ptxas(kSerialized);
+  EXPECT_THAT(judge(table, "product", uses, {}).faults, IsEmpty());
+  EXPECT_THAT(judge(table, "product", uses, {}, parse_losses(kSerialized)).faults,
+              ElementsAre(HasSubstr("product: ptxas says: (C7511) Potential Performance Loss")));
 }
 
 TEST(Budget, RefusesKernelsWithoutALineAndLinesWithoutAKernel) {

@@ -72,6 +72,22 @@ std::vector<KernelUse> parse_ptxas(std::string_view text) {
   return uses;
 }
 
+std::vector<std::string> parse_losses(std::string_view text) {
+  static const std::regex loss("(?:\\(C[0-9]+\\) )?Potential Performance Loss:.*");
+  static const std::regex symbol("'([^']+)'");
+  std::vector<std::string> losses;
+  for_lines(text, [&](const std::string& line) {
+    const auto l = find(line, loss);
+    if (!l) return;
+    std::string what = (*l)[0].str();
+    if (const auto s = find(what, symbol))
+      what.replace(static_cast<std::size_t>(s->position(1)), static_cast<std::size_t>(s->length(1)),
+                   kernel_name((*s)[1].str()));
+    losses.push_back(std::move(what));
+  });
+  return losses;
+}
+
 std::vector<KernelUse> parse_cuobjdump(std::string_view text) {
   static const std::regex architecture("^\\s*arch = sm_([0-9a-z]+)");
   static const std::regex function("^\\s*Function (\\S+):");

@@ -22,6 +22,11 @@ struct KernelUse {
 // kinds are passed over; functions that are no kernels count with the kernel that calls them.
 [[nodiscard]] std::vector<KernelUse> parse_ptxas(std::string_view text);
 
+// What `ptxas` says that it had to give up, a line each: "(C7511) Potential Performance Loss:
+// wgmma.mma_async instructions are serialized due to ... in the function 'symbol'", with the
+// kernel's name for its symbol.
+[[nodiscard]] std::vector<std::string> parse_losses(std::string_view text);
+
 // From `cuobjdump --dump-resource-usage` of an object, a library or a program.
 [[nodiscard]] std::vector<KernelUse> parse_cuobjdump(std::string_view text);
 

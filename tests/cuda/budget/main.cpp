@@ -34,7 +34,8 @@ int main(int argc, char** argv) try {
     if (equal == std::string::npos) throw std::runtime_error("wanted ARCH=PTX: " + argument);
     ptx[argument.substr(0, equal)] = ktrain::parse_ptx(read(argument.substr(equal + 1)));
   }
-  const ktrain::Verdict verdict = ktrain::judge(table, argv[2], uses, ptx);
+  const ktrain::Verdict verdict =
+      ktrain::judge(table, argv[2], uses, ptx, ktrain::parse_losses(log));
   for (const std::string& line : verdict.report) std::printf("%s\n", line.c_str());
   for (const std::string& fault : verdict.faults) std::printf("OVER BUDGET: %s\n", fault.c_str());
   return verdict.faults.empty() ? 0 : 1;

@@ -11,15 +11,27 @@ using namespace warpgroup;
 
 constexpr int kLineElements = 64, kMostLines = 256;
 constexpr int kBoxBytes = kMostLines * kLineElements * 2;
-constexpr int kCopyBytes = kBoxBytes + 8;
+constexpr int kCopyBytes = kBoxBytes + 16;  // and two barriers
 
 enum class CopyKind { kTile2, kTile3, kWindows };
 
+template <CopyKind kKind>
+__device__ __forceinline__ void start_copy(void* shared, const TensorMap& map,
+                                           std::uint64_t* barrier, const ProbeWindow& at) {
+  if constexpr (kKind == CopyKind::kTile2)
+    copy_tile(shared, map, barrier, at.channel, at.col);
+  else if constexpr (kKind == CopyKind::kTile3)
+    copy_tile(shared, map, barrier, TilePlaceInMap{at.channel, at.col, at.row});
+  else
+    copy_windows(
+        shared, map, barrier,
+        WindowPlaceInMap{at.channel, at.col, at.row, at.image, at.col_offset, at.row_offset});
+}
+
 // One thread starts the copy; all wait for it and hand it out.
 template <CopyKind kKind>
-__global__ void __launch_bounds__(32)
-    copy_kernel(const __grid_constant__ TensorMap map, int x, int y, int z, int image,
-                int col_offset, int row_offset, int lines, std::uint16_t* out) {
+__global__ void __launch_bounds__(32) copy_kernel(const __grid_constant__ TensorMap map,
+                                                  ProbeWindow at, int lines, std::uint16_t* out) {
   if constexpr (kAvailable) {
     unsigned char* const shared = dynamic_shared();
     auto* const barrier = reinterpret_cast<std::uint64_t*>(shared + kBoxBytes);
@@ -27,20 +39,38 @@ __global__ void __launch_bounds__(32)
       init_barrier(barrier, 1);
       fence_barriers();
       arrive_and_expect(barrier, lines * kLineElements * 2);
-      if constexpr (kKind == CopyKind::kTile2)
-        copy_tile(shared, map, barrier, x, y);
-      else if constexpr (kKind == CopyKind::kTile3)
-        copy_tile(shared, map, barrier, TilePlaceInMap{x, y, z});
-      else
-        copy_windows(shared, map, barrier,
-                     WindowPlaceInMap{x, y, z, image, static_cast<std::uint16_t>(col_offset),
-                                      static_cast<std::uint16_t>(row_offset)});
+      start_copy<kKind>(shared, map, barrier, at);
     }
     __syncthreads();
     wait_for_phase(barrier, 0);
     const auto* const elements = reinterpret_cast<const std::uint16_t*>(shared);
     for (int i = static_cast<int>(threadIdx.x); i < lines * kLineElements; i += 32)
       out[i] = elements[i];
+  }
+}
+
+// The same copy twice, each with a barrier of its own, one of which expects too much.
+template <CopyKind kKind>
+__global__ void __launch_bounds__(32)
+    count_kernel(const __grid_constant__ TensorMap map, ProbeWindow at, int bytes,
+                 std::uint32_t* answers) {
+  if constexpr (kAvailable) {
+    constexpr int kTooMany = 16;
+    unsigned char* const shared = dynamic_shared();
+    auto* const exact = reinterpret_cast<std::uint64_t*>(shared + kBoxBytes);
+    auto* const more = exact + 1;
+    if (threadIdx.x != 0) return;
+    init_barrier(exact, 1);
+    init_barrier(more, 1);
+    fence_barriers();
+    arrive_and_expect(exact, bytes);
+    start_copy<kKind>(shared, map, exact, at);
+    answers[0] = phase_ends(exact, 0) ? 1 : 0;
+    arrive_and_expect(more, bytes + kTooMany);
+    start_copy<kKind>(shared, map, more, at);
+    answers[1] = phase_ends(more, 0) ? 1 : 0;
+    complete_bytes(more, kTooMany);
+    answers[2] = phase_ends(more, 0) ? 1 : 0;
   }
 }
 
@@ -67,14 +97,12 @@ __global__ void __launch_bounds__(128) multiply_kernel(const __grid_constant__ P
   }
 }
 
-template <CopyKind kKind>
-void copy(CudaStream stream, const TensorMap& map, const ProbeWindow& at, int lines,
-          std::uint16_t* shared) {
-  const auto kernel = copy_kernel<kKind>;
+template <class Kernel, class... Arguments>
+void launch_copy(const char* name, Kernel kernel, CudaStream stream,
+                 const Arguments&... arguments) {
   KT_CUDA(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                                cudaFuncAttributeMaxDynamicSharedMemorySize, kCopyBytes));
-  launch_with_shared("probe_copy", kernel, 1, 32, kCopyBytes, stream, map, at.channel, at.col,
-                     at.row, at.image, at.col_offset, at.row_offset, lines, shared);
+  launch_with_shared(name, kernel, 1, 32, kCopyBytes, stream, arguments...);
 }
 
 template <int kCols>
@@ -93,15 +121,27 @@ void multiply_cols(CudaStream stream, const ProbeProduct& p, const std::uint16_t
 void probe_copy_tile(CudaStream stream, const TensorMap& map, int rank, std::array<int, 3> at,
                      int lines, std::uint16_t* shared) {
   const ProbeWindow place{at[0], at[1], at[2], 0, 0, 0};
-  if (rank == 2)
-    copy<CopyKind::kTile2>(stream, map, place, lines, shared);
-  else
-    copy<CopyKind::kTile3>(stream, map, place, lines, shared);
+  launch_copy("probe_copy",
+              rank == 2 ? copy_kernel<CopyKind::kTile2> : copy_kernel<CopyKind::kTile3>, stream,
+              map, place, lines, shared);
 }
 
 void probe_copy_windows(CudaStream stream, const TensorMap& map, const ProbeWindow& at, int lines,
                         std::uint16_t* shared) {
-  copy<CopyKind::kWindows>(stream, map, at, lines, shared);
+  launch_copy("probe_copy", copy_kernel<CopyKind::kWindows>, stream, map, at, lines, shared);
+}
+
+void probe_bytes_of_tile(CudaStream stream, const TensorMap& map, int rank, std::array<int, 3> at,
+                         int bytes, std::uint32_t* answers) {
+  const ProbeWindow place{at[0], at[1], at[2], 0, 0, 0};
+  launch_copy("probe_bytes",
+              rank == 2 ? count_kernel<CopyKind::kTile2> : count_kernel<CopyKind::kTile3>, stream,
+              map, place, bytes, answers);
+}
+
+void probe_bytes_of_windows(CudaStream stream, const TensorMap& map, const ProbeWindow& at,
+                            int bytes, std::uint32_t* answers) {
+  launch_copy("probe_bytes", count_kernel<CopyKind::kWindows>, stream, map, at, bytes, answers);
 }
 
 void probe_multiply(CudaStream stream, const ProbeProduct& product, const std::uint16_t* image,
