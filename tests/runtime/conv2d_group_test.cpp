@@ -158,19 +158,19 @@ TEST(Conv2dGroup, TakesOverSumsAndMasksWithTheSameBits) {
       const auto entry = profile.entries().find(kernel);
       return entry == profile.entries().end() ? 0 : entry->second.calls;
     };
-    const auto gradients_of_all = [&](bool watched) {
+    const auto gradients_of_all = [&](bool takeovers) {
       MultiWalk multi;
       multi.outputs = ys;
       multi.sets = {&set, 1};
       multi.wrt = wrt;
-      if (watched) multi.consumer = [](std::size_t, int, std::span<Tensor>) {};
+      multi.takeovers = takeovers;
       profile.clear();
       return values(multi_gradients(multi));
     };
-    for (const bool watched : {true, false}) {
-      (void)gradients_of_all(watched);
-      EXPECT_EQ(calls("bias_relu_backward"), watched ? 3 : 0);
-      EXPECT_EQ(calls("accumulate") + calls("add"), watched ? 2 : 0);
+    for (const bool takeovers : {false, true}) {
+      (void)gradients_of_all(takeovers);
+      EXPECT_EQ(calls("bias_relu_backward"), takeovers ? 0 : 3);
+      EXPECT_EQ(calls("accumulate") + calls("add"), takeovers ? 0 : 2);
     }
     EXPECT_EQ(gradients_of_all(false), gradients_of_all(true));
     // Somebody asks for the gradient before the mask.
