@@ -180,6 +180,31 @@ TEST(Conv2dGroup, TakesOverSumsAndMasksWithTheSameBits) {
   }
 }
 
+// Sums that a consumer takes over all that it is told of keep their order, and so their bits.
+TEST(Conv2dGroup, IsMetInTheOrderOfConvolutionsAlone) {
+  for (const bool own : {false, true}) {
+    const Levels levels(own);
+    const auto told = [&](const std::vector<Tensor>& ys) {
+      CotangentSet set;
+      for (const Tensor& y : ys) set.push_back(filled(levels.context, y.shape(), 1));
+      const std::vector<Tensor> leaves = levels.leaves();
+      std::vector<std::size_t> entries;
+      MultiWalk walk;
+      walk.outputs = ys;
+      walk.sets = {&set, 1};
+      walk.wrt = leaves;
+      walk.consumer = [&](std::size_t entry, int, std::span<Tensor>) { entries.push_back(entry); };
+      (void)multi_gradients(walk);
+      return entries;
+    };
+    std::vector<Tensor> alone;
+    for (std::size_t i = 0; i < 3; ++i)
+      alone.push_back(conv2d(levels.xs[i], levels.ws[own ? i : 0],
+                             {.shift = levels.shifts[own ? i : 0]}, {.pad = 1}));
+    EXPECT_EQ(told(conv2d_group(levels.xs, levels.ws, levels.shifts, {.pad = 1})), told(alone));
+  }
+}
+
 TEST(Conv2dGroup, WithoutShifts) {
   const Levels levels(false, 1);
   const std::vector<Tensor> ys = conv2d_group(levels.xs, levels.ws, {}, {});
