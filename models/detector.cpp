@@ -103,6 +103,7 @@ TwoStreamDetector::Features TwoStreamDetector::features(const DetectorInput& inp
 
 DetectorLosses TwoStreamDetector::losses(const DetectorInput& input, const Proposals* fixed) const {
   const WeightCastScope casts;
+  const ProductPrecisionScope products(options_.products);
   Features f = features(input, Mode::kTrain);
   const PartScope part("rpn");
   const Rpn::Output output = rpn_(f.fused);
@@ -134,6 +135,7 @@ DetectorLosses TwoStreamDetector::losses(const DetectorInput& input, const Propo
 DetectionTensors TwoStreamDetector::predict(const DetectorInput& input) const {
   const NoGradScope no_grad;
   const WeightCastScope casts;
+  const ProductPrecisionScope products(options_.products);
   const Features f = features(input, Mode::kEval);
   const Proposals proposals = rpn_.propose(rpn_(f.fused), input.sizes, Mode::kEval);
   return roi_head_.predict(f.fused, proposals, input.sizes, input.scales);
@@ -142,6 +144,7 @@ DetectionTensors TwoStreamDetector::predict(const DetectorInput& input) const {
 void TwoStreamDetector::observe(const DetectorInput& input, ForwardObserver& observer) const {
   const NoGradScope no_grad;
   const WeightCastScope casts;
+  const ProductPrecisionScope products(options_.products);
   const ObserverScope watching(observer);
   (void)features(input, Mode::kEval);
 }
