@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "kernels/check.h"
+#include "kernels/checks/gradient_end.h"
 #include "kernels/cpu/conv2d_engines.h"
 #include "kernels/cpu/winograd.h"
 #include "kernels/parallel.h"
@@ -82,6 +83,24 @@ ConvEngine resolve(const char* who, Nhwc<const T> x, Krsc<const T> w, Nhwc<const
              "{}: engines onednn and winograd compute in float only", who);
     return ConvEngine::kReference;
   }
+}
+
+template <class T>
+void finish_gradient(const GradientEnd<T>& end, Nhwc<T> dx) {
+  const T *const add = end.add.empty() ? nullptr : end.add.data, *const positive =
+                                                                     end.positive.empty()
+                                                                         ? nullptr
+                                                                         : end.positive.data;
+  if (!add && !positive) return;
+  constexpr std::int64_t kGrain = 32768;
+  parallel_chunks(dx.size(), kGrain, [&](std::int64_t, std::int64_t begin, std::int64_t past) {
+    if (add)
+      for (std::int64_t i = begin; i < past; ++i)
+        dx.data[i] = narrow<T>(widen(dx.data[i]) + widen(add[i]));
+    if (positive)
+      for (std::int64_t i = begin; i < past; ++i)
+        if (!(widen(positive[i]) > 0)) dx.data[i] = T{};
+  });
 }
 
 // <a, b> in a fixed order that vectors can follow, for sums of thousands of terms.
@@ -168,17 +187,12 @@ std::int64_t conv2d_backward_data_workspace(Nhwc<const T> g, Krsc<const T> w,
 }
 
 template <class T>
-void conv2d_backward_data(Nhwc<const T> g, Krsc<const T> w, Span<const Wide<T>> scale,
-                          Span<Wide<T>> workspace, Nhwc<T> dx, const Conv2dOptions& options) {
-  constexpr auto kWho = "conv2d_backward_data";
-  check_filter_vector(kWho, "scale", scale, w.filters);
-  check_workspace(kWho, workspace.size,
-                  conv2d_backward_data_workspace<T>(g, w, scale, dx, options));
-  if (dx.empty()) return;
+void run_backward_data(const char* who, Nhwc<const T> g, Krsc<const T> w, Span<const Wide<T>> scale,
+                       Span<Wide<T>> workspace, Nhwc<T> dx, const Conv2dOptions& options) {
   if constexpr (std::is_same_v<T, Bfloat16>) {
     bf16::conv2d_backward_data(g, w, scale, workspace, dx, options);
   } else {
-    const ConvEngine engine = resolve<T>(kWho, dx, w, g, options);
+    const ConvEngine engine = resolve<T>(who, dx, w, g, options);
     if constexpr (std::is_same_v<T, float>) {
       if (engine == ConvEngine::kWinograd)
         return winograd::conv2d_backward_data(g, w, scale, workspace.data, dx, options);
@@ -187,6 +201,20 @@ void conv2d_backward_data(Nhwc<const T> g, Krsc<const T> w, Span<const Wide<T>> 
     }
     reference::conv2d_backward_data(g, w, scale, dx, options);
   }
+}
+
+template <class T>
+void conv2d_backward_data(Nhwc<const T> g, Krsc<const T> w, Span<const Wide<T>> scale,
+                          Span<Wide<T>> workspace, Nhwc<T> dx, const Conv2dOptions& options,
+                          const GradientEnd<T>& end) {
+  constexpr auto kWho = "conv2d_backward_data";
+  check_filter_vector(kWho, "scale", scale, w.filters);
+  check_end(kWho, end, dx);
+  check_workspace(kWho, workspace.size,
+                  conv2d_backward_data_workspace<T>(g, w, scale, dx, options));
+  if (dx.empty()) return;
+  run_backward_data(kWho, g, w, scale, workspace, dx, options);
+  finish_gradient(end, dx);
 }
 
 template <class T>
@@ -239,7 +267,8 @@ void conv2d_backward_weights(Nhwc<const T> x, Nhwc<const T> g, Conv2dScaled<T> f
                                      Span<Wide<T>>, Nhwc<Y>, const Conv2dOptions&);
 #define KT_INSTANTIATE(T)                                                                  \
   template void conv2d_backward_data<T>(Nhwc<const T>, Krsc<const T>, Span<const Wide<T>>, \
-                                        Span<Wide<T>>, Nhwc<T>, const Conv2dOptions&);     \
+                                        Span<Wide<T>>, Nhwc<T>, const Conv2dOptions&,      \
+                                        const GradientEnd<T>&);                            \
   template void conv2d_backward_weights<T>(Nhwc<const T>, Nhwc<const T>, Conv2dScaled<T>,  \
                                            Span<Wide<T>>, Krsc<Wide<T>>, Span<Wide<T>>,    \
                                            const Conv2dOptions&);

@@ -7,6 +7,7 @@
 //              G[k,r,s,c]  = sum_{n,p,q} x[n, p*stride-pad+r, q*stride-pad+s, c] * g[n,p,q,k]
 //              dw = scale[k] * G,  dscale[k] = <w[k], G[k]>: the convolution's own output a is
 //              not needed, so nothing but x, y and w has to be kept for the backward pass.
+//              dx ends as GradientEnd says, with the bits of separate passes.
 // Of scale, shift and residual each may be absent: an empty view. y's size is the output size
 // below. Outputs alias nothing. Empty x, w or y: outputs of backward are zero, forward without
 // channels still runs its epilogue. Throws Error on shapes that do not fit or a workspace too
@@ -59,6 +60,15 @@ struct Conv2dScaled {
   Span<const Wide<T>> scale;
 };
 
+// What becomes of a gradient of maps as it is written: (dx + add), where `positive` > 0, else 0.
+// `add` is what others gave to the same map, `positive` the result of the ReLU that made the map.
+// Each has dx's shape or is empty. Bfloat16 is rounded before `add` and after.
+template <class T>
+struct GradientEnd {
+  Nhwc<const T> add;
+  Nhwc<const T> positive;
+};
+
 // Rows or columns of the output: floor((size + 2 pad - taps) / stride) + 1, at least 0.
 [[nodiscard]] std::int64_t conv2d_out_size(std::int64_t size, std::int64_t taps,
                                            const Conv2dOptions& options);
@@ -78,7 +88,8 @@ void conv2d_forward(Nhwc<const T> x, Krsc<const T> w, Conv2dEpilogue<T> epilogue
 // `scale` as in forward, or empty.
 template <class T>
 void conv2d_backward_data(Nhwc<const T> g, Krsc<const T> w, Span<const Wide<T>> scale,
-                          Span<Wide<T>> workspace, Nhwc<T> dx, const Conv2dOptions& options);
+                          Span<Wide<T>> workspace, Nhwc<T> dx, const Conv2dOptions& options,
+                          const GradientEnd<T>& end = {});
 template <class T>
 void conv2d_backward_weights(Nhwc<const T> x, Nhwc<const T> g, Conv2dScaled<T> forward,
                              Span<Wide<T>> workspace, Krsc<Wide<T>> dw, Span<Wide<T>> dscale,
@@ -108,7 +119,7 @@ void conv2d_forward(CudaStream stream, Nhwc<const T> x, Krsc<const T> w, Conv2dE
 template <class T>
 void conv2d_backward_data(CudaStream stream, Nhwc<const T> g, Krsc<const T> w,
                           Span<const Wide<T>> scale, Span<Wide<T>> workspace, Nhwc<T> dx,
-                          const Conv2dOptions& options);
+                          const Conv2dOptions& options, const GradientEnd<T>& end = {});
 template <class T>
 void conv2d_backward_weights(CudaStream stream, Nhwc<const T> x, Nhwc<const T> g,
                              Conv2dScaled<T> forward, Span<Wide<T>> workspace, Krsc<Wide<T>> dw,

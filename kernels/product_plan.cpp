@@ -27,8 +27,20 @@ constexpr std::int64_t kLongestSide = std::numeric_limits<std::int32_t>::max() -
 
 constexpr std::int64_t ceil_divide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-std::int64_t blocks_of(ProductTile tile, const ProductShape& shape) {
-  return ceil_divide(shape.m, tile_rows(tile)) * ceil_divide(shape.n, tile_cols(tile));
+// The products of one launch, which differ in m alone.
+using Shapes = std::span<const ProductShape>;
+
+std::int64_t blocks_of(ProductTile tile, Shapes shapes) {
+  std::int64_t blocks = 0;
+  for (const ProductShape& shape : shapes)
+    blocks += ceil_divide(shape.m, tile_rows(tile)) * ceil_divide(shape.n, tile_cols(tile));
+  return blocks;
+}
+
+std::int64_t most_rows(Shapes shapes) {
+  std::int64_t rows = 0;
+  for (const ProductShape& shape : shapes) rows = std::max(rows, shape.m);
+  return rows;
 }
 
 std::int64_t most_runs(const ProductShape& shape) {
@@ -37,11 +49,12 @@ std::int64_t most_runs(const ProductShape& shape) {
 
 // The wide tile reads least for what it multiplies, where its columns are used and there are
 // enough.
-ProductTile choose_wgmma_tile(const ProductShape& shape) {
+ProductTile choose_wgmma_tile(Shapes shapes) {
+  const ProductShape& shape = shapes[0];
   const std::int64_t large = tile_cols(ProductTile::kLarge);
   if (shape.n <= tile_cols(ProductTile::kSlim)) return ProductTile::kSlim;
   const bool fills = ceil_divide(shape.n, large) % 2 == 0;
-  const std::int64_t wide = blocks_of(ProductTile::kWide, shape) * most_runs(shape);
+  const std::int64_t wide = blocks_of(ProductTile::kWide, shapes) * most_runs(shape);
   return fills && wide >= kMultiprocessors ? ProductTile::kWide : ProductTile::kLarge;
 }
 
@@ -54,14 +67,29 @@ std::int64_t wanted_runs(const ProductPlan& plan, std::int64_t blocks) {
 }
 
 // Few columns leave tensor cores idle in any tile: reading a takes longer.
-ProductTile choose_tile(ProductTier tier, const ProductShape& shape) {
-  if (tier == ProductTier::kWgmma) return choose_wgmma_tile(shape);
+ProductTile choose_tile(ProductTier tier, Shapes shapes) {
+  const ProductShape& shape = shapes[0];
+  if (tier == ProductTier::kWgmma) return choose_wgmma_tile(shapes);
   if (tier == ProductTier::kSimt && shape.n <= tile_cols(ProductTile::kNarrow))
     return ProductTile::kNarrow;
   const std::int64_t side = tile_rows(ProductTile::kSmall);
-  if (shape.m <= side || shape.n <= side) return ProductTile::kSmall;
-  const std::int64_t large = blocks_of(ProductTile::kLarge, shape) * most_runs(shape);
+  if (most_rows(shapes) <= side || shape.n <= side) return ProductTile::kSmall;
+  const std::int64_t large = blocks_of(ProductTile::kLarge, shapes) * most_runs(shape);
   return large >= kMultiprocessors ? ProductTile::kLarge : ProductTile::kSmall;
+}
+
+bool has_tensor_cores(int architecture) { return architecture == 0 || architecture >= 80; }
+
+void check_product(int architecture, const ProductShape& shape) {
+  KT_CHECK(architecture == 0 || architecture >= 75,
+           "product: the GPU has compute capability {}.{}, wanted 7.5 or later", architecture / 10,
+           architecture % 10);
+  KT_CHECK(std::max({shape.m, shape.n, shape.k}) <= kLongestSide,
+           "product: {}x{} by {}x{}, sides up to {} can be indexed", shape.m, shape.k, shape.k,
+           shape.n, kLongestSide);
+  KT_CHECK(shape.precision != Precision::kBf16 || has_tensor_cores(architecture),
+           "product: bf16 on a GPU of compute capability {}.{}, wanted 8.0 or later",
+           architecture / 10, architecture % 10);
 }
 
 }  // namespace
@@ -83,31 +111,65 @@ std::int64_t tile_cols(ProductTile tile) {
   return 0;  // no other value
 }
 
-ProductPlan plan_product(int architecture, const ProductShape& shape) {
-  KT_CHECK(architecture == 0 || architecture >= 75,
-           "product: the GPU has compute capability {}.{}, wanted 7.5 or later", architecture / 10,
-           architecture % 10);
-  KT_CHECK(std::max({shape.m, shape.n, shape.k}) <= kLongestSide,
-           "product: {}x{} by {}x{}, sides up to {} can be indexed", shape.m, shape.k, shape.k,
-           shape.n, kLongestSide);
-  const bool tensor_cores = architecture == 0 || architecture >= 80;
-  KT_CHECK(shape.precision != Precision::kBf16 || tensor_cores,
-           "product: bf16 on a GPU of compute capability {}.{}, wanted 8.0 or later",
-           architecture / 10, architecture % 10);
+namespace {
+
+ProductPlan plan_products(int architecture, Shapes shapes) {
+  for (const ProductShape& shape : shapes) check_product(architecture, shape);
+  const ProductShape& shape = shapes[0];
   ProductPlan plan;
-  if (shape.precision != Precision::kFloat && tensor_cores) plan.tier = ProductTier::kMma;
+  if (shape.precision != Precision::kFloat && has_tensor_cores(architecture))
+    plan.tier = ProductTier::kMma;
   if (shape.precision == Precision::kBf16 && shape.tensor_copies && shape.k > 0 &&
       (architecture == 0 || architecture == 90))
     plan.tier = ProductTier::kWgmma;
-  plan.tile = choose_tile(plan.tier, shape);
+  plan.tile = choose_tile(plan.tier, shapes);
   const std::int64_t slice = kProductSlice * (plan.tier == ProductTier::kWgmma      ? 4
                                               : shape.precision == Precision::kBf16 ? 2
                                                                                     : 1);
-  const std::int64_t blocks = std::max<std::int64_t>(1, blocks_of(plan.tile, shape));
+  const std::int64_t blocks = std::max<std::int64_t>(1, blocks_of(plan.tile, shapes));
   const std::int64_t wanted = std::min(wanted_runs(plan, blocks), most_runs(shape));
   plan.depth = ceil_divide(ceil_divide(shape.k, wanted), slice) * slice;
-  plan.splits = plan.depth == 0 ? 1 : static_cast<int>(ceil_divide(shape.k, plan.depth));
+  plan.splits = plan.depth == 0 ? 1 : runs_of(shape.k, plan.depth);
   return plan;
+}
+
+}  // namespace
+
+ProductPlan plan_product(int architecture, const ProductShape& shape) {
+  return plan_products(architecture, {&shape, 1});
+}
+
+GroupPlan plan_group(int architecture, Shapes shapes, bool summed) {
+  KT_CHECK(!shapes.empty(), "product: a group of none");
+  const ProductShape& first = shapes[0];
+  ProductShape whole = first;
+  whole.k = 0;
+  for (const ProductShape& shape : shapes) {
+    KT_CHECK(shape.n == first.n && (first.may_split ? shape.m == first.m : shape.k == first.k),
+             "product: {}x{} by {}x{} beside {}x{} by {}x{}", shape.m, shape.k, shape.k, shape.n,
+             first.m, first.k, first.k, first.n);
+    whole.k += shape.k;
+  }
+  KT_CHECK(first.may_split || !summed, "product: a sum of products that are not cut");
+  GroupPlan plan;
+  if (!first.may_split) {
+    static_cast<ProductPlan&>(plan) = plan_products(architecture, shapes);
+    return plan;
+  }
+  // As the one product that they would be with their k one after another.
+  static_cast<ProductPlan&>(plan) = plan_product(architecture, whole);
+  plan.splits = 0;
+  plan.through_runs = summed;
+  for (const ProductShape& shape : shapes) {
+    const int runs = runs_of(shape.k, plan.depth);
+    plan.splits += runs;
+    plan.through_runs = plan.through_runs || runs > 1;
+  }
+  return plan;
+}
+
+std::int64_t group_workspace(const GroupPlan& plan, const ProductShape& shape) {
+  return plan.through_runs ? plan.splits * shape.m * shape.n : 0;
 }
 
 std::int64_t product_workspace(const ProductPlan& plan, const ProductShape& shape) {

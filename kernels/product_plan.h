@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "kernels/conv2d.h"
 #include "kernels/precision.h"
@@ -58,8 +59,28 @@ constexpr int kProductSlice = 16;
 // reach.
 [[nodiscard]] ProductPlan plan_product(int architecture, const ProductShape& shape);
 
+// Some products of one launch, such as the members of a group of convolutions: they share tier,
+// tile and depth, which are chosen from what they are together, so that small ones fill a GPU that
+// each alone would leave idle.
+struct GroupPlan : ProductPlan {  // `splits` are the runs of all, one product's after another's
+  bool through_runs = false;      // all runs go to the workspace, else all products are whole
+};
+
+// `shapes`: at least one, of one n and precision. Those that may be cut have one m too; the others,
+// of one k, are whole. `summed`: what is wanted is the sum of the products, which therefore goes
+// through runs. Throws Error as plan_product() does, of sums of k too.
+[[nodiscard]] GroupPlan plan_group(int architecture, std::span<const ProductShape> shapes,
+                                   bool summed);
+
+// Of a k in runs of `depth`; 0 of none.
+[[nodiscard]] constexpr int runs_of(std::int64_t k, std::int64_t depth) {
+  return k == 0 ? 0 : static_cast<int>((k + depth - 1) / depth);
+}
+
 // Floats that the runs of a plan need; none when k is not cut.
 [[nodiscard]] std::int64_t product_workspace(const ProductPlan& plan, const ProductShape& shape);
+// The same of a group; `shape`: of any product.
+[[nodiscard]] std::int64_t group_workspace(const GroupPlan& plan, const ProductShape& shape);
 
 // Floats of workspace, in front of the runs, for filters of so many bytes times their scale: on
 // tensor cores what is copied to them cannot be scaled on the way. A multiple of 4.

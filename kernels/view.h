@@ -101,5 +101,9 @@ template <class A, class B>
   return a.batch == b.batch && a.height == b.height && a.width == b.width &&
          a.channels == b.channels;
 }
+template <class A, class B>
+[[nodiscard]] bool same_shape(Krsc<A> a, Krsc<B> b) {
+  return a.filters == b.filters && a.rows == b.rows && a.cols == b.cols && a.channels == b.channels;
+}
 
 }  // namespace ktrain

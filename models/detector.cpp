@@ -101,35 +101,46 @@ TwoStreamDetector::Features TwoStreamDetector::features(const DetectorInput& inp
   return f;
 }
 
-DetectorLosses TwoStreamDetector::losses(const DetectorInput& input, const Proposals* fixed) const {
+DetectorLosses TwoStreamDetector::losses(const DetectorInput& input, const Proposals* fixed,
+                                         const Beside& beside) const {
   const WeightCastScope casts;
   const ProductPrecisionScope products(options_.products);
+  DetectorLosses made;
   Features f = features(input, Mode::kTrain);
+  made.visible = std::move(f.visible), made.thermal = std::move(f.thermal);
+  made.fused = std::move(f.fused);
   const PartScope part("rpn");
-  const Rpn::Output output = rpn_(f.fused);
-  // The losses of the RPN and the RoI head on its proposals need nothing of each other.
+  const Rpn::Output output = rpn_(made.fused);
+  // The losses of the RPN need nothing of what its proposals go through, nor does what stands
+  // beside the RoI head need anything of that.
   Fork fork(input.sizes.context());
   fork.enter(1);
   const Rpn::Losses rpn =
       rpn_.losses(output, input.sizes, input.targets,
                   {random_key(seed_, RandomStream::kRpnSamples), input.counters, input.rpn_order});
+  made.rpn_cls = rpn.cls, made.rpn_bbox = rpn.bbox;
   fork.enter(2);
-  Proposals proposals = fixed ? *fixed : rpn_.propose(output, input.sizes, Mode::kTrain);
-  RoiHead::Losses roi = roi_head_.losses(
-      f.fused, proposals, input.targets,
+  made.proposals = fixed ? *fixed : rpn_.propose(output, input.sizes, Mode::kTrain);
+  made.rois = roi_head_.sample(
+      made.proposals, input.targets,
       {random_key(seed_, RandomStream::kRoiSamples), input.counters, input.roi_order});
+  const auto run_head = [&] {
+    const RoiHead::Losses roi = roi_head_.losses(made.fused, made.rois);
+    made.roi_cls = roi.cls, made.roi_bbox = roi.bbox;
+    made.pooled = roi.pooled;
+    made.head_outputs = {output.logits, output.deltas, roi.logits, roi.deltas};
+  };
+  if (!beside) run_head();
   fork.join();
-  return {rpn.cls,
-          rpn.bbox,
-          roi.cls,
-          roi.bbox,
-          std::move(f.visible),
-          std::move(f.thermal),
-          std::move(f.fused),
-          std::move(proposals),
-          std::move(roi.set),
-          std::move(roi.pooled),
-          {output.logits, output.deltas, roi.logits, roi.deltas}};
+  if (!beside) return made;
+  Fork heads(input.sizes.context());
+  heads.enter(1);
+  run_head();
+  heads.enter(2);
+  const ProductPrecisionScope exact(Precision::kFloat);  // embeddings are float
+  beside(made);
+  heads.join();
+  return made;
 }
 
 DetectionTensors TwoStreamDetector::predict(const DetectorInput& input) const {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -85,9 +86,11 @@ class TwoStreamDetector {
 
   // Records the tape of a training step. Norm::kBatch moves running statistics.
   // `fixed` stands in for the proposals, so that two passes with different weights train on the
-  // same regions.
-  [[nodiscard]] DetectorLosses losses(const DetectorInput& input,
-                                      const Proposals* fixed = nullptr) const;
+  // same regions. `beside` is for losses on the streams' features and the regions, and records them
+  // in a lane beside that of the RoI head (runtime/fork.h): it must not read what that makes.
+  using Beside = std::function<void(const DetectorLosses& made)>;
+  [[nodiscard]] DetectorLosses losses(const DetectorInput& input, const Proposals* fixed = nullptr,
+                                      const Beside& beside = {}) const;
   // Records nothing and changes nothing.
   [[nodiscard]] DetectionTensors predict(const DetectorInput& input) const;
   // Backbones, pyramids and fusion as predict computes them, shown to `observer`. Records nothing

@@ -1,5 +1,7 @@
 #include "models/fpn.h"
 
+#include <algorithm>
+
 namespace ktrain {
 
 Fpn::Fpn(const Maker& maker, const std::array<std::int64_t, ResNet::kStages>& inputs,
@@ -17,13 +19,14 @@ Fpn::Fpn(const Maker& maker, const std::array<std::int64_t, ResNet::kStages>& in
 }
 
 Pyramid Fpn::operator()(const ResNet::Stages& stages) const {
-  std::array<Tensor, ResNet::kStages> merged;
+  std::vector<Tensor> merged(stages.size());
   for (std::size_t i = stages.size(); i-- > 0;) {
     merged[i] = laterals_[i](stages[i]);
     if (i + 1 < stages.size()) merged[i] = upsample_add(merged[i + 1], merged[i]);
   }
   Pyramid levels;
-  for (std::size_t i = 0; i < merged.size(); ++i) levels[i] = outputs_[i](merged[i]);
+  const std::vector<Tensor> outputs = Conv::each(outputs_, merged);
+  std::copy(outputs.begin(), outputs.end(), levels.begin());
   levels.back() = max_pool(levels[merged.size() - 1], {.taps = 1, .stride = 2, .pad = 0});
   return levels;
 }

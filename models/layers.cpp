@@ -41,6 +41,24 @@ Tensor Conv::operator()(const Tensor& a, const Tensor& b) const {
                 options(shape_, activation_), output_);
 }
 
+std::vector<Tensor> Conv::operator()(const std::vector<Tensor>& xs) const {
+  return conv2d_group(xs, {weight_}, {bias_}, options(shape_, activation_), output_);
+}
+
+std::vector<Tensor> Conv::each(const std::vector<Conv>& convs, const std::vector<Tensor>& xs) {
+  KT_CHECK(!convs.empty(), "Conv: no convolutions of {} maps", xs.size());
+  const Conv& first = convs.front();
+  std::vector<Tensor> weights, biases;
+  for (const Conv& conv : convs) {
+    KT_CHECK(conv.shape_ == first.shape_ && conv.activation_ == first.activation_ &&
+                 conv.output_ == first.output_,
+             "Conv: convolutions of several kinds as one");
+    weights.push_back(conv.weight_);
+    biases.push_back(conv.bias_);
+  }
+  return conv2d_group(xs, weights, biases, options(first.shape_, first.activation_), first.output_);
+}
+
 Linear::Linear(const Maker& maker, std::int64_t inputs, std::int64_t outputs,
                const Initial& initial, Activation activation, OutputType output)
     : weight_(maker.weight("weight", {outputs, inputs}, initial)),

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "models/module.h"
 #include "runtime/ops.h"
@@ -18,6 +19,7 @@ struct ConvShape {
   std::int64_t outputs = 0;
   std::int64_t taps = 1;
   std::int64_t stride = 1;
+  [[nodiscard]] bool operator==(const ConvShape&) const = default;
 };
 
 enum class Activation : std::uint8_t { kNone, kRelu };
@@ -31,6 +33,11 @@ class Conv {
   [[nodiscard]] Tensor operator()(const Tensor& x) const;
   // Of the channels of a followed by those of b, without making a map of both.
   [[nodiscard]] Tensor operator()(const Tensor& a, const Tensor& b) const;
+  // Of each map, as one launch (conv2d_group). Stride 1.
+  [[nodiscard]] std::vector<Tensor> operator()(const std::vector<Tensor>& xs) const;
+  // The same with a convolution for each map, which are alike but for their parameters.
+  [[nodiscard]] static std::vector<Tensor> each(const std::vector<Conv>& convs,
+                                                const std::vector<Tensor>& xs);
 
  private:
   Tensor weight_, bias_;

@@ -38,8 +38,8 @@ RoiHead::Output RoiHead::head(const Tensor& pooled) const {
   return {cls_(x), reg_(x)};
 }
 
-RoiHead::Losses RoiHead::losses(const Pyramid& fused, const Proposals& proposals,
-                                const TargetTensors& targets, const Draw& draw) const {
+RoiTrainingSet RoiHead::sample(const Proposals& proposals, const TargetTensors& targets,
+                               const Draw& draw) const {
   const PartScope part("roi targets and losses");
   const AssignRule assignment = {.positive_iou = options_.positive_iou,
                                  .negative_iou = options_.positive_iou,
@@ -47,16 +47,20 @@ RoiHead::Losses RoiHead::losses(const Pyramid& fused, const Proposals& proposals
                                  .low_quality = false,
                                  .ignore_iof = options_.ignore_iof};
   const Tensor match = assign_boxes(proposals.boxes, targets, assignment);
+  return roi_training_set(proposals.boxes, match, targets, draw,
+                          {.rule = sample_rule(options_.samples, options_.positive_share),
+                           .num_classes = static_cast<std::int32_t>(num_classes_)});
+}
+
+RoiHead::Losses RoiHead::losses(const Pyramid& fused, const RoiTrainingSet& set) const {
+  const PartScope part("roi targets and losses");
   Losses losses;
-  losses.set = roi_training_set(proposals.boxes, match, targets, draw,
-                                {.rule = sample_rule(options_.samples, options_.positive_share),
-                                 .num_classes = static_cast<std::int32_t>(num_classes_)});
-  losses.pooled = pool(fused, losses.set.rois, losses.set.image);
+  losses.pooled = pool(fused, set.rois, set.image);
   const Output output = head(losses.pooled);
   losses.logits = output.logits;
   losses.deltas = output.deltas;
-  losses.cls = cross_entropy(output.logits, losses.set.labels, losses.set.avg_factor);
-  losses.bbox = box_loss(output.deltas, losses.set.deltas, losses.set.slots, losses.set.avg_factor);
+  losses.cls = cross_entropy(output.logits, set.labels, set.avg_factor);
+  losses.bbox = box_loss(output.deltas, set.deltas, set.slots, set.avg_factor);
   return losses;
 }
 

@@ -28,13 +28,14 @@ class RoiHead {
 
   struct Losses {
     Tensor cls, bbox;
-    RoiTrainingSet set;     // what was trained on
     Tensor pooled;          // its features: rois x pool x pool x channels
     Tensor logits, deltas;  // what the losses are computed from, a row per region
   };
-  // Ground truth boxes join the proposals. Images without a box train the classifier.
-  [[nodiscard]] Losses losses(const Pyramid& fused, const Proposals& proposals,
-                              const TargetTensors& targets, const Draw& draw) const;
+  // What is trained on. Ground truth boxes join the proposals. Images without a box train the
+  // classifier.
+  [[nodiscard]] RoiTrainingSet sample(const Proposals& proposals, const TargetTensors& targets,
+                                      const Draw& draw) const;
+  [[nodiscard]] Losses losses(const Pyramid& fused, const RoiTrainingSet& set) const;
   [[nodiscard]] DetectionTensors predict(const Pyramid& fused, const Proposals& proposals,
                                          const Tensor& sizes, const Tensor& scales) const;
 

@@ -23,13 +23,10 @@ Rpn::Rpn(const Maker& maker, std::int64_t channels, const RpnOptions& options)
 Rpn::Output Rpn::operator()(const Pyramid& fused) const {
   Output output;
   output.grid.shapes = options_.anchors;
-  std::vector<Tensor> logits, deltas;
-  for (std::size_t i = 0; i < fused.size(); ++i) {
-    const Tensor x = conv_(fused[i]);
-    logits.push_back(cls_(x));
-    deltas.push_back(reg_(x));
+  for (std::size_t i = 0; i < fused.size(); ++i)
     output.grid.levels.push_back({fused[i].size(1), fused[i].size(2), kPyramidStrides[i]});
-  }
+  const std::vector<Tensor> xs = conv_(std::vector<Tensor>(fused.begin(), fused.end()));
+  const std::vector<Tensor> logits = cls_(xs), deltas = reg_(xs);
   output.anchors = make_anchors(fused[0].context(), output.grid);
   output.logits = concat_columns(logits);
   output.deltas = concat_columns(deltas);

@@ -4,10 +4,13 @@
 // It never writes into a parameter or a saved tensor, so the same tape may be walked once per loss.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <limits>
 #include <memory>
 #include <span>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "runtime/parameters.h"
@@ -15,15 +18,76 @@
 
 namespace ktrain {
 
-// Which inputs of an op want a gradient in this walk.
-using Wanted = std::vector<bool>;
+// What an op may take over where it writes the gradient of an input: to add what others gave to
+// that input before (undefined: nobody), then to let through only where the input is above 0, since
+// a ReLU made it. In this order and with separate roundings: the bits are as if it had not.
+struct InputEnd {
+  Tensor add;
+  bool positive = false;
+};
+
+// Which inputs of an op want a gradient in this walk, and what the op may take over.
+class Wanted {
+ public:
+  explicit Wanted(std::size_t inputs) : flags_(inputs) {}
+
+  [[nodiscard]] bool operator[](std::size_t i) const { return flags_[i]; }
+  [[nodiscard]] std::size_t size() const { return flags_.size(); }
+  [[nodiscard]] bool any() const {
+    return std::find(flags_.begin(), flags_.end(), true) != flags_.end();
+  }
+
+  // The op takes over the end of input i and returns the gradient with it.
+  [[nodiscard]] InputEnd take_end(std::size_t i) const {
+    if (i >= ends_.size()) return {};
+    taken_[i] = true;
+    return ends_[i];
+  }
+  // Whether dy of a result has been through the ReLU of the op itself, which is then one that says
+  // `rectifies`.
+  [[nodiscard]] bool rectified(std::size_t result = 0) const {
+    return result < rectified_.size() && rectified_[result];
+  }
+
+  // For the walk.
+  void set(std::size_t i, bool wanted) { flags_[i] = wanted; }
+  void set_rectified(std::size_t result) {
+    rectified_.resize(std::max(rectified_.size(), result + 1));
+    rectified_[result] = true;
+  }
+  void offer(std::size_t i, InputEnd end) {
+    ends_.resize(flags_.size());
+    taken_.resize(flags_.size());
+    ends_[i] = std::move(end);
+  }
+  void release() {
+    for (InputEnd& end : ends_) end.add = Tensor();
+  }
+  [[nodiscard]] const InputEnd* taken(std::size_t i) const {
+    return i < taken_.size() && taken_[i] ? &ends_[i] : nullptr;
+  }
+
+ private:
+  std::vector<bool> flags_, rectified_;
+  std::vector<InputEnd> ends_;
+  mutable std::vector<bool> taken_;
+};
 
 // Gradients of an op's inputs from the gradient of its output. One entry per input; the entry of an
 // input that is not wanted may be undefined. May return `dy` itself. Must not write into `dy` or
 // into anything it saved.
 using BackwardFunction = std::function<std::vector<Tensor>(const Tensor& dy, const Wanted& wanted)>;
 
+// The same of an op with several results, from one gradient each: undefined where nothing reaches
+// the result, and not all are. Letting go of one early gives its memory back. An input's gradient
+// may be undefined where it depends on no result that has one.
+using ResultsBackward =
+    std::function<std::vector<Tensor>(std::vector<Tensor> dys, const Wanted& wanted)>;
+
 // One op on the tape. Inputs are null where no gradient flows.
+//
+// Each result of an op with several has a node of its own, a port: its only input is the op's node,
+// which takes what the walk has left with its ports. A port has no backward.
 struct Node {
   const char* name = "leaf";
   const char* part = "";   // for the profile; see kernels/profile.h
@@ -31,13 +95,23 @@ struct Node {
   int lane = 0;            // it was recorded in; see runtime/fork.h
   std::vector<std::shared_ptr<Node>> inputs;
   BackwardFunction backward;
+  ResultsBackward results_backward;        // in its place
+  std::vector<std::weak_ptr<Node>> ports;  // by result; empty where one is untied or gone
+  std::vector<std::size_t> from;           // of a port: inputs of the op that its result depends on
   bool consumed = false;
+  bool rectifies = false;  // the result is 0 or above, and no gradient passes where it is 0
 
   Node() = default;
   ~Node();  // takes a long chain of inputs apart without recursion
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
-  [[nodiscard]] bool is_leaf() const { return inputs.empty() && !backward && !consumed; }
+  [[nodiscard]] bool has_backward() const { return backward || results_backward; }
+  [[nodiscard]] bool is_leaf() const { return inputs.empty() && !has_backward() && !consumed; }
+  // The nodes that its value depends on directly, null ones among them. Those of a port are inputs
+  // of the op: not what the other results alone depend on.
+  [[nodiscard]] std::vector<Node*> depends_on() const;
+  // Itself or its ports, null where there is none: those that gradients of its results are left at.
+  [[nodiscard]] std::vector<const Node*> results() const;
 };
 
 [[nodiscard]] std::shared_ptr<Node> make_leaf();
@@ -49,6 +123,21 @@ struct Node {
                             BackwardFunction backward);
 [[nodiscard]] Tensor record(const char* name, const std::vector<Tensor>& inputs, Tensor y,
                             BackwardFunction backward);
+
+// One result of an op, and which of the op's inputs it depends on.
+struct OpResult {
+  Tensor y;
+  std::vector<std::size_t> from;
+};
+// The results of one op, tied to its inputs: in their order, each untied when it depends on no
+// input that requires a gradient.
+[[nodiscard]] std::vector<Tensor> record_results(const char* name,
+                                                 const std::vector<Tensor>& inputs,
+                                                 const std::vector<OpResult>& results,
+                                                 ResultsBackward backward);
+
+// Every node that the values are computed from, their own too.
+[[nodiscard]] std::unordered_set<const Node*> nodes_behind(std::span<const Tensor> values);
 
 // True when `record` would tie a result of these inputs: for ops that save extra work then.
 [[nodiscard]] bool recording(std::initializer_list<Tensor> inputs);
@@ -108,6 +197,8 @@ struct MultiWalk {
   // Nodes of a higher order are walked in that set as soon as its cotangents are known, before the
   // other sets reach them: what it hands from node to node does not wait beside theirs.
   std::int64_t ahead_of = std::numeric_limits<std::int64_t>::max();
+  // Whether ops may take over sums and masks (InputEnd). No bit depends on it.
+  bool takeovers = true;
   Tape tape = Tape::kKeep;
 };
 

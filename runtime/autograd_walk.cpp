@@ -8,8 +8,9 @@
 #include "kernels/profile.h"
 #include "kernels/subnormals.h"
 #include "runtime/autograd.h"
-#include "runtime/fork.h"
 #include "runtime/ops.h"
+#include "runtime/walk_gifts.h"
+#include "runtime/walk_lanes.h"
 
 namespace ktrain {
 namespace {
@@ -45,47 +46,6 @@ void accumulate_gradient(Tensor& slot, Tensor gradient) {
   }
 }
 
-// The lanes that nodes were recorded in, entered again for their gradients. What one lane has
-// handed to a node is not touched by the other before both have been joined.
-class WalkLanes {
- public:
-  explicit WalkLanes(ContextPtr context) : context_(std::move(context)) {}
-
-  // Before `node` is walked.
-  void move_to(const Node* node) {
-    if (node->lane == 0) return leave();
-    lane_ = node->lane;
-    if (!fork_) open();
-    fork_->enter(lane_);
-    meet(node);
-  }
-  // Before the gradient of `node` is read or added to.
-  void meet(const Node* node) {
-    if (!fork_) return;
-    const auto [written, fresh] = written_.emplace(node, lane_);
-    if (fresh || written->second == lane_) return;
-    open();
-    fork_->enter(lane_);
-    written_.emplace(node, lane_);
-  }
-  void leave() {
-    if (fork_) fork_->join();
-    fork_.reset();
-    written_.clear();
-  }
-
- private:
-  void open() {
-    leave();
-    fork_.emplace(context_);
-  }
-
-  ContextPtr context_;
-  std::optional<Fork> fork_;
-  int lane_ = 0;
-  std::unordered_map<const Node*, int> written_;  // in this fork, by which lane
-};
-
 class Walk {
  public:
   explicit Walk(const MultiWalk& walk) : walk_(walk), nodes_(reachable(walk.outputs)) {
@@ -100,8 +60,9 @@ class Walk {
     if (walk.consumer) count_uses();
     if (walk.late && walk.sets.size() > 1) find_late();
     for (std::size_t s = 0; s < walk.sets.size(); ++s) seed(s);
-    const bool lanes = walk.sets.size() == 1 && !walk.consumer && !walk.outputs.empty();
-    if (lanes) lanes_.emplace(walk.outputs[0].context());
+    if (walk.takeovers) gifts_.emplace(nodes_, leads_, walk.sets.size());
+    if (walk.sets.size() > 1 || walk.consumer || walk.outputs.empty()) return;
+    lanes_.emplace(walk.outputs[0].context());
   }
 
   std::vector<Tensor> run() {
@@ -110,7 +71,7 @@ class Walk {
       finish_users(node);
       tell_on_arrival(node);
       if (walk_.replaced > 0) go_ahead(at);
-      const bool walked = node->backward && leads_[node];
+      const bool walked = node->has_backward() && leads_[node];
       const auto late = late_.find(node);
       if (walked && lanes_) lanes_->move_to(node);
       if (walked) visit(node, 0, late == late_.end() ? walk_.sets.size() : 1);
@@ -139,8 +100,9 @@ class Walk {
   void find_leads() {
     for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node)
       leads_[*node] = kept_.contains(*node) || entries_.contains(*node) ||
-                      std::any_of((*node)->inputs.begin(), (*node)->inputs.end(),
-                                  [&](const auto& input) { return input && leads_[input.get()]; });
+                      std::ranges::any_of((*node)->depends_on(), [&](const Node* input) {
+                        return input && leads_[input];
+                      });
   }
 
   [[nodiscard]] bool watched(const Node* node) const {
@@ -152,8 +114,8 @@ class Walk {
   void find_parts() {
     for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node)
       parts_[*node] = kept_.contains(*node) ||
-                      std::any_of((*node)->inputs.begin(), (*node)->inputs.end(),
-                                  [&](const auto& input) { return in_part(input.get()); });
+                      std::ranges::any_of((*node)->depends_on(),
+                                          [&](const Node* input) { return in_part(input); });
   }
   [[nodiscard]] bool in_part(const Node* input) {
     return input != nullptr && !watched(input) && parts_[input];
@@ -232,6 +194,8 @@ class Walk {
   void consume(Node* node) {
     if (walk_.tape != Tape::kConsume || node->is_leaf()) return;
     node->backward = nullptr;
+    node->results_backward = nullptr;
+    node->from.clear();
     std::move(node->inputs.begin(), node->inputs.end(), std::back_inserter(owners_));
     node->inputs.clear();
     node->consumed = true;
@@ -240,7 +204,7 @@ class Walk {
   [[nodiscard]] Wanted wanted(const Node& node) {
     Wanted wanted(node.inputs.size());
     for (std::size_t i = 0; i < wanted.size(); ++i)
-      wanted[i] = node.inputs[i] && leads_[node.inputs[i].get()];
+      wanted.set(i, node.inputs[i] && leads_[node.inputs[i].get()]);
     return wanted;
   }
 
@@ -249,7 +213,7 @@ class Walk {
     for (ahead_ = std::max(ahead_, at); ahead_ < nodes_.size(); ++ahead_) {
       Node* const node = nodes_[ahead_];
       if (node->order <= walk_.ahead_of || (watched(node) && !told_.contains(node))) return;
-      if (node->backward && leads_[node]) visit_replaced(node);
+      if (node->has_backward() && leads_[node]) visit_replaced(node);
     }
   }
 
@@ -257,7 +221,7 @@ class Walk {
     const PartScope part(Part{node->part, true});
     Wanted within = wanted(*node);
     for (std::size_t i = 0; i < within.size(); ++i)
-      within[i] = within[i] && in_part(node->inputs[i].get());
+      within.set(i, within[i] && in_part(node->inputs[i].get()));
     visit(node, within, walk_.replaced);
   }
 
@@ -269,19 +233,34 @@ class Walk {
     if (first > 0 && first >= begin && first < end) visit_replaced(node);
     for (std::size_t s = begin; s < end; ++s)
       if (s != first || first == 0) visit(node, wanted, s);
-    if (end == walk_.sets.size() && !kept_.contains(node)) slots_.erase(node);
+    if (end == walk_.sets.size())
+      for (const Node* const result : node->results())
+        if (!kept_.contains(result)) slots_.erase(result);
+  }
+
+  // The gradients of the results of `node`, which leave their slots unless they were asked for.
+  [[nodiscard]] std::vector<Tensor> take(const Node* node, std::size_t s) {
+    std::vector<Tensor> dys;
+    for (const Node* const result : node->results()) {
+      const auto slots = slots_.find(result);
+      dys.push_back(slots == slots_.end() ? Tensor() : slots->second[s]);
+      if (dys.back().defined() && (!kept_.contains(result) || s > 0)) slots->second[s] = Tensor();
+    }
+    return dys;
   }
 
   void visit(Node* node, const Wanted& wanted, std::size_t s) {
-    const auto slots = slots_.find(node);
-    if (slots == slots_.end()) return;
-    Tensor dy = slots->second[s];
-    if (!dy.defined()) return;
-    if (!kept_.contains(node) || s > 0) slots->second[s] = Tensor();
-    if (std::find(wanted.begin(), wanted.end(), true) == wanted.end()) return;
+    hand_down(node, wanted, s);
+    if (gifts_) gifts_->pass(*node, s);
+  }
+
+  void hand_down(Node* node, const Wanted& wanted, std::size_t s) {
+    std::vector<Tensor> dys = take(node, s);
+    if (std::ranges::none_of(dys, &Tensor::defined)) return;
+    if (!wanted.any()) return;
     // Sets after the first are looked at, not trained on, and are sparse more often than not.
     const FlushSubnormals flush(s > 0);
-    propagate(*node, wanted, std::move(dy), s);
+    propagate(*node, wanted, std::move(dys), s);
   }
 
   void end_uses(Node* node) {
@@ -291,16 +270,53 @@ class Walk {
       if (wanted[i]) end_use(*node, node->inputs[i].get());
   }
 
-  void propagate(const Node& node, const Wanted& wanted, Tensor dy, std::size_t set) {
-    std::vector<Tensor> results = node.backward(dy, wanted);
-    dy = Tensor();
+  // What the op of `node` may take over for one of its inputs. Bits do not depend on it: an op does
+  // what the walk and the input's own op would have done, in their order. The ReLU's part falls to
+  // the last one to hand something to a result that nobody else sees.
+  [[nodiscard]] InputEnd end_of(const Node* input, std::size_t set) {
+    InputEnd end;
+    const auto slots = slots_.find(input);
+    const bool there = slots != slots_.end() && slots->second[set].defined();
+    if (there && lanes_ && !lanes_->is_own(input)) return end;
+    if (there) end.add = slots->second[set];
+    end.positive = input->rectifies && !entries_.contains(input) && gifts_->is_last(input, set);
+    return end;
+  }
+
+  // After the op took over the end of `input`.
+  void replace(Node* input, const InputEnd& end, Tensor gradient, std::size_t set) {
+    if (lanes_) lanes_->meet(input);
+    slot(input, set) = std::move(gradient);
+    if (end.positive) gifts_->rectify(input, set);
+  }
+
+  void offer_ends(const Node& node, Wanted& wanted, std::size_t set) {
+    const std::vector<const Node*> own = node.results();
+    for (std::size_t r = 0; r < own.size(); ++r)
+      if (gifts_->is_rectified(own[r], set)) wanted.set_rectified(r);
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+      if (wanted[i] && !node.inputs[i]->is_leaf() &&
+          std::count(node.inputs.begin(), node.inputs.end(), node.inputs[i]) == 1)
+        wanted.offer(i, end_of(node.inputs[i].get(), set));
+  }
+
+  void propagate(const Node& node, Wanted wanted, std::vector<Tensor> dys, std::size_t set) {
+    if (gifts_) offer_ends(node, wanted, set);
+    std::vector<Tensor> results = node.backward ? node.backward(dys[0], wanted)
+                                                : node.results_backward(std::move(dys), wanted);
+    wanted.release();
+    dys.clear();
     KT_CHECK(results.size() == wanted.size(), "backward of '{}' gave {} gradients for {} inputs",
              node.name, results.size(), wanted.size());
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       if (!wanted[i]) continue;
-      KT_CHECK(results[i].defined(), "backward of '{}' gave no gradient for input {}", node.name,
-               i);
+      if (node.results_backward && !results[i].defined()) continue;
+      KT_CHECK(results[i].defined(), "'{}' gave no gradient for input {}", node.name, i);
       Node* const input = node.inputs[i].get();
+      if (const InputEnd* const end = wanted.taken(i)) {
+        replace(input, *end, std::move(results[i]), set);
+        continue;
+      }
       const int pass = input->is_leaf() ? pass_of(node) : MultiWalk::kWhole;
       if (pass >= 0) {
         Slots& shares = shares_[input][pass];
@@ -343,8 +359,7 @@ class Walk {
   }
 
   void tell(const Node* node, int pass, Slots& slots) {
-    if (std::none_of(slots.begin(), slots.end(), [](const Tensor& t) { return t.defined(); }))
-      return;
+    if (std::ranges::none_of(slots, &Tensor::defined)) return;
     if (walk_.replaced > 0) told_.insert(node);
     for (const std::size_t entry : entries_[node]) walk_.consumer(entry, pass, slots);
   }
@@ -359,6 +374,7 @@ class Walk {
   std::unordered_map<const Node*, bool> late_;  // whether it waits
   std::unordered_map<const Node*, std::vector<Node*>> late_users_;
   std::unordered_set<const Node*> told_;
+  std::optional<WalkGifts> gifts_;
   std::optional<WalkLanes> lanes_;  // of a walk that nobody watches
   std::size_t ahead_ = 0;           // nodes before it have been walked in the replaced set
   // In a consuming walk a node's owner may be one that was just taken apart: all stay to the end.

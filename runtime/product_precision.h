@@ -1,8 +1,9 @@
 // What products of float maps may round their operands to, on a GPU that has instructions for it
 // (kernels/precision.h); elsewhere, and on the CPU, they are not rounded.
 //
-// While a ProductPrecisionScope lives, conv2d and linear multiply so, and their backward passes do
-// as the forward pass did, whenever they run. Products of Bfloat16 maps are not asked.
+// While a ProductPrecisionScope lives, conv2d, conv2d_group and linear multiply so, and their
+// backward passes do as the forward pass did, whenever they run. Products of Bfloat16 maps are not
+// asked.
 #pragma once
 
 #include "kernels/precision.h"

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <unordered_set>
 
 #include "runtime/autograd.h"
 #include "runtime/fault.h"
@@ -22,24 +21,11 @@ double length_of(const std::vector<Tensor>& gradients) {
   return std::sqrt(sum);
 }
 
-// Every node that the value is computed from, itself too.
-std::unordered_set<const Node*> nodes_behind(const Tensor& value) {
-  std::unordered_set<const Node*> behind;
-  std::vector<const Node*> pending = {value.node().get()};
-  while (!pending.empty()) {
-    const Node* const node = pending.back();
-    pending.pop_back();
-    if (node == nullptr || !behind.insert(node).second) continue;
-    for (const auto& input : node->inputs) pending.push_back(input.get());
-  }
-  return behind;
-}
-
 // At what a term's value does not reach back; "" when there is nothing.
 std::string cut_off_from(const Tensor& value, const Tensor& output,
                          const std::vector<NamedPyramid>& pyramids) {
   if (!value.requires_grad()) return "any trainable parameter";
-  const auto behind = nodes_behind(value);
+  const auto behind = nodes_behind({&value, 1});
   const auto reached = [&](const Tensor& tensor) { return behind.contains(tensor.node().get()); };
   if (!output.requires_grad() || !reached(output)) return "the outputs of its head";
   for (const NamedPyramid& pyramid : pyramids) {

@@ -118,15 +118,20 @@ std::vector<std::int64_t> TrainingStep::unlike_steps(const Timeline& timeline) c
 }
 
 ForwardPass TrainingStep::forward(const StepInput& input, const Proposals* fixed) const {
-  DetectorLosses losses = detector_->losses(input.batch, fixed);
-  if (alter_) alter_(losses);
-  std::vector<Tensor> values = {losses.rpn_cls, losses.rpn_bbox, losses.roi_cls, losses.roi_bbox};
   ForwardPass pass;
+  const auto auxiliary = [&](const DetectorLosses& detection) {
+    pass.auxiliary = auxiliary_.losses.losses({input.batch, detection, input.step, input.epoch()});
+  };
+  const bool beside = !alter_ && !auxiliary_.losses.empty();
+  DetectorLosses losses =
+      detector_->losses(input.batch, fixed, beside ? auxiliary : TwoStreamDetector::Beside());
+  if (alter_) alter_(losses);
+  if (!beside) auxiliary(losses);
+  std::vector<Tensor> values = {losses.rpn_cls, losses.rpn_bbox, losses.roi_cls, losses.roi_bbox};
   pass.proposals = losses.proposals;
   watch("visible", losses.visible, pass.features);
   watch("thermal", losses.thermal, pass.features);
   watch_heads(losses, pass.features);
-  pass.auxiliary = auxiliary_.losses.losses({input.batch, losses, input.step, input.epoch()});
   for (const AuxiliaryResult& result : pass.auxiliary) values.push_back(result.value);
   if (!watch_->done())
     for (const Pyramid* const pyramid :

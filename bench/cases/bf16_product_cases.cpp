@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bench/cases.h"
+#include "bench/numbers.h"
 #include "bench/rivals/products.h"
 #include "kernels/conv2d.h"
 #include "kernels/gemm.h"
@@ -26,15 +27,6 @@ constexpr Layer kLayers[] = {
     {"RPN 1x1 256-12", 128, 160, 256, 12, 1, 1},
 };
 
-Array<Bfloat16> normal_bf16(const Lab& lab, std::int64_t size, std::uint32_t sample,
-                            double deviation = 1) {
-  const std::vector<float> values = lab.to_host(lab.normal(size, sample, deviation));
-  std::vector<Bfloat16> rounded;
-  rounded.reserve(values.size());
-  for (const float v : values) rounded.push_back(to_bfloat16(v));
-  return lab.copy(rounded);
-}
-
 struct Convolution {
   Conv2dOptions options;
   Nhwc<Bfloat16> x, y;
@@ -51,9 +43,9 @@ struct Convolution {
     w = {nullptr, filters, l.taps, l.taps, channels};
     y = {nullptr, kImages, conv2d_out_size(x.height, l.taps, options),
          conv2d_out_size(x.width, l.taps, options), filters};
-    x_data = normal_bf16(lab, x.size(), 1);
-    w_data = normal_bf16(lab, w.size(), 2, 0.05);
-    y_data = normal_bf16(lab, y.size(), 3);
+    x_data = normal<Bfloat16>(lab, x.size(), 1);
+    w_data = normal<Bfloat16>(lab, w.size(), 2, 0.05);
+    y_data = normal<Bfloat16>(lab, y.size(), 3);
     scale = lab.filled(filters, 1.0f);
     shift = lab.filled(filters, 0.0f);
     dw = lab.make<float>(w.size());
@@ -114,7 +106,7 @@ Job convolution(const Lab& lab, const Layer& layer, ConvPass pass) {
 Job product(const Lab& lab, std::int64_t rows, std::int64_t cols, std::int64_t depth,
             GemmOptions options) {
   const std::int64_t m = lab.scaled(rows, 64), n = lab.scaled(cols, 64), k = lab.scaled(depth, 64);
-  const Array<Bfloat16> a = normal_bf16(lab, m * k, 1), b = normal_bf16(lab, k * n, 2),
+  const Array<Bfloat16> a = normal<Bfloat16>(lab, m * k, 1), b = normal<Bfloat16>(lab, k * n, 2),
                         c = lab.make<Bfloat16>(m * n);
   Job job{.bytes = static_cast<double>(a.bytes() + b.bytes() + c.bytes()),
           .flops = 2.0 * static_cast<double>(m * n) * static_cast<double>(k),

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/check.h"
+#include "kernels/checks/gradient_end.h"
 #include "kernels/conv2d.h"
 #include "kernels/device/product_batch.cuh"
 #include "kernels/device/product_windows.cuh"
@@ -77,6 +78,12 @@ struct Phase {
 };
 
 template <class T>
+QuadEnd<T> quad_end(const GradientEnd<T>& end) {
+  return {end.add.empty() ? nullptr : end.add.data,
+          end.positive.empty() ? nullptr : end.positive.data};
+}
+
+template <class T>
 using DataProduct = Product<WindowsAlongK<T>, FilterTaps<T>, PixelOutput<T>>;
 
 // g in windows that reach back from a pixel of dx.
@@ -105,8 +112,8 @@ Windows<T> back_windows(Nhwc<const T> g, const Phase& rows, const Phase& cols, s
 
 template <class T>
 DataProduct<T> data_product_of(Nhwc<const T> g, Krsc<const T> w, Span<const float> scale,
-                               Nhwc<T> dx, const Phase& rows, const Phase& cols,
-                               const Conv2dOptions& options) {
+                               Nhwc<T> dx, const QuadEnd<T>& end, const Phase& rows,
+                               const Phase& cols, const Conv2dOptions& options) {
   DataProduct<T> p;
   p.a.windows = back_windows(g, rows, cols, dx.batch);
   p.m = p.a.windows.pixels;
@@ -137,7 +144,8 @@ DataProduct<T> data_product_of(Nhwc<const T> g, Krsc<const T> w, Span<const floa
   p.output.pixels = p.a.windows.out_pixels;
   p.output.by_cols = p.a.windows.by_out_cols;
   p.output.by_pixels = p.a.windows.by_out_pixels;
-  p.output.aligned = dx.channels % 4 == 0 && aligned_for_quads(dx.data);
+  p.output.end = end;
+  p.output.aligned = dx.channels % 4 == 0 && aligned_for_quads(dx.data) && end.aligned();
   return p;
 }
 

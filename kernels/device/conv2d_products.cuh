@@ -131,8 +131,10 @@ void forward(CudaStream stream, Nhwc<const T> x, Krsc<const T> w, const Conv2dEp
 
 template <class T>
 void backward_data(CudaStream stream, Nhwc<const T> g, Krsc<const T> w, Span<const float> scale,
-                   Span<float> workspace, Nhwc<T> dx, const Conv2dOptions& options) {
+                   Span<float> workspace, Nhwc<T> dx, const Conv2dOptions& options,
+                   const GradientEnd<T>& end) {
   constexpr auto kWho = "conv2d_backward_data";
+  check_end(kWho, end, dx);
   check_workspace(kWho, workspace.size,
                   cuda::conv2d_backward_data_workspace<T>(g, w, scale, dx, options));
   check_map(kWho, dx);
@@ -144,6 +146,7 @@ void backward_data(CudaStream stream, Nhwc<const T> g, Krsc<const T> w, Span<con
     DenseOutput<T> output;
     output.data = dx.data;
     output.cols = static_cast<int>(dx.channels);
+    output.end = quad_end(end);
     output.align();
     dense_product<T>(kWho, stream, plan, workspace,
                      {.m = shape.m,
@@ -158,7 +161,7 @@ void backward_data(CudaStream stream, Nhwc<const T> g, Krsc<const T> w, Span<con
     return;
   }
   const auto part = [&](std::int64_t row, std::int64_t col) {
-    return data_product_of(g, w, scale, dx, Phase(row, dx.height, w.rows, options),
+    return data_product_of(g, w, scale, dx, quad_end(end), Phase(row, dx.height, w.rows, options),
                            Phase(col, dx.width, w.cols, options), options);
   };
   if (options.stride == 1) return multiply(kWho, stream, plan, workspace, part(0, 0));
@@ -235,8 +238,8 @@ void conv2d_forward(CudaStream stream, Nhwc<const T> x, Krsc<const T> w, Conv2dE
 template <class T>
 void conv2d_backward_data(CudaStream stream, Nhwc<const T> g, Krsc<const T> w,
                           Span<const Wide<T>> scale, Span<Wide<T>> workspace, Nhwc<T> dx,
-                          const Conv2dOptions& options) {
-  product::backward_data(stream, g, w, scale, workspace, dx, options);
+                          const Conv2dOptions& options, const GradientEnd<T>& end) {
+  product::backward_data(stream, g, w, scale, workspace, dx, options, end);
 }
 
 template <class T>
@@ -253,7 +256,7 @@ void conv2d_backward_weights(CudaStream stream, Nhwc<const T> x, Nhwc<const T> g
 #define KT_CONV2D_BACKWARD(T)                                                                      \
   template void conv2d_backward_data(CudaStream, Nhwc<const T>, Krsc<const T>,                     \
                                      Span<const Wide<T>>, Span<Wide<T>>, Nhwc<T>,                  \
-                                     const Conv2dOptions&);                                        \
+                                     const Conv2dOptions&, const GradientEnd<T>&);                 \
   template void conv2d_backward_weights(CudaStream, Nhwc<const T>, Nhwc<const T>, Conv2dScaled<T>, \
                                         Span<Wide<T>>, Krsc<Wide<T>>, Span<Wide<T>>,               \
                                         const Conv2dOptions&);

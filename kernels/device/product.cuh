@@ -1,5 +1,5 @@
 // Products on the GPU: sends a plan's work to its tier, and adds the runs of a k that was cut.
-// A further tier is a file beside product_mma.cuh and a line in multiply_batch().
+// A further tier is a file beside product_mma.cuh and a line in multiply_products().
 #pragma once
 
 #include "kernels/device/product_batch.cuh"
@@ -14,8 +14,8 @@ namespace ktrain::product {
 template <class P, int kCount>
 void multiply_wgmma_or_mma(const char* name, CudaStream stream, const ProductPlan& plan,
                            const ProductBatch<P, kCount>& batch) {
-  if constexpr (kCount == 1 && std::is_same_v<typename P::A::Element, Bfloat16>) {
-    WgmmaBatch described{};
+  if constexpr (kHasWgmma<kCount> && std::is_same_v<typename P::A::Element, Bfloat16>) {
+    WgmmaBatch<kCount> described{};
     if (describe(batch, described)) return multiply_wgmma(name, stream, plan, described);
   }
   ProductPlan other = plan;
@@ -23,19 +23,16 @@ void multiply_wgmma_or_mma(const char* name, CudaStream stream, const ProductPla
   multiply_mma(name, stream, other, batch);
 }
 
-// Computes the batch's products as `plan` says; those of several have a plan without runs. Where
-// k is cut, the workspace holds product_workspace() floats and gets the runs; the caller adds them:
-// finish_runs().
+// Computes the batch's products as `plan` says: whole, or, where there is a place for them, runs
+// that a later kernel adds.
 template <class P, int kCount>
-void multiply_batch(const char* name, CudaStream stream, const ProductPlan& plan,
-                    Span<float> workspace, ProductBatch<P, kCount> batch) {
-  const bool cut = plan.splits > 1;
-  KT_CHECK(!cut || kCount == 1, "{}: {} runs of {} products", name, plan.splits, kCount);
+void multiply_products(const char* name, CudaStream stream, const ProductPlan& plan, float* runs,
+                       ProductBatch<P, kCount> batch) {
   int deepest = 0;
   for (const P& p : batch.products) deepest = p.k > deepest ? p.k : deepest;
-  batch.depth = cut ? static_cast<int>(plan.depth) : deepest;
-  batch.partials = cut ? workspace.data : nullptr;
-  batch.partials_aligned = batch.products[0].n % 4 == 0 && aligned_for_quads(workspace.data);
+  batch.depth = runs ? static_cast<int>(plan.depth) : deepest;
+  batch.partials = runs;
+  batch.partials_aligned = batch.products[0].n % 4 == 0 && aligned_for_quads(runs);
   switch (plan.tier) {
     case ProductTier::kSimt:
       if constexpr (std::is_same_v<typename P::A::Element, float>)
@@ -46,6 +43,17 @@ void multiply_batch(const char* name, CudaStream stream, const ProductPlan& plan
     case ProductTier::kWgmma:
       return multiply_wgmma_or_mma(name, stream, plan, batch);
   }
+}
+
+// The same by a plan for one product, or for several that it leaves whole. Where k is cut, the
+// workspace holds product_workspace() floats and gets the runs; the caller adds them:
+// finish_runs().
+template <class P, int kCount>
+void multiply_batch(const char* name, CudaStream stream, const ProductPlan& plan,
+                    Span<float> workspace, const ProductBatch<P, kCount>& batch) {
+  const bool cut = plan.splits > 1;
+  KT_CHECK(!cut || kCount == 1, "{}: {} runs of {} products", name, plan.splits, kCount);
+  multiply_products(name, stream, plan, cut ? workspace.data : nullptr, batch);
 }
 
 constexpr int kFinishThreads = 256;

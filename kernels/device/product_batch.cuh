@@ -1,7 +1,8 @@
 // Some products of one launch, and what each block computes of them. Every tier's kernels take one.
+// Products past the last are empty: m = n = 0. Those whose runs are added later have one m and n.
 //
 // Blocks are numbered with a product's columns of tiles fastest, so that neighbours read the same
-// rows of a, then rows of tiles, then runs of k.
+// rows of a, then rows of tiles, then runs of k, then products.
 #pragma once
 
 #include <cstdint>
@@ -35,12 +36,13 @@ template <class P, int kCount>
 struct ProductBatch {
   P products[kCount];
   int depth = 0;              // of a run
-  float* partials = nullptr;  // m x n for each run, when there are several
+  float* partials = nullptr;  // m x n for each run, where runs are added later
   bool partials_aligned = false;
   // Filled by deal_out().
   int tile_cols[kCount];  // tiles side by side
   int tiles[kCount];      // of a product; with runs, so many for each
   int first[kCount + 1];  // block of each product
+  int first_run[kCount];  // of each product, among the partials of all
 
   [[nodiscard]] __device__ TilePlace place(int block, int tile_rows, int tile_cols_) const {
     TilePlace at{};
@@ -62,26 +64,33 @@ struct ProductBatch {
   __device__ void put(const TilePlace& at, int m, int n, float4 v) const {
     const P& p = products[at.product];
     if (!partials) return p.output.put(m, n, v);
-    float* const to = partials + (std::int64_t{at.run} * p.m + m) * p.n + n;
+    int run = at.run;
+    if constexpr (kCount > 1) run += first_run[at.product];
+    float* const to = partials + (std::int64_t{run} * p.m + m) * p.n + n;
     store_quad(to, v, partials_aligned, p.n - n);
   }
 };
 
-// Gives the batch's tiles to blocks; returns how many blocks there are.
+// Gives the batch's tiles to blocks, and to each product as many runs as its k has; returns how
+// many blocks there are.
 template <class P, int kCount>
-std::int64_t deal_out(const char* name, int tile_rows, int tile_cols, int runs,
+std::int64_t deal_out(const char* name, int tile_rows, int tile_cols,
                       ProductBatch<P, kCount>& batch) {
   std::int64_t blocks = 0;
+  int all_runs = 0;
   batch.first[0] = 0;
   for (int i = 0; i < kCount; ++i) {
     const P& p = batch.products[i];
     const std::int64_t across = num_blocks(p.n, tile_cols);
     const std::int64_t tiles = num_blocks(p.m, tile_rows) * across;
+    const int runs = batch.partials ? runs_of(p.k, batch.depth) : 1;
     blocks += tiles * runs;
     KT_CHECK(blocks <= std::numeric_limits<std::int32_t>::max(),
              "{}: {} blocks or more; 2^31 - 1 can be started", name, blocks);
     batch.tile_cols[i] = static_cast<int>(across);
     batch.tiles[i] = static_cast<int>(tiles);
+    batch.first_run[i] = all_runs;
+    all_runs += runs;
     batch.first[i + 1] = static_cast<int>(blocks);
   }
   return blocks;

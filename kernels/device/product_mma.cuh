@@ -320,8 +320,8 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
 }
 
 template <class Tile, bool kGeneral, class P, int kCount>
-void launch_mma(const char* name, CudaStream stream, ProductBatch<P, kCount> batch, int runs) {
-  const std::int64_t blocks = deal_out(name, Tile::kRows, Tile::kCols, runs, batch);
+void launch_mma(const char* name, CudaStream stream, ProductBatch<P, kCount> batch) {
+  const std::int64_t blocks = deal_out(name, Tile::kRows, Tile::kCols, batch);
   if (blocks == 0) return;
   launch(name, mma_kernel<Tile, kGeneral, P, kCount>, blocks, Tile::kThreads, stream, batch);
 }
@@ -338,8 +338,8 @@ void multiply_mma(const char* name, CudaStream stream, const ProductPlan& plan,
     in_pieces = in_pieces && p.a.in_pieces() && p.b.in_pieces();
   }
   if (plan.tile == ProductTile::kLarge && in_pieces)
-    return launch_mma<LargeMmaTile, false>(name, stream, batch, plan.splits);
-  launch_mma<SmallMmaTile, true>(name, stream, batch, plan.splits);
+    return launch_mma<LargeMmaTile, false>(name, stream, batch);
+  launch_mma<SmallMmaTile, true>(name, stream, batch);
 }
 
 }  // namespace ktrain::product

@@ -115,8 +115,38 @@ struct DenseAlongSide {
   }
 };
 
-// c[m, n] = act(scale[n] * v + shift[n] + residual[m, n]); a null pointer leaves its part out. With
-// a `wide` c is in float, there instead of in `data`.
+// GradientEnd (kernels/conv2d.h); a null pointer leaves its part out.
+template <class T>
+struct QuadEnd {
+  const T* add = nullptr;
+  const T* positive = nullptr;
+
+  [[nodiscard]] bool aligned() const {
+    return (!add || aligned_for_quads(add)) && (!positive || aligned_for_quads(positive));
+  }
+  // A NaN in `positive` lets nothing through: no comparison holds.
+  [[nodiscard]] __device__ float4 operator()(float4 v, std::int64_t i, bool aligned,
+                                             std::int64_t count) const {
+    if (add) v = sum_of(rounded<T>(v), load_quad(add + i, aligned, count));
+    if (!positive) return v;
+    const float4 y = load_quad(positive + i, aligned, count);
+    return make_float4(y.x > 0 ? v.x : 0.0f, y.y > 0 ? v.y : 0.0f, y.z > 0 ? v.z : 0.0f,
+                       y.w > 0 ? v.w : 0.0f);
+  }
+
+ private:
+  template <class To>
+  static __device__ float4 rounded(float4 v) {
+    if constexpr (std::is_same_v<To, float>)
+      return v;
+    else
+      return make_float4(widen(narrow<To>(v.x)), widen(narrow<To>(v.y)), widen(narrow<To>(v.z)),
+                         widen(narrow<To>(v.w)));
+  }
+};
+
+// c[m, n] = end(act(scale[n] * v + shift[n] + residual[m, n])); a null pointer leaves its part out.
+// With a `wide` c is in float, there instead of in `data`.
 template <class T>
 struct DenseOutput {
   T* data = nullptr;
@@ -126,14 +156,15 @@ struct DenseOutput {
   const float* shift = nullptr;
   const T* residual = nullptr;
   bool relu = false;
+  QuadEnd<T> end;
   bool aligned = false;  // set last, by align()
 
   void write_to(T* c) { data = c; }
   void write_to(float* c) requires(!std::is_same_v<T, float>) { wide = c; }
   void align() {
     const auto fits = [](const auto* p) { return !p || aligned_for_quads(p); };
-    aligned =
-        cols % 4 == 0 && fits(data) && fits(wide) && fits(scale) && fits(shift) && fits(residual);
+    aligned = cols % 4 == 0 && fits(data) && fits(wide) && fits(scale) && fits(shift) &&
+              fits(residual) && end.aligned();
   }
 
   // A NaN, for which no comparison holds, is kept.
@@ -147,6 +178,7 @@ struct DenseOutput {
     if (shift) v = sum_of(v, load_quad(shift + n, aligned, count));
     if (residual) v = sum_of(v, load_quad(residual + i, aligned, count));
     if (relu) v = make_float4(rectified(v.x), rectified(v.y), rectified(v.z), rectified(v.w));
+    v = end(v, i, aligned, count);
     if constexpr (!std::is_same_v<T, float>)
       if (wide) return store_quad(wide + i, v, aligned, count);
     store_quad(data + i, v, aligned, count);

@@ -216,8 +216,8 @@ __global__ void __launch_bounds__(Tile::kThreads, held_blocks<Tile, typename P::
 }
 
 template <class Tile, class P, int kCount>
-void launch_simt(const char* name, CudaStream stream, ProductBatch<P, kCount> batch, int runs) {
-  const std::int64_t blocks = deal_out(name, Tile::kRows, Tile::kCols, runs, batch);
+void launch_simt(const char* name, CudaStream stream, ProductBatch<P, kCount> batch) {
+  const std::int64_t blocks = deal_out(name, Tile::kRows, Tile::kCols, batch);
   if (blocks == 0) return;
   launch(name, simt_kernel<Tile, P, kCount>, blocks, Tile::kThreads, stream, batch);
 }
@@ -228,11 +228,11 @@ void multiply_simt(const char* name, CudaStream stream, const ProductPlan& plan,
                    const ProductBatch<P, kCount>& batch) {
   switch (plan.tile) {
     case ProductTile::kLarge:
-      return launch_simt<LargeTile>(name, stream, batch, plan.splits);
+      return launch_simt<LargeTile>(name, stream, batch);
     case ProductTile::kSmall:
-      return launch_simt<SmallTile>(name, stream, batch, plan.splits);
+      return launch_simt<SmallTile>(name, stream, batch);
     case ProductTile::kNarrow:
-      return launch_simt<NarrowTile>(name, stream, batch, plan.splits);
+      return launch_simt<NarrowTile>(name, stream, batch);
     case ProductTile::kWide:
     case ProductTile::kSlim:
       KT_CHECK(false, "{}: a tile that this tier does not have", name);

@@ -2,8 +2,6 @@
 // in maps alone.
 #include "kernels/device/product_wgmma.cuh"
 
-#include "kernels/device/lost.cuh"
-
 namespace ktrain::product {
 
 TensorMap make_map(const WgmmaOperand& o, int tile_sides) {
@@ -40,47 +38,6 @@ TensorMap make_map(const WgmmaOperand& o, int tile_sides) {
   return tensor_map(map);
 }
 
-namespace {
-
-template <class Tile, bool kSideA, bool kSideB>
-void launch_wgmma(const char* name, CudaStream stream, WgmmaBatch& batch, int runs) {
-  const auto kernel = wgmma_kernel<Tile, kSideA, kSideB>;
-  static const bool allowed = [kernel] {
-    KT_DEVICE(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                                   cudaFuncAttributeMaxDynamicSharedMemorySize, Tile::kBytes));
-    return true;
-  }();
-  (void)allowed;
-  const std::int64_t blocks = deal_out(name, Tile::kRows, Tile::kCols, runs, batch);
-  WgmmaProduct& p = batch.products[0];
-  p.a.map = make_map(p.a, Tile::kRows);
-  p.b.map = make_map(p.b, Tile::kCols);
-  launch_with_shared(name, kernel, blocks, Tile::kThreads, Tile::kBytes, stream, batch);
-}
-
-template <class Tile>
-void launch_tile(const char* name, CudaStream stream, WgmmaBatch& batch, int runs) {
-  const bool along_k_a = batch.products[0].a.along_k, along_k_b = batch.products[0].b.along_k;
-  if (along_k_a && along_k_b) return launch_wgmma<Tile, false, false>(name, stream, batch, runs);
-  if (along_k_a) return launch_wgmma<Tile, false, true>(name, stream, batch, runs);
-  if (along_k_b) return launch_wgmma<Tile, true, false>(name, stream, batch, runs);
-  launch_wgmma<Tile, true, true>(name, stream, batch, runs);
-}
-
-}  // namespace
-
-void multiply_wgmma(const char* name, CudaStream stream, const ProductPlan& plan,
-                    WgmmaBatch batch) {
-  switch (plan.tile) {
-    case ProductTile::kWide:
-      return launch_tile<WideWgmmaTile>(name, stream, batch, plan.splits);
-    case ProductTile::kLarge:
-      return launch_tile<LargeWgmmaTile>(name, stream, batch, plan.splits);
-    case ProductTile::kSlim:
-      return launch_tile<SlimWgmmaTile>(name, stream, batch, plan.splits);
-    default:
-      KT_CHECK(false, "{}: a tile that this tier does not have", name);
-  }
-}
+template void multiply_wgmma<1>(const char*, CudaStream, const ProductPlan&, WgmmaBatch<1>);
 
 }  // namespace ktrain::product

@@ -23,6 +23,7 @@
 // columns of a warp at a time, so that c is written in runs of 128 or 256 bytes.
 #pragma once
 
+#include "kernels/device/lost.cuh"
 #include "kernels/device/reduce.cuh"
 #include "kernels/device/warpgroup_multiply.cuh"
 #include "kernels/device/wgmma_batch.cuh"
@@ -168,9 +169,9 @@ __device__ __forceinline__ void give_sums(const float (&sums)[Tile::kCols / 2], 
   }
 }
 
-template <class Tile, bool kSideA, bool kSideB>
+template <class Tile, bool kSideA, bool kSideB, int kCount>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
-    wgmma_kernel(const __grid_constant__ WgmmaBatch batch) {
+    wgmma_kernel(const __grid_constant__ WgmmaBatch<kCount> batch) {
   if constexpr (!warpgroup::kAvailable) {
 #if defined(__CUDACC__)
     __trap();
@@ -179,7 +180,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     const WgmmaRing<Tile> ring{dynamic_shared()};
     const int thread = static_cast<int>(threadIdx.x);
     const TilePlace at = batch.place(static_cast<int>(blockIdx.x), Tile::kRows, Tile::kCols);
-    const WgmmaProduct& p = batch.products[0];
+    const WgmmaProduct& p = batch.products[at.product];
     if (thread == Tile::kBringer) ring.init();
     __syncthreads();
     if (thread >= Tile::kBringer) {
@@ -195,6 +196,53 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
         reinterpret_cast<float*>(ring.bytes) + (group * 4 + warp) * 16 * Tile::kStripLine;
     give_sums<Tile>(sums, strip, at.row + group * 64 + warp * 16, at.col, p.m,
                     [&](int m, int n, float4 v) { batch.put(at, m, n, v); });
+  }
+}
+
+template <class Tile, bool kSideA, bool kSideB, int kCount>
+void launch_wgmma(const char* name, CudaStream stream, WgmmaBatch<kCount>& batch) {
+  const auto kernel = wgmma_kernel<Tile, kSideA, kSideB, kCount>;
+  static const bool allowed = [kernel] {
+    KT_DEVICE(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                                   cudaFuncAttributeMaxDynamicSharedMemorySize, Tile::kBytes));
+    return true;
+  }();
+  (void)allowed;
+  const std::int64_t blocks = deal_out(name, Tile::kRows, Tile::kCols, batch);
+  for (WgmmaProduct& p : batch.products) {
+    if (p.m == 0 || p.k == 0) continue;
+    p.a.map = make_map(p.a, Tile::kRows);
+    p.b.map = make_map(p.b, Tile::kCols);
+  }
+  launch_with_shared(name, kernel, blocks, Tile::kThreads, Tile::kBytes, stream, batch);
+}
+
+template <class Tile, int kCount>
+void launch_tile(const char* name, CudaStream stream, WgmmaBatch<kCount>& batch) {
+  int first = 0;
+  while (batch.products[first].m == 0 || batch.products[first].k == 0) ++first;
+  const bool along_k_a = batch.products[first].a.along_k;
+  const bool along_k_b = batch.products[first].b.along_k;
+  if (along_k_a && along_k_b) return launch_wgmma<Tile, false, false>(name, stream, batch);
+  if (along_k_a) return launch_wgmma<Tile, false, true>(name, stream, batch);
+  if constexpr (kCount == 1)  // no convolution has it
+    if (along_k_b) return launch_wgmma<Tile, true, false>(name, stream, batch);
+  KT_CHECK(!along_k_b, "{}: a group of products of such operands", name);
+  launch_wgmma<Tile, true, true>(name, stream, batch);
+}
+
+template <int kCount>
+void multiply_wgmma(const char* name, CudaStream stream, const ProductPlan& plan,
+                    WgmmaBatch<kCount> batch) {
+  switch (plan.tile) {
+    case ProductTile::kWide:
+      return launch_tile<WideWgmmaTile>(name, stream, batch);
+    case ProductTile::kLarge:
+      return launch_tile<LargeWgmmaTile>(name, stream, batch);
+    case ProductTile::kSlim:
+      return launch_tile<SlimWgmmaTile>(name, stream, batch);
+    default:
+      KT_CHECK(false, "{}: a tile that this tier does not have", name);
   }
 }
 

@@ -167,6 +167,7 @@ struct PixelOutput {
   int stride = 1, row = 0, col = 0;
   int cols = 1, pixels = 1;  // that are written, of one image
   FastDivide by_cols, by_pixels;
+  QuadEnd<T> end;
   bool aligned = false;
 
   __device__ void put(int m, int n, float4 v) const {
@@ -175,8 +176,8 @@ struct PixelOutput {
     const int image = by_pixels(m), in_image = m - image * pixels;
     const int i = by_cols(in_image), j = in_image - i * cols;
     const std::int64_t line = std::int64_t{image} * height + row + stride * i;
-    T* const p = data + (line * width + col + stride * j) * channels + n;
-    store_quad(p, v, aligned, count);
+    const std::int64_t to = (line * width + col + stride * j) * channels + n;
+    store_quad(data + to, end(v, to, aligned, count), aligned, count);
   }
 };
 

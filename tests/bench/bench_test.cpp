@@ -43,6 +43,8 @@ TEST(Cases, HaveNamesOfTheirOwnAndCoverEveryFamily) {
                              "concat_channels",
                              "conv2d",
                              "conv2d_bf16",
+                             "conv2d_group",
+                             "conv2d_group_bf16",
                              "count_sketch",
                              "cross_entropy",
                              "detections",

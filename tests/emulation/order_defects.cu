@@ -273,7 +273,8 @@ std::vector<Defect> clean_kernels() {
           {"last block adds", nothing, "", last_block<false>},
           {"a place for each block", nothing, "", one_place<false>},
           {"product on tensor cores", nothing, "", tensor_core_product},
-          {"product of a warpgroup", nothing, "", warpgroup_product}};
+          {"product of a warpgroup", nothing, "", warpgroup_product},
+          {"two products of a launch", nothing, "", group_of_products}};
 }
 
 }  // namespace ktrain::test

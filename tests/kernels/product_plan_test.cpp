@@ -1,6 +1,7 @@
 #include "kernels/product_plan.h"
 
 #include <algorithm>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -142,6 +143,89 @@ TEST(ProductPlan, ShapesOfHoppersTierAreAllowedOnce) {
   EXPECT_TRUE(matrix_product(8, 3, 16, true, true).tensor_copies);
   EXPECT_FALSE(matrix_product(3, 8, 16, true, true).tensor_copies);
   EXPECT_TRUE(enable_wgmma(before));
+}
+
+ProductShape level(std::int64_t pixels, Precision precision = Precision::kFloat) {
+  return {pixels, 256, 2304, false, precision};
+}
+
+// Levels of a pyramid, 3x3 of 256 channels: the largest has 128 of 132 large tiles.
+TEST(GroupPlan, SmallLevelsTakeTheTileThatAllTogetherFill) {
+  const std::vector<ProductShape> levels = {level(8192), level(2048), level(512), level(128)};
+  for (const ProductShape& alone : levels)
+    EXPECT_EQ(plan_product(kHopper, alone).tile, ProductTile::kSmall) << alone.m;
+  EXPECT_EQ(plan_group(kHopper, levels, false).tile, ProductTile::kLarge);
+  EXPECT_EQ(plan_group(kHopper, {levels.data(), 1}, false).tile, ProductTile::kSmall);
+  // Rows that fit a small tile, whatever there are of them.
+  const std::vector<ProductShape> few = {level(64), level(1), level(0)};
+  EXPECT_EQ(plan_group(kHopper, few, false).tile, ProductTile::kSmall);
+}
+
+TEST(GroupPlan, WholeProductsHaveNoRuns) {
+  const std::vector<ProductShape> shapes = {level(640), level(160), level(0)};
+  const GroupPlan plan = plan_group(kHopper, shapes, false);
+  EXPECT_EQ(plan.splits, 1);
+  EXPECT_FALSE(plan.through_runs);
+  EXPECT_EQ(group_workspace(plan, shapes[0]), 0);
+}
+
+TEST(GroupPlan, RunsOfAllMembersCoverTheirOwnK) {
+  for (const bool summed : {false, true})
+    for (const std::int64_t largest : {1, 520, 20480, 163840})
+      for (const Precision precision : {Precision::kFloat, Precision::kBf16}) {
+        std::vector<ProductShape> shapes;
+        std::int64_t all = 0;
+        for (const std::int64_t k : {largest, largest / 4, largest / 16, std::int64_t{0}}) {
+          shapes.push_back({256, 2304, k, true, precision});
+          all += k;
+        }
+        const GroupPlan plan = plan_group(kHopper, shapes, summed);
+        const ProductPlan one = plan_product(kHopper, {256, 2304, all, true, precision});
+        EXPECT_EQ(plan.depth, one.depth);
+        EXPECT_EQ(plan.tile, one.tile);
+        int runs = 0, most = 0;
+        for (const ProductShape& shape : shapes) {
+          const int own = runs_of(shape.k, plan.depth);
+          EXPECT_GE(own * plan.depth, shape.k);
+          runs += own;
+          most = std::max(most, own);
+        }
+        EXPECT_EQ(plan.splits, runs);
+        EXPECT_LE(plan.splits, one.splits + 3);  // a run is one member's alone
+        EXPECT_EQ(plan.through_runs, summed || most > 1);
+        EXPECT_EQ(group_workspace(plan, shapes[0]), plan.through_runs ? runs * 256 * 2304 : 0);
+      }
+}
+
+TEST(GroupPlan, OfNothingHasNoRuns) {
+  const std::vector<ProductShape> none = {{64, 64, 0}, {64, 64, 0}};
+  EXPECT_EQ(plan_group(kHopper, none, true).splits, 0);
+  EXPECT_TRUE(plan_group(kHopper, none, true).through_runs);
+  EXPECT_FALSE(plan_group(kHopper, none, false).through_runs);
+}
+
+TEST(GroupPlan, GoesToHoppersTierAsAProductDoes) {
+  std::vector<ProductShape> shapes = {{12800, 256, 2304, false, Precision::kBf16, true},
+                                      {640, 256, 2304, false, Precision::kBf16, true}};
+  EXPECT_EQ(plan_group(kHopper, shapes, false).tier, ProductTier::kWgmma);
+  EXPECT_EQ(plan_group(80, shapes, false).tier, ProductTier::kMma);
+  for (ProductShape& shape : shapes) shape = {256, 2304, shape.m, true, Precision::kBf16, true};
+  const GroupPlan weights = plan_group(kHopper, shapes, true);
+  EXPECT_EQ(weights.tier, ProductTier::kWgmma);
+  EXPECT_EQ(weights.depth % 64, 0);
+}
+
+TEST(GroupPlan, RefusesProductsThatDoNotBelongTogether) {
+  const auto message = [](std::vector<ProductShape> shapes, bool summed) {
+    return test::message_of([&] { (void)plan_group(kHopper, shapes, summed); });
+  };
+  EXPECT_THAT(message({}, false), testing::HasSubstr("a group of none"));
+  EXPECT_THAT(message({{64, 64, 9}, {65, 64, 9}}, false),
+              testing::HasSubstr("65x9 by 9x64 beside 64x9 by 9x64"));
+  EXPECT_THAT(message({level(4), {4, 256, 2303, false}}, false), testing::HasSubstr("beside"));
+  EXPECT_THAT(message({level(4), level(4)}, true), testing::HasSubstr("that are not cut"));
+  EXPECT_THAT(message({{1, 1, std::int64_t{1} << 30}, {1, 1, std::int64_t{1} << 30}}, true),
+              testing::HasSubstr("sides up to"));
 }
 
 TEST(ProductPlan, ScaledFiltersHaveAPlaceOnTensorCores) {

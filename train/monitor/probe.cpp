@@ -16,21 +16,12 @@ std::int64_t triangle(std::int64_t k) { return k * (k + 1) / 2; }
 using Nodes = std::unordered_set<const Node*>;
 
 // Every node that the losses depend on.
-Nodes nodes_behind(std::span<const AxisLoss> losses, const std::vector<LossTerm>& terms) {
-  Nodes seen;
-  std::vector<const Node*> stack;
-  const auto push = [&](const Node* node) {
-    if (node && seen.insert(node).second) stack.push_back(node);
-  };
+Nodes nodes_behind_losses(std::span<const AxisLoss> losses, const std::vector<LossTerm>& terms) {
+  std::vector<Tensor> values;
   for (const AxisLoss& loss : losses)
     for (const auto& [term, coefficient] : loss.terms)
-      if (coefficient != 0) push(terms[term].value.node().get());
-  while (!stack.empty()) {
-    const Node* const node = stack.back();
-    stack.pop_back();
-    for (const auto& input : node->inputs) push(input.get());
-  }
-  return seen;
+      if (coefficient != 0) values.push_back(terms[term].value);
+  return nodes_behind(values);
 }
 
 }  // namespace
@@ -113,8 +104,9 @@ std::vector<Tensor> Probe::walk(const ProbeInput& input) {
   numbers_ = ProbeNumbers(context(), capacity(input));
   for (const LossTerm& term : input.terms) term_places_.push_back(numbers_.keep(term.value));
 
-  const Nodes behind = nodes_behind({&axis_.losses[axis_.remainder], 1}, input.terms);
-  const Nodes detection = nodes_behind(std::span(axis_.losses).first(axis_.detection), input.terms);
+  const Nodes behind = nodes_behind_losses({&axis_.losses[axis_.remainder], 1}, input.terms);
+  const Nodes detection =
+      nodes_behind_losses(std::span(axis_.losses).first(axis_.detection), input.terms);
   std::vector<Tensor> wrt;
   reached_.clear();
   for (const Parameter& parameter : parameters_.all()) {

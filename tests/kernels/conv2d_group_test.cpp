@@ -1,0 +1,213 @@
+#include "kernels/conv2d_group.h"
+
+#include <cstring>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kernels/bfloat16.h"
+#include "tests/support/conv_group.h"
+#include "tests/support/message.h"
+
+namespace ktrain {
+namespace {
+
+using test::GroupCase;
+using test::GroupProblem;
+using test::message_of;
+
+template <class T>
+std::vector<T> values_of(const std::vector<float>& values) {
+  std::vector<T> result;
+  for (const float v : values) {
+    if constexpr (std::is_same_v<T, Bfloat16>)
+      result.push_back(to_bfloat16(v));
+    else
+      result.push_back(static_cast<T>(v));
+  }
+  return result;
+}
+
+template <class T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
+}
+
+// The arrays of a group's members in T.
+template <class T>
+struct Arrays {
+  using W = Wide<T>;
+  std::vector<std::vector<T>> x, w, g, add, positive, dx;
+  std::vector<std::vector<W>> shift, dw;
+
+  explicit Arrays(const GroupProblem& p) {
+    for (std::size_t i = 0; i < p.size(); ++i) {
+      x.push_back(values_of<T>(p.members[i].x));
+      w.push_back(values_of<T>(p.members[i].w));
+      g.push_back(values_of<T>(p.members[i].g));
+      add.push_back(values_of<T>(p.add[i]));
+      positive.push_back(values_of<T>(p.positive[i]));
+      shift.push_back(values_of<W>(p.members[i].shift));
+      dx.emplace_back(x[i].size());
+      dw.emplace_back(w[i].size());
+    }
+  }
+};
+
+const GroupCase kLevels{{{8, 10}, {4, 5}, {2, 3}, {1, 1}}, 2, 4, 6, 3, 1, false};
+const GroupCase kShared{{{8, 10}, {4, 5}, {2, 3}, {1, 1}}, 2, 4, 6, 3, 1, true};
+const GroupCase kHeads{{{5, 4}, {0, 3}, {3, 1}}, 1, 5, 3, 1, 0, true};
+const GroupCase kAlone{{{5, 4}}, 1, 5, 3, 3, 0, true};
+
+template <class T, class Y>
+void expect_forward(const GroupCase& c) {
+  const GroupProblem p(c, test::kShift | test::kRelu);
+  Arrays<T> a(p);
+  std::vector<std::vector<Y>> got, want;
+  std::vector<ForwardMember<T, Y>> members;
+  std::int64_t wanted = 0;
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    const auto& m = p.members[i];
+    got.emplace_back(static_cast<std::size_t>(m.out_size()));
+    want.emplace_back(static_cast<std::size_t>(m.out_size()));
+    members.push_back({m.in<const T>(a.x[i].data()), m.krsc<const T>(a.w[i].data()),
+                       test::span(a.shift[i]), m.out(got[i].data())});
+  }
+  const std::span<const ForwardMember<T, Y>> group = members;
+  wanted = cpu::conv2d_group_forward_workspace<T, Y>(group, p.options());
+  std::vector<Wide<T>> workspace(static_cast<std::size_t>(wanted));
+  cpu::conv2d_group_forward<T, Y>(group, test::mutable_span(workspace), p.options());
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    const auto& m = members[i];
+    cpu::conv2d_forward<T, Y>(m.x, m.w, {{}, m.shift, {}}, test::mutable_span(workspace),
+                              p.members[i].out(want[i].data()), p.options());
+    EXPECT_TRUE(same_bits(got[i], want[i])) << i;
+  }
+}
+
+template <class T>
+void expect_backward(const GroupCase& c) {
+  const GroupProblem p(c);
+  Arrays<T> a(p);
+  std::vector<DataMember<T>> data;
+  std::vector<WeightsMember<T>> weights;
+  std::vector<Krsc<Wide<T>>> dw;
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    const auto& m = p.members[i];
+    GradientEnd<T> end;
+    if (i % 2 == 0) end.add = m.in<const T>(a.add[i].data());
+    if (i > 0) end.positive = m.in<const T>(a.positive[i].data());
+    data.push_back(
+        {m.out<const T>(a.g[i].data()), m.krsc<const T>(a.w[i].data()), m.in(a.dx[i].data()), end});
+    weights.push_back({m.in<const T>(a.x[i].data()), m.out<const T>(a.g[i].data())});
+    if (i < p.gradients()) dw.push_back(m.krsc(a.dw[i].data()));
+  }
+  std::vector<Wide<T>> for_data(
+      static_cast<std::size_t>(cpu::conv2d_group_backward_data_workspace<T>(data, p.options())));
+  std::vector<Wide<T>> for_weights(static_cast<std::size_t>(
+      cpu::conv2d_group_backward_weights_workspace<T>(weights, dw, p.options())));
+  cpu::conv2d_group_backward_data<T>(data, test::mutable_span(for_data), p.options());
+  cpu::conv2d_group_backward_weights<T>(weights, test::mutable_span(for_weights), dw, p.options());
+  std::vector<std::vector<Wide<T>>> each;
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    const auto& m = p.members[i];
+    std::vector<T> dx(a.dx[i].size());
+    cpu::conv2d_backward_data<T>(data[i].g, data[i].w, {}, test::mutable_span(for_data),
+                                 m.in(dx.data()), p.options(), data[i].end);
+    EXPECT_TRUE(same_bits(a.dx[i], dx)) << i;
+    each.emplace_back(a.dw[i].size());
+    cpu::conv2d_backward_weights<T>(weights[i].x, weights[i].g, {}, test::mutable_span(for_weights),
+                                    m.krsc(each[i].data()), {}, p.options());
+  }
+  if (c.shared) {
+    EXPECT_TRUE(same_bits(a.dw[0], test::sum_from_last(each)));
+    return;
+  }
+  for (std::size_t i = 0; i < p.size(); ++i) EXPECT_TRUE(same_bits(a.dw[i], each[i])) << i;
+}
+
+TEST(Conv2dGroup, MembersHaveTheBitsOfTheConvolutionAlone) {
+  for (const GroupCase& c : {kLevels, kShared, kHeads, kAlone}) {
+    expect_forward<float, float>(c);
+    expect_forward<double, double>(c);
+    expect_forward<Bfloat16, Bfloat16>(c);
+    expect_forward<Bfloat16, float>(c);
+  }
+}
+
+TEST(Conv2dGroup, GradientsAreTheMembersOwnOrTheirSumFromTheLastOn) {
+  for (const GroupCase& c : {kLevels, kShared, kHeads, kAlone}) {
+    expect_backward<float>(c);
+    expect_backward<double>(c);
+    expect_backward<Bfloat16>(c);
+  }
+}
+
+struct Wrong {
+  std::vector<float> memory = std::vector<float>(4000);
+  Nhwc<const float> x{memory.data(), 1, 4, 4, 3};
+  Krsc<const float> w{memory.data(), 2, 3, 3, 3};
+  Nhwc<float> y{memory.data(), 1, 4, 4, 2};
+  Conv2dOptions options{.pad = 1};
+
+  [[nodiscard]] std::string forward(std::vector<ForwardMember<float>> members) const {
+    return message_of([&] { cpu::conv2d_group_forward<float, float>(members, {}, options); });
+  }
+};
+
+TEST(Conv2dGroupErrors, CountsStridesAndShapesAreRefused) {
+  Wrong a;
+  const ForwardMember<float> right{a.x, a.w, {}, a.y};
+  EXPECT_THAT(a.forward({}), testing::HasSubstr("conv2d_group_forward: 0 members, wanted 1 to 8"));
+  EXPECT_THAT(a.forward(std::vector<ForwardMember<float>>(9, right)),
+              testing::HasSubstr("9 members, wanted 1 to 8"));
+  ForwardMember<float> other = right;
+  other.x.channels = 4;
+  EXPECT_THAT(a.forward({right, other}),
+              testing::HasSubstr("maps of 1 images and 4 channels beside 1 and 3"));
+  other = right;
+  other.x.batch = 2;
+  EXPECT_THAT(a.forward({right, other}),
+              testing::HasSubstr("maps of 2 images and 3 channels beside 1 and 3"));
+  other = right;
+  other.w.filters = 3;
+  EXPECT_THAT(a.forward({right, other}), testing::HasSubstr("filters of several shapes"));
+  other = right;
+  other.y.height = 3;
+  EXPECT_THAT(a.forward({other}), testing::HasSubstr("y is 1x3x4x2, wanted 1x4x4x2"));
+  a.options.stride = 2;
+  EXPECT_THAT(a.forward({right}), testing::HasSubstr("stride 2, wanted 1"));
+}
+
+TEST(Conv2dGroupErrors, GradientsAreRefused) {
+  Wrong a;
+  const std::vector<DataMember<float>> data(9);
+  EXPECT_THAT(message_of([&] { cpu::conv2d_group_backward_data<float>(data, {}, a.options); }),
+              testing::HasSubstr("conv2d_group_backward_data: 9 members, wanted 1 to 8"));
+  const Nhwc<const float> g = a.y;
+  const std::vector<WeightsMember<float>> weights(3, {a.x, g});
+  const Krsc<float> dw{a.memory.data(), 2, 3, 3, 3};
+  const auto gradients = [&](std::vector<Krsc<float>> to, Span<float> workspace) {
+    return message_of(
+        [&] { cpu::conv2d_group_backward_weights<float>(weights, workspace, to, a.options); });
+  };
+  EXPECT_THAT(
+      gradients({dw, dw}, {}),
+      testing::HasSubstr("conv2d_group_backward_weights: 2 gradients of filters of 3 members"));
+  EXPECT_THAT(gradients({}, {}), testing::HasSubstr("0 gradients of filters of 3 members"));
+  Krsc<float> other = dw;
+  other.cols = 1;
+  EXPECT_THAT(gradients({dw, dw, other}, {}), testing::HasSubstr("filters of several shapes"));
+  const std::vector<Krsc<float>> one = {dw};
+  const std::int64_t wanted =
+      cpu::conv2d_group_backward_weights_workspace<float>(weights, one, a.options);
+  ASSERT_GE(wanted, dw.size());
+  EXPECT_THAT(
+      gradients(one, {a.memory.data(), wanted - 1}),
+      testing::HasSubstr(fmt::format("workspace has {} elements, wanted {}", wanted - 1, wanted)));
+}
+
+}  // namespace
+}  // namespace ktrain

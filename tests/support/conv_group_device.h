@@ -1,0 +1,276 @@
+// Groups of convolutions on the device, in every kind of arithmetic, against the CPU's, member by
+// member, in double.
+#pragma once
+
+#include <bit>
+#include <deque>
+#include <type_traits>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "kernels/device/calls.h"
+#include "kernels/device/conv2d_group_plan.h"
+#include "tests/support/close.h"
+#include "tests/support/conv_group.h"
+#include "tests/support/cuda.h"
+#include "tests/support/product_bound.h"
+#include "tests/support/wgmma.h"
+
+namespace ktrain::test {
+
+using Floats = std::vector<float>;
+template <class T>
+using Each = std::vector<std::vector<T>>;
+
+// What products are computed with.
+enum class Kind { kFloat, kTf32, kBf16, kWgmma };
+
+template <Kind kKind>
+struct Traits {
+  static constexpr bool kIsBf16 = kKind == Kind::kBf16 || kKind == Kind::kWgmma;
+  using T = std::conditional_t<kIsBf16, Bfloat16, float>;
+  // Errors as shares of the sum of the terms' absolute values (conv2d_bf16_test.cpp), of what is
+  // added up from `terms` products and written.
+  static double of_sum(std::int64_t terms) {
+    const double of_factors = kKind == Kind::kTf32 ? kTf32Unit * (2 + kTf32Unit) : 0;
+    return of_factors + (1 + of_factors) * kSumUnit * static_cast<double>(terms + 4);
+  }
+  static constexpr double kOfResult = kIsBf16 ? kBf16Unit : 0;
+};
+
+template <class T>
+std::vector<T> values_of(const Floats& values) {
+  if constexpr (std::is_same_v<T, Bfloat16>)
+    return as_bf16(values);
+  else
+    return values;
+}
+
+template <Kind kKind>
+GroupProblem problem(const GroupCase& c, unsigned parts = 0) {
+  GroupProblem p(c, parts);
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    ConvProblem& m = p.members[i];
+    if (kKind == Kind::kTf32) m.options.precision = Precision::kTf32;
+    if (!Traits<kKind>::kIsBf16) continue;
+    for (Floats* const values : {&m.x, &m.w, &m.g, &p.add[i], &p.positive[i]})
+      *values = rounded_to_bf16(*values);
+  }
+  return p;
+}
+
+// The same with all terms positive and none cut off.
+inline ConvProblem positive(ConvProblem p) {
+  for (Floats* const values : {&p.x, &p.w, &p.shift, &p.g}) *values = magnitudes(*values);
+  p.options.relu = false;
+  return p;
+}
+
+// Arrays of T on the device, one for each member.
+template <class T>
+class DeviceArrays {
+ public:
+  explicit DeviceArrays(std::int64_t offset) : offset_(offset) {}
+  T* put(CudaStream stream, const Floats& values) {
+    arrays_.emplace_back(stream, values_of<T>(values), offset_);
+    return arrays_.back().data();
+  }
+  T* make(std::int64_t size) {
+    arrays_.emplace_back(size, offset_);
+    return arrays_.back().data();
+  }
+  [[nodiscard]] Each<T> to_host(CudaStream stream) const {
+    Each<T> all;
+    for (const DeviceView<T>& array : arrays_) all.push_back(array.to_host(stream));
+    return all;
+  }
+
+ private:
+  std::int64_t offset_;
+  std::deque<DeviceView<T>> arrays_;
+};
+
+// How many kernels `call` starts.
+template <class Call>
+std::int64_t launches_of(const Call& call) {
+  const DeviceCalls before = device_calls();
+  call();
+  return (device_calls() - before)[DeviceCall::kLaunch];
+}
+
+template <class T>
+struct Results {
+  Each<T> arrays;
+  std::int64_t launches = 0;
+};
+
+template <class T, class Y = T>
+Results<Y> forward_on_device(const GroupProblem& p, std::int64_t offset = 0) {
+  const Stream stream;
+  const CudaStream s = stream.get();
+  DeviceArrays<T> x(offset), w(offset);
+  DeviceArrays<float> shift(offset);
+  DeviceArrays<Y> y(offset);
+  std::vector<ForwardMember<T, Y>> members;
+  for (const ConvProblem& m : p.members) {
+    const T* const from = x.put(s, m.x);
+    const T* const filters = w.put(s, m.w);
+    members.push_back({m.in(from),
+                       m.krsc(filters),
+                       {shift.put(s, m.shift), static_cast<std::int64_t>(m.shift.size())},
+                       m.out(y.make(m.out_size()))});
+  }
+  const std::span<const ForwardMember<T, Y>> group = members;
+  const DeviceView<float> workspace(cuda::conv2d_group_forward_workspace<T, Y>(group, p.options()),
+                                    offset);
+  const std::int64_t launches = launches_of(
+      [&] { cuda::conv2d_group_forward<T, Y>(s, group, workspace.span(), p.options()); });
+  return {y.to_host(s), launches};
+}
+
+// With ends: every member has another one.
+template <class T>
+Results<T> data_gradients_on_device(const GroupProblem& p, bool ends, std::int64_t offset = 0) {
+  const Stream stream;
+  const CudaStream s = stream.get();
+  DeviceArrays<T> g(offset), w(offset), add(offset), mask(offset), dx(offset);
+  std::vector<DataMember<T>> members;
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    const ConvProblem& m = p.members[i];
+    GradientEnd<T> end;
+    if (ends && i % 3 != 2) end.add = m.in<const T>(add.put(s, p.add[i]));
+    if (ends && i % 3 != 1) end.positive = m.in<const T>(mask.put(s, p.positive[i]));
+    const T* const from = g.put(s, m.g);
+    const T* const filters = w.put(s, m.w);
+    members.push_back(
+        {m.out(from), m.krsc(filters), m.in(dx.make(static_cast<std::int64_t>(m.x.size()))), end});
+  }
+  const DeviceView<float> workspace(
+      cuda::conv2d_group_backward_data_workspace<T>(members, p.options()), offset);
+  const std::int64_t launches = launches_of(
+      [&] { cuda::conv2d_group_backward_data<T>(s, members, workspace.span(), p.options()); });
+  return {dx.to_host(s), launches};
+}
+
+template <class T>
+Results<float> filter_gradients_on_device(const GroupProblem& p, std::int64_t offset = 0) {
+  const Stream stream;
+  const CudaStream s = stream.get();
+  DeviceArrays<T> x(offset), g(offset);
+  DeviceArrays<float> dw(offset);
+  std::vector<WeightsMember<T>> members;
+  std::vector<Krsc<float>> to;
+  for (const ConvProblem& m : p.members) {
+    const T* const from = x.put(s, m.x);
+    const T* const gradient = g.put(s, m.g);
+    members.push_back({m.in(from), m.out(gradient)});
+    if (to.size() < p.gradients())
+      to.push_back(m.krsc(dw.make(static_cast<std::int64_t>(m.w.size()))));
+  }
+  const DeviceView<float> workspace(
+      cuda::conv2d_group_backward_weights_workspace<T>(members, to, p.options()), offset);
+  const std::int64_t launches = launches_of([&] {
+    cuda::conv2d_group_backward_weights<T>(s, members, workspace.span(), to, p.options());
+  });
+  return {dw.to_host(s), launches};
+}
+
+template <Kind kKind>
+void expect_forward(const GroupCase& c, unsigned parts) {
+  using T = typename Traits<kKind>::T;
+  const GroupProblem p = problem<kKind>(c, parts);
+  const double of_result = Traits<kKind>::kOfResult;
+  const double bound = Traits<kKind>::of_sum(c.taps * c.taps * c.channels);
+  const Results<T> got = forward_on_device<T>(p);
+  const Results<float> wide = forward_on_device<T, float>(p);
+  EXPECT_LE(got.launches, p.size() > 1 ? 1 : 2);
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    SCOPED_TRACE(i);
+    const std::vector<double> want = forward_on_cpu<double>(p.members[i]),
+                              terms = forward_on_cpu<double>(positive(p.members[i]));
+    EXPECT_TRUE(within(got.arrays[i], want, terms, bound * (1 + of_result), of_result));
+    EXPECT_TRUE(within(wide.arrays[i], want, terms, bound, 0));
+  }
+}
+
+template <Kind kKind>
+void expect_data_gradients(const GroupCase& c, bool ends) {
+  using T = typename Traits<kKind>::T;
+  const GroupProblem p = problem<kKind>(c);
+  const double of_result = Traits<kKind>::kOfResult;
+  const Results<T> got = data_gradients_on_device<T>(p, ends);
+  EXPECT_LE(got.launches, p.size() > 1 ? 1 : 2);
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    SCOPED_TRACE(i);
+    const Floats none, &add = ends && i % 3 != 2 ? p.add[i] : none,
+                       &mask = ends && i % 3 != 1 ? p.positive[i] : none;
+    const auto want = ended(backward_on_cpu<double>(p.members[i]).dx, add, mask);
+    // What is masked is zero; what is added was rounded before, and adding rounds once more.
+    const auto terms =
+        ended(backward_on_cpu<double>(positive(p.members[i])).dx, magnitudes(add), mask);
+    const double before = ends ? of_result + kSumUnit : 0;
+    const double bound = Traits<kKind>::of_sum(c.taps * c.taps * c.filters) * (1 + before) + before;
+    EXPECT_TRUE(within(got.arrays[i], want, terms, bound * (1 + of_result), of_result));
+  }
+}
+
+template <Kind kKind>
+void expect_filter_gradients(const GroupCase& c) {
+  const GroupProblem p = problem<kKind>(c);
+  const Results<float> got = filter_gradients_on_device<typename Traits<kKind>::T>(p);
+  EXPECT_LE(got.launches, p.size() > 1 ? 2 : 2);
+  Each<double> want, terms;
+  std::vector<std::int64_t> pixels;
+  for (const ConvProblem& m : p.members) {
+    want.push_back(backward_on_cpu<double>(m).dw);
+    terms.push_back(backward_on_cpu<double>(positive(m)).dw);
+    pixels.push_back(c.batch * m.out_height * m.out_width);
+  }
+  if (c.shared) {
+    want = {sum_from_last(want)};
+    terms = {sum_from_last(terms)};
+    for (std::size_t i = 1; i < pixels.size(); ++i) pixels[0] += pixels[i];
+  }
+  ASSERT_EQ(got.arrays.size(), want.size());
+  for (std::size_t i = 0; i < want.size(); ++i)
+    EXPECT_TRUE(within(got.arrays[i], want[i], terms[i], Traits<kKind>::of_sum(pixels[i]), 0)) << i;
+}
+
+template <Kind kKind>
+void expect_all(GroupCase c) {
+  for (const bool shared : {false, true}) {
+    SCOPED_TRACE(shared);
+    c.shared = shared;
+    expect_forward<kKind>(c, shared ? kShift | kRelu : 0u);
+    expect_data_gradients<kKind>(c, shared);
+    expect_filter_gradients<kKind>(c);
+  }
+}
+
+template <Kind kKind>
+void expect_same_bits(GroupCase c, std::int64_t offset) {
+  using T = typename Traits<kKind>::T;
+  for (const bool shared : {false, true}) {
+    c.shared = shared;
+    const GroupProblem p = problem<kKind>(c, kShift | kRelu);
+    const auto bits = [](const auto& results) {
+      std::vector<std::uint32_t> all;
+      for (const auto& array : results.arrays)
+        for (const auto value : array) {
+          if constexpr (std::is_same_v<std::decay_t<decltype(value)>, float>)
+            all.push_back(std::bit_cast<std::uint32_t>(value));
+          else
+            all.push_back(value.bits);
+        }
+      return all;
+    };
+    EXPECT_EQ(bits(forward_on_device<T>(p, offset)), bits(forward_on_device<T>(p)));
+    EXPECT_EQ(bits(data_gradients_on_device<T>(p, true, offset)),
+              bits(data_gradients_on_device<T>(p, true)));
+    EXPECT_EQ(bits(filter_gradients_on_device<T>(p, offset)),
+              bits(filter_gradients_on_device<T>(p)));
+  }
+}
+
+}  // namespace ktrain::test
