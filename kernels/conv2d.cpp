@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "kernels/check.h"
+#include "kernels/checks/gradient_end.h"
 #include "kernels/cpu/conv2d_engines.h"
 #include "kernels/cpu/winograd.h"
 #include "kernels/parallel.h"
@@ -50,17 +51,6 @@ void check_epilogue(const char* who, const Conv2dEpilogue<T>& epilogue, std::int
            "{}: residual is {}x{}x{}x{}, y {}x{}x{}x{}", who, epilogue.residual.batch,
            epilogue.residual.height, epilogue.residual.width, epilogue.residual.channels, y.batch,
            y.height, y.width, y.channels);
-}
-
-template <class T>
-void check_end(const char* who, const GradientEnd<T>& end, Nhwc<T> dx) {
-  const auto check = [&](const char* what, const Nhwc<const T>& map) {
-    KT_CHECK(map.empty() || same_shape(map, dx), "{}: {} is {}x{}x{}x{}, dx {}x{}x{}x{}", who, what,
-             map.batch, map.height, map.width, map.channels, dx.batch, dx.height, dx.width,
-             dx.channels);
-  };
-  check("add", end.add);
-  check("positive", end.positive);
 }
 
 }  // namespace

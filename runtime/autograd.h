@@ -4,10 +4,12 @@
 // It never writes into a parameter or a saved tensor, so the same tape may be walked once per loss.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <limits>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "runtime/parameters.h"
@@ -15,8 +17,55 @@
 
 namespace ktrain {
 
-// Which inputs of an op want a gradient in this walk.
-using Wanted = std::vector<bool>;
+// What an op may take over where it writes the gradient of an input: to add what others gave to
+// that input before (undefined: nobody), then to let through only where the input is above 0, since
+// a ReLU made it. In this order and with separate roundings: the bits are as if it had not.
+struct InputEnd {
+  Tensor add;
+  bool positive = false;
+};
+
+// Which inputs of an op want a gradient in this walk, and what the op may take over.
+class Wanted {
+ public:
+  explicit Wanted(std::size_t inputs) : flags_(inputs) {}
+
+  [[nodiscard]] bool operator[](std::size_t i) const { return flags_[i]; }
+  [[nodiscard]] std::size_t size() const { return flags_.size(); }
+  [[nodiscard]] bool any() const {
+    return std::find(flags_.begin(), flags_.end(), true) != flags_.end();
+  }
+
+  // The op takes over the end of input i and returns the gradient with it.
+  [[nodiscard]] InputEnd take_end(std::size_t i) const {
+    if (i >= ends_.size()) return {};
+    taken_[i] = true;
+    return ends_[i];
+  }
+  // Whether dy has been through the ReLU of the op itself, which is then one that says `rectifies`.
+  [[nodiscard]] bool rectified() const { return rectified_; }
+
+  // For the walk.
+  void set(std::size_t i, bool wanted) { flags_[i] = wanted; }
+  void set_rectified(bool rectified) { rectified_ = rectified; }
+  void offer(std::size_t i, InputEnd end) {
+    ends_.resize(flags_.size());
+    taken_.resize(flags_.size());
+    ends_[i] = std::move(end);
+  }
+  void release() {
+    for (InputEnd& end : ends_) end.add = Tensor();
+  }
+  [[nodiscard]] const InputEnd* taken(std::size_t i) const {
+    return i < taken_.size() && taken_[i] ? &ends_[i] : nullptr;
+  }
+
+ private:
+  std::vector<bool> flags_;
+  bool rectified_ = false;
+  std::vector<InputEnd> ends_;
+  mutable std::vector<bool> taken_;
+};
 
 // Gradients of an op's inputs from the gradient of its output. One entry per input; the entry of an
 // input that is not wanted may be undefined. May return `dy` itself. Must not write into `dy` or
@@ -32,6 +81,7 @@ struct Node {
   std::vector<std::shared_ptr<Node>> inputs;
   BackwardFunction backward;
   bool consumed = false;
+  bool rectifies = false;  // the result is 0 or above, and no gradient passes where it is 0
 
   Node() = default;
   ~Node();  // takes a long chain of inputs apart without recursion
@@ -108,6 +158,8 @@ struct MultiWalk {
   // Nodes of a higher order are walked in that set as soon as its cotangents are known, before the
   // other sets reach them: what it hands from node to node does not wait beside theirs.
   std::int64_t ahead_of = std::numeric_limits<std::int64_t>::max();
+  // Whether ops may take over sums and masks (InputEnd). No bit depends on it.
+  bool takeovers = true;
   Tape tape = Tape::kKeep;
 };
 

@@ -8,8 +8,9 @@
 #include "kernels/profile.h"
 #include "kernels/subnormals.h"
 #include "runtime/autograd.h"
-#include "runtime/fork.h"
 #include "runtime/ops.h"
+#include "runtime/walk_gifts.h"
+#include "runtime/walk_lanes.h"
 
 namespace ktrain {
 namespace {
@@ -45,47 +46,6 @@ void accumulate_gradient(Tensor& slot, Tensor gradient) {
   }
 }
 
-// The lanes that nodes were recorded in, entered again for their gradients. What one lane has
-// handed to a node is not touched by the other before both have been joined.
-class WalkLanes {
- public:
-  explicit WalkLanes(ContextPtr context) : context_(std::move(context)) {}
-
-  // Before `node` is walked.
-  void move_to(const Node* node) {
-    if (node->lane == 0) return leave();
-    lane_ = node->lane;
-    if (!fork_) open();
-    fork_->enter(lane_);
-    meet(node);
-  }
-  // Before the gradient of `node` is read or added to.
-  void meet(const Node* node) {
-    if (!fork_) return;
-    const auto [written, fresh] = written_.emplace(node, lane_);
-    if (fresh || written->second == lane_) return;
-    open();
-    fork_->enter(lane_);
-    written_.emplace(node, lane_);
-  }
-  void leave() {
-    if (fork_) fork_->join();
-    fork_.reset();
-    written_.clear();
-  }
-
- private:
-  void open() {
-    leave();
-    fork_.emplace(context_);
-  }
-
-  ContextPtr context_;
-  std::optional<Fork> fork_;
-  int lane_ = 0;
-  std::unordered_map<const Node*, int> written_;  // in this fork, by which lane
-};
-
 class Walk {
  public:
   explicit Walk(const MultiWalk& walk) : walk_(walk), nodes_(reachable(walk.outputs)) {
@@ -100,8 +60,9 @@ class Walk {
     if (walk.consumer) count_uses();
     if (walk.late && walk.sets.size() > 1) find_late();
     for (std::size_t s = 0; s < walk.sets.size(); ++s) seed(s);
-    const bool lanes = walk.sets.size() == 1 && !walk.consumer && !walk.outputs.empty();
-    if (lanes) lanes_.emplace(walk.outputs[0].context());
+    if (walk.takeovers) gifts_.emplace(nodes_, leads_, walk.sets.size());
+    if (walk.sets.size() > 1 || walk.consumer || walk.outputs.empty()) return;
+    lanes_.emplace(walk.outputs[0].context());
   }
 
   std::vector<Tensor> run() {
@@ -240,7 +201,7 @@ class Walk {
   [[nodiscard]] Wanted wanted(const Node& node) {
     Wanted wanted(node.inputs.size());
     for (std::size_t i = 0; i < wanted.size(); ++i)
-      wanted[i] = node.inputs[i] && leads_[node.inputs[i].get()];
+      wanted.set(i, node.inputs[i] && leads_[node.inputs[i].get()]);
     return wanted;
   }
 
@@ -257,7 +218,7 @@ class Walk {
     const PartScope part(Part{node->part, true});
     Wanted within = wanted(*node);
     for (std::size_t i = 0; i < within.size(); ++i)
-      within[i] = within[i] && in_part(node->inputs[i].get());
+      within.set(i, within[i] && in_part(node->inputs[i].get()));
     visit(node, within, walk_.replaced);
   }
 
@@ -273,12 +234,17 @@ class Walk {
   }
 
   void visit(Node* node, const Wanted& wanted, std::size_t s) {
+    hand_down(node, wanted, s);
+    if (gifts_) gifts_->pass(*node, s);
+  }
+
+  void hand_down(Node* node, const Wanted& wanted, std::size_t s) {
     const auto slots = slots_.find(node);
     if (slots == slots_.end()) return;
     Tensor dy = slots->second[s];
     if (!dy.defined()) return;
     if (!kept_.contains(node) || s > 0) slots->second[s] = Tensor();
-    if (std::find(wanted.begin(), wanted.end(), true) == wanted.end()) return;
+    if (!wanted.any()) return;
     // Sets after the first are looked at, not trained on, and are sparse more often than not.
     const FlushSubnormals flush(s > 0);
     propagate(*node, wanted, std::move(dy), s);
@@ -291,8 +257,38 @@ class Walk {
       if (wanted[i]) end_use(*node, node->inputs[i].get());
   }
 
-  void propagate(const Node& node, const Wanted& wanted, Tensor dy, std::size_t set) {
+  // What the op of `node` may take over for one of its inputs. Bits do not depend on it: an op does
+  // what the walk and the input's own op would have done, in their order. The ReLU's part falls to
+  // the last one to hand something to a result that nobody else sees.
+  [[nodiscard]] InputEnd end_of(const Node* input, std::size_t set) {
+    InputEnd end;
+    const auto slots = slots_.find(input);
+    const bool there = slots != slots_.end() && slots->second[set].defined();
+    if (there && lanes_ && !lanes_->is_own(input)) return end;
+    if (there) end.add = slots->second[set];
+    end.positive = input->rectifies && !entries_.contains(input) && gifts_->is_last(input, set);
+    return end;
+  }
+
+  // After the op took over the end of `input`.
+  void replace(Node* input, const InputEnd& end, Tensor gradient, std::size_t set) {
+    if (lanes_) lanes_->meet(input);
+    slot(input, set) = std::move(gradient);
+    if (end.positive) gifts_->rectify(input, set);
+  }
+
+  void offer_ends(const Node& node, Wanted& wanted, std::size_t set) {
+    wanted.set_rectified(gifts_->is_rectified(&node, set));
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+      if (wanted[i] && !node.inputs[i]->is_leaf() &&
+          std::count(node.inputs.begin(), node.inputs.end(), node.inputs[i]) == 1)
+        wanted.offer(i, end_of(node.inputs[i].get(), set));
+  }
+
+  void propagate(const Node& node, Wanted wanted, Tensor dy, std::size_t set) {
+    if (gifts_) offer_ends(node, wanted, set);
     std::vector<Tensor> results = node.backward(dy, wanted);
+    wanted.release();
     dy = Tensor();
     KT_CHECK(results.size() == wanted.size(), "backward of '{}' gave {} gradients for {} inputs",
              node.name, results.size(), wanted.size());
@@ -301,6 +297,10 @@ class Walk {
       KT_CHECK(results[i].defined(), "backward of '{}' gave no gradient for input {}", node.name,
                i);
       Node* const input = node.inputs[i].get();
+      if (const InputEnd* const end = wanted.taken(i)) {
+        replace(input, *end, std::move(results[i]), set);
+        continue;
+      }
       const int pass = input->is_leaf() ? pass_of(node) : MultiWalk::kWhole;
       if (pass >= 0) {
         Slots& shares = shares_[input][pass];
@@ -359,6 +359,7 @@ class Walk {
   std::unordered_map<const Node*, bool> late_;  // whether it waits
   std::unordered_map<const Node*, std::vector<Node*>> late_users_;
   std::unordered_set<const Node*> told_;
+  std::optional<WalkGifts> gifts_;
   std::optional<WalkLanes> lanes_;  // of a walk that nobody watches
   std::size_t ahead_ = 0;           // nodes before it have been walked in the replaced set
   // In a consuming walk a node's owner may be one that was just taken apart: all stay to the end.

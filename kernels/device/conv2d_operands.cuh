@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/check.h"
+#include "kernels/checks/gradient_end.h"
 #include "kernels/conv2d.h"
 #include "kernels/device/product_batch.cuh"
 #include "kernels/device/product_windows.cuh"
@@ -25,13 +26,6 @@ template <class T>
 void check_map(const char* who, Nhwc<T> map) {
   KT_CHECK(map.height < (1 << 28) && map.width < (1 << 28), "{}: a map of {}x{} pixels", who,
            map.height, map.width);
-}
-
-template <class T>
-void check_end(const char* who, const GradientEnd<T>& end, Nhwc<T> dx) {
-  KT_CHECK(end.add.empty() || same_shape(end.add, dx), "{}: add has another shape than dx", who);
-  KT_CHECK(end.positive.empty() || same_shape(end.positive, dx),
-           "{}: positive has another shape than dx", who);
 }
 
 // x as the windows of y's pixels.

@@ -28,10 +28,9 @@ Span<const float> optional_span(const Tensor& t) {
   return t.defined() ? t.span<float>() : Span<const float>{};
 }
 
-// g = dy through the ReLU, and the sum of its columns.
+// g = dy through the ReLU, where it has not been, and the sum of its columns.
 template <class T>
-void epilogue_backward(const Saved& saved, const Tensor& dy, Tensor& g, Tensor& dshift) {
-  const bool relu = saved.options.relu;
+void epilogue_backward(const Saved& saved, const Tensor& dy, bool relu, Tensor& g, Tensor& dshift) {
   Rows<T> g_rows = relu ? g.mutable_rows<T>() : Rows<T>{};
   const Span<float> sums = dshift.defined() ? dshift.mutable_span<float>() : Span<float>{};
   if (!relu && sums.empty()) return;
@@ -42,17 +41,19 @@ void epilogue_backward(const Saved& saved, const Tensor& dy, Tensor& g, Tensor& 
 }
 
 template <class T>
-Tensor data_gradient(const Saved& saved, const Tensor& g) {
+Tensor data_gradient(const Saved& saved, const Tensor& g, const InputEnd& input_end) {
   Tensor dx = Tensor::empty_like(saved.x);
   const Span<const float> scale = optional_span(saved.scale);
   const Krsc<const T> w = saved.w.krsc<T>();
   const Nhwc<const T> from = g.nhwc<T>(), to = dx.nhwc<T>();
+  const GradientEnd<T> end = {input_end.add.defined() ? input_end.add.nhwc<T>() : Nhwc<const T>{},
+                              input_end.positive ? saved.x.nhwc<T>() : Nhwc<const T>{}};
   Tensor scratch = workspace(
       g, is_on_cpu(g) ? cpu::conv2d_backward_data_workspace<T>(from, w, scale, to, saved.options)
                       : cuda::conv2d_backward_data_workspace<T>(from, w, scale, to, saved.options));
   note_flops(g.queue(), "conv2d_backward_data", from, w);
   KT_RUN(g.queue(), conv2d_backward_data, from, w, scale, scratch.mutable_span<float>(),
-         dx.mutable_nhwc<T>(), saved.options);
+         dx.mutable_nhwc<T>(), saved.options, end);
   return dx;
 }
 
@@ -77,16 +78,17 @@ std::vector<Tensor> backward_pass(const Saved& saved, const Tensor& dy, const Wa
   const bool want_x = wanted[0], want_scale = wanted[2], want_shift = wanted[3];
   const bool want_w = wanted[1] || want_scale, want_residual = wanted[4];
   std::vector<Tensor> results(5);
-  Tensor g = saved.options.relu ? Tensor::empty_like(dy) : dy;
+  const bool relu = saved.options.relu && !wanted.rectified();
+  Tensor g = relu ? Tensor::empty_like(dy) : dy;
   if (want_shift) results[3] = Tensor::empty(dy.context(), {dy.size(-1)});
-  with_map_type(dy, [&]<class D>(D) { epilogue_backward<D>(saved, dy, g, results[3]); });
+  with_map_type(dy, [&]<class D>(D) { epilogue_backward<D>(saved, dy, relu, g, results[3]); });
   g = cast(g, DTypeOf<T>::value);
   if (want_w) {
     results[1] = Tensor::empty(dy.context(), saved.w.shape());
     if (want_scale) results[2] = Tensor::empty_like(saved.scale);
     weight_gradient<T>(saved, g, results[1], results[2]);
   }
-  if (want_x) results[0] = data_gradient<T>(saved, g);
+  if (want_x) results[0] = data_gradient<T>(saved, g, wanted.take_end(0));
   if (want_residual) results[4] = g;
   return results;
 }
@@ -129,13 +131,15 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dInputs& inputs,
     else
       run_forward<T, T>(x, saved.w, inputs, y, options);
   });
-  return record("conv2d", {x, w, inputs.scale, inputs.shift, inputs.residual}, y,
-                [saved = std::move(saved)](const Tensor& dy, const Wanted& wanted) {
-                  std::vector<Tensor> results;
-                  with_map_type(saved.x,
-                                [&]<class T>(T) { results = backward_pass<T>(saved, dy, wanted); });
-                  return results;
-                });
+  y = record("conv2d", {x, w, inputs.scale, inputs.shift, inputs.residual}, y,
+             [saved = std::move(saved)](const Tensor& dy, const Wanted& wanted) {
+               std::vector<Tensor> results;
+               with_map_type(saved.x,
+                             [&]<class T>(T) { results = backward_pass<T>(saved, dy, wanted); });
+               return results;
+             });
+  if (options.relu && y.node()) y.node()->rectifies = true;
+  return y;
 }
 
 }  // namespace ktrain

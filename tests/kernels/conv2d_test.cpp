@@ -10,6 +10,7 @@
 #include "kernels/parallel.h"
 #include "tests/support/close.h"
 #include "tests/support/gradcheck.h"
+#include "tests/support/gradient_end.h"
 #include "tests/support/message.h"
 
 namespace ktrain {
@@ -218,6 +219,37 @@ TEST(Conv2dBackward, IsTheDerivativeOfForward) {
     EXPECT_LT(test::gradient_error(run(&Problem<double>::x), p.x, dy, got.dx), 1e-6);
     EXPECT_LT(test::gradient_error(run(&Problem<double>::w), p.w, dy, got.dw), 1e-6);
     EXPECT_LT(test::gradient_error(run(&Problem<double>::scale), p.scale, dy, got.dscale), 1e-6);
+  }
+}
+
+// Separate passes over the gradient that comes without an end.
+template <class T>
+void expect_ends(const Problem<T>& p) {
+  const std::vector<T> cotangent = Problem<T>::draw(p.out_size(), 6);
+  const std::vector<T> plain = backward(p, cotangent).dx,
+                       add = Problem<T>::draw(static_cast<std::int64_t>(plain.size()), 7);
+  std::vector<T> positive = Problem<T>::draw(static_cast<std::int64_t>(plain.size()), 8);
+  test::plant_borders(positive);
+  for (const unsigned parts : {1u, 2u, 3u}) {
+    GradientEnd<T> end;
+    if (parts & test::kAdd) end.add = p.template in<const T>(add.data());
+    if (parts & test::kPositive) end.positive = p.template in<const T>(positive.data());
+    const auto g = p.template out<const T>(cotangent.data());
+    const auto w = p.template filters<const T>(p.w.data());
+    std::vector<T> got = poisoned<T>(static_cast<std::int64_t>(plain.size()));
+    const auto dx = p.template in<T>(got.data());
+    std::vector<T> workspace =
+        poisoned<T>(cpu::conv2d_backward_data_workspace<T>(g, w, p.span(p.scale), dx, p.options));
+    cpu::conv2d_backward_data<T>(g, w, p.span(p.scale), span(workspace), dx, p.options, end);
+    EXPECT_EQ(got, test::with_end(plain, add, positive, parts)) << "parts " << parts;
+  }
+}
+
+TEST(Conv2dBackward, EndsHaveTheBitsOfSeparatePasses) {
+  for (const Case& c : kCases) {
+    SCOPED_TRACE(testing::PrintToString(&c - kCases.data()));
+    for (const ConvEngine engine : engines_of(c)) expect_ends(Problem<float>(c, kScale, engine));
+    expect_ends(Problem<double>(c, kScale, ConvEngine::kReference));
   }
 }
 

@@ -1,0 +1,134 @@
+// The end of a data gradient on CUDA: what is added and masked as it is written has the bits of
+// separate passes over the gradient that the same kernel writes without.
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kernels/conv2d.h"
+#include "tests/support/conv_problem.h"
+#include "tests/support/cuda.h"
+#include "tests/support/gradient_end.h"
+#include "tests/support/message.h"
+#include "tests/support/product_bound.h"
+#include "tests/support/wgmma.h"
+
+namespace ktrain {
+namespace {
+
+using test::DeviceView;
+using Case = test::ConvCase;
+using Problem = test::ConvProblem;
+using Floats = std::vector<float>;
+
+template <class T>
+std::vector<T> values_of(const Floats& values) {
+  if constexpr (std::is_same_v<T, Bfloat16>)
+    return test::as_bf16(values);
+  else
+    return values;
+}
+
+template <class T>
+struct End {
+  std::vector<T> add, positive;
+  unsigned parts;
+
+  End(const Problem& p, unsigned parts_)
+      : add(values_of<T>(test::random_floats(static_cast<std::int64_t>(p.x.size()), 7))),
+        positive(values_of<T>(test::random_floats(static_cast<std::int64_t>(p.x.size()), 8))),
+        parts(parts_) {
+    test::plant_borders(positive);
+  }
+};
+
+template <class T>
+std::vector<T> gradient(const Problem& p, const End<T>& e, std::int64_t offset = 0) {
+  const Stream stream;
+  const CudaStream s = stream.get();
+  const DeviceView<T> w(s, values_of<T>(p.w), offset), g(s, values_of<T>(p.g), offset),
+      add(s, e.add, offset), positive(s, e.positive, offset),
+      dx(static_cast<std::int64_t>(p.x.size()), offset);
+  const DeviceView<float> scale(s, p.scale, offset);
+  GradientEnd<T> end;
+  if (e.parts & test::kAdd) end.add = p.in<const T>(add.data());
+  if (e.parts & test::kPositive) end.positive = p.in<const T>(positive.data());
+  const auto filters = p.krsc<const T>(w.data());
+  const auto out = p.out<const T>(g.data());
+  const DeviceView<float> workspace(
+      cuda::conv2d_backward_data_workspace(out, filters, scale.in(), p.in<const T>(dx.data()),
+                                           p.options),
+      offset);
+  cuda::conv2d_backward_data(s, out, filters, scale.in(), workspace.span(), p.in(dx.data()),
+                             p.options, end);
+  return dx.to_host(s);
+}
+
+template <class T>
+void expect_ends(const Problem& p, std::int64_t offset = 0) {
+  const std::vector<T> plain = gradient(p, End<T>(p, 0), offset);
+  for (const unsigned parts : {1u, 2u, 3u}) {
+    SCOPED_TRACE(parts);
+    const End<T> end(p, parts);
+    const std::vector<T> want = test::with_end(plain, end.add, end.positive, parts);
+    if constexpr (std::is_same_v<T, Bfloat16>)
+      EXPECT_EQ(test::bits_of(gradient(p, end, offset)), test::bits_of(want));
+    else
+      EXPECT_TRUE(test::same_bits(gradient(p, end, offset), want));
+  }
+}
+
+// One pixel; channels that are no quads; strides whose pixels are written by several products and
+// pixels that no tap reaches; 1x1; sums that are cut and added by another kernel; large tiles.
+class Conv2dEnd : public testing::TestWithParam<Case> {};
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, Conv2dEnd,
+    testing::Values(Case{1, 1, 1, 1, 1, 1, 1, 0}, Case{2, 5, 4, 3, 5, 3, 1, 1},
+                    Case{1, 7, 6, 16, 17, 3, 2, 1}, Case{2, 5, 7, 32, 48, 1, 2, 0},
+                    Case{1, 7, 9, 6, 5, 1, 3, 0}, Case{1, 4, 6, 33, 31, 1, 1, 0},
+                    Case{2, 9, 7, 64, 64, 3, 1, 1}, Case{1, 6, 6, 20, 600, 1, 1, 0},
+                    Case{1, 3, 4, 64, 512, 3, 1, 1}));
+
+TEST_P(Conv2dEnd, OfFloatsHasTheBitsOfSeparatePasses) {
+  KT_NEEDS_GPU();
+  const Problem p(GetParam(), test::kScale);
+  expect_ends<float>(p);
+  expect_ends<float>(p, 1);
+}
+
+TEST_P(Conv2dEnd, OfFloatsOnTensorCores) {
+  KT_NEEDS_GPU();
+  Problem p(GetParam(), 0);
+  p.options.precision = Precision::kTf32;
+  expect_ends<float>(p);
+}
+
+TEST_P(Conv2dEnd, OfBf16) {
+  KT_NEEDS_GPU();
+  const Problem p(GetParam(), test::kScale);
+  for (const bool allowed : {false, true}) {
+    const test::WgmmaSetting wgmma(allowed);
+    expect_ends<Bfloat16>(p);
+    expect_ends<Bfloat16>(p, 1);
+  }
+}
+
+TEST(Conv2dEndErrors, AreNamed) {
+  const Problem p({1, 4, 4, 4, 4, 3, 1, 1}, 0);
+  Floats g(p.g.size()), w(p.w.size()), dx(p.x.size()), other(p.x.size());
+  const auto message = [&](const GradientEnd<float>& end) {
+    return test::message_of([&] {
+      cuda::conv2d_backward_data<float>(nullptr, p.out<const float>(g.data()),
+                                        p.krsc<const float>(w.data()), {}, {}, p.in(dx.data()),
+                                        p.options, end);
+    });
+  };
+  const Nhwc<const float> wrong{other.data(), 1, 4, 2, 4};
+  EXPECT_THAT(message({wrong, {}}),
+              testing::HasSubstr("conv2d_backward_data: add is 1x4x2x4, dx 1x4x4x4"));
+  EXPECT_THAT(message({{}, wrong}),
+              testing::HasSubstr("conv2d_backward_data: positive is 1x4x2x4, dx 1x4x4x4"));
+}
+
+}  // namespace
+}  // namespace ktrain
