@@ -20,12 +20,15 @@ struct Saved {
   std::size_t shifts = 0;
   Conv2dOptions options;
 
-  // Places among the op's inputs.
+  // Places among the op's inputs: each member's own, the last member's first, then what they share.
+  // In this order a walk meets them, as it would with an op for each.
+  [[nodiscard]] std::size_t own() const { return 1u + (ws.size() > 1) + (shifts > 1); }
+  [[nodiscard]] std::size_t x_of(std::size_t i) const { return (xs.size() - 1 - i) * own(); }
   [[nodiscard]] std::size_t w_of(std::size_t i) const {
-    return xs.size() + (ws.size() == 1 ? 0 : i);
+    return ws.size() > 1 ? x_of(i) + 1 : xs.size() * own();
   }
   [[nodiscard]] std::size_t shift_of(std::size_t i) const {
-    return xs.size() + ws.size() + (shifts == 1 ? 0 : i);
+    return shifts > 1 ? x_of(i) + 1 + (ws.size() > 1) : xs.size() * own() + (ws.size() == 1);
   }
   [[nodiscard]] std::size_t inputs() const { return xs.size() + ws.size() + shifts; }
 };
@@ -134,13 +137,14 @@ void data_gradients(const Saved& saved, const std::vector<Tensor>& gs, const Wan
   std::vector<DataMember<T>> members;
   std::vector<InputEnd> ends;
   for (std::size_t i = 0; i < gs.size(); ++i) {
-    if (!gs[i].defined() || !wanted[i]) continue;
-    results[i] = Tensor::empty_like(saved.xs[i]);
-    ends.push_back(wanted.take_end(i));
+    const std::size_t at = saved.x_of(i);
+    if (!gs[i].defined() || !wanted[at]) continue;
+    results[at] = Tensor::empty_like(saved.xs[i]);
+    ends.push_back(wanted.take_end(at));
     const InputEnd& end = ends.back();
     members.push_back({gs[i].nhwc<T>(),
                        of(saved.ws, i).krsc<T>(),
-                       results[i].mutable_nhwc<T>(),
+                       results[at].mutable_nhwc<T>(),
                        {end.add.defined() ? end.add.nhwc<T>() : Nhwc<const T>{},
                         end.positive ? saved.xs[i].nhwc<T>() : Nhwc<const T>{}}});
     note_flops<T>(gs[i].queue(), "conv2d_group_backward_data", members.back().g, members.back().w);
@@ -155,7 +159,7 @@ void data_gradients(const Saved& saved, const std::vector<Tensor>& gs, const Wan
   KT_RUN(queue, conv2d_group_backward_data, group, scratch.mutable_span<float>(), saved.options);
 }
 
-// Gradients of the xs, the ws and the shifts, in this order.
+// Gradients of the inputs, in their order.
 std::vector<Tensor> backward_pass(const Saved& saved, std::vector<Tensor> dys,
                                   const Wanted& wanted) {
   std::vector<Tensor> results(saved.inputs());
@@ -214,13 +218,15 @@ std::vector<Tensor> conv2d_group(const std::vector<Tensor>& xs, const std::vecto
     else
       run_forward<T, T>(saved, shifts, ys);
   });
-  std::vector<Tensor> inputs = xs;
-  inputs.insert(inputs.end(), ws.begin(), ws.end());
-  inputs.insert(inputs.end(), shifts.begin(), shifts.end());
+  std::vector<Tensor> inputs(saved.inputs());
   std::vector<OpResult> results;
   for (std::size_t i = 0; i < ys.size(); ++i) {
-    results.push_back({ys[i], {i, saved.w_of(i)}});
-    if (!shifts.empty()) results.back().from.push_back(saved.shift_of(i));
+    results.push_back({ys[i], {saved.x_of(i), saved.w_of(i)}});
+    inputs[saved.x_of(i)] = xs[i];
+    inputs[saved.w_of(i)] = of(ws, i);
+    if (shifts.empty()) continue;
+    results.back().from.push_back(saved.shift_of(i));
+    inputs[saved.shift_of(i)] = of(shifts, i);
   }
   if (options.relu) saved.ys = std::move(ys);
   std::vector<Tensor> tied =

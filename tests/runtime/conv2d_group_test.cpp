@@ -134,7 +134,7 @@ TEST(Conv2dGroup, IsOneCallWithTheWorkOfAll) {
 }
 
 // What the walk lets ops take over of it (InputEnd) is taken over for every map: sums of what two
-// users give, and the mask of the ReLU that made it. A walk with a consumer lets them have nothing.
+// users give, and the mask of the ReLU that made it.
 TEST(Conv2dGroup, TakesOverSumsAndMasksWithTheSameBits) {
   for (const DType maps : {DType::kF32, DType::kBf16}) {
     const Levels levels(true);
