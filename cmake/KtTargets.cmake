@@ -33,6 +33,12 @@ function(kt_settings target)
   endif()
 endfunction()
 
+# kt_optimize_release(target level): for code in which no time is spent, what a release build optimises less to compile
+# sooner. Results are the same: no level reorders arithmetic.
+function(kt_optimize_release target level)
+  kt_cxx_options(${target} $<$<CONFIG:Release>:-O${level}>)
+endfunction()
+
 function(kt_library folder)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
   list(FILTER sources EXCLUDE REGEX "train/main\\.cpp$|/device/emulation/")

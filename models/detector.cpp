@@ -104,6 +104,7 @@ TwoStreamDetector::Features TwoStreamDetector::features(const DetectorInput& inp
 DetectorLosses TwoStreamDetector::losses(const DetectorInput& input, const Proposals* fixed,
                                          const Beside& beside) const {
   const WeightCastScope casts;
+  const ProductPrecisionScope products(options_.products);
   DetectorLosses made;
   Features f = features(input, Mode::kTrain);
   made.visible = std::move(f.visible), made.thermal = std::move(f.thermal);
@@ -136,6 +137,7 @@ DetectorLosses TwoStreamDetector::losses(const DetectorInput& input, const Propo
   heads.enter(1);
   run_head();
   heads.enter(2);
+  const ProductPrecisionScope exact(Precision::kFloat);  // embeddings are float
   beside(made);
   heads.join();
   return made;
@@ -144,6 +146,7 @@ DetectorLosses TwoStreamDetector::losses(const DetectorInput& input, const Propo
 DetectionTensors TwoStreamDetector::predict(const DetectorInput& input) const {
   const NoGradScope no_grad;
   const WeightCastScope casts;
+  const ProductPrecisionScope products(options_.products);
   const Features f = features(input, Mode::kEval);
   const Proposals proposals = rpn_.propose(rpn_(f.fused), input.sizes, Mode::kEval);
   return roi_head_.predict(f.fused, proposals, input.sizes, input.scales);
@@ -152,6 +155,7 @@ DetectionTensors TwoStreamDetector::predict(const DetectorInput& input) const {
 void TwoStreamDetector::observe(const DetectorInput& input, ForwardObserver& observer) const {
   const NoGradScope no_grad;
   const WeightCastScope casts;
+  const ProductPrecisionScope products(options_.products);
   const ObserverScope watching(observer);
   (void)features(input, Mode::kEval);
 }

@@ -17,6 +17,7 @@
 #include "models/fusion.h"
 #include "models/msp_gate.h"
 #include "models/roi_head.h"
+#include "runtime/product_precision.h"
 
 namespace ktrain {
 
@@ -44,6 +45,8 @@ struct DetectorOptions {
   // or kBf16. Parameters, their gradients, logits, box offsets, losses, proposals and detections
   // are in float in any case.
   DType maps = DType::kF32;
+  // What products of float maps, on that way, may round their operands to: kFloat or kTf32.
+  Precision products = Precision::kFloat;
 };
 
 // One batch of image pairs, padded to one size.

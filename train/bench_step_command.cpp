@@ -17,7 +17,9 @@
 #include "runtime/fault.h"
 #include "train/bench_step_report.h"
 #include "train/device_step.h"
+#include "train/gpu_support.h"
 #include "train/memory_plan.h"
+#include "train/model_options.h"
 #include "train/objective.h"
 #include "train/optimizer.h"
 
@@ -59,7 +61,7 @@ DetectorOptions detector_options(const BenchStepOptions& options) {
   detector.backbone.width = options.width;
   detector.backbone.norm = options.norm == "batch" ? Norm::kBatch : Norm::kFrozen;
   detector.channels = options.channels;
-  detector.maps = options.precision == "bf16" ? DType::kBf16 : DType::kF32;
+  set_precision(options.precision, detector);
   detector.rpn.max_proposals = options.proposals;
   detector.roi.samples = options.rois;
   detector.roi.fc_channels = options.fc_channels;
@@ -325,6 +327,7 @@ int run_bench_step(const BenchStepOptions& options, std::ostream& out) {
   const DeviceChoice device = choose_device(options.device);
   BenchStepReport report;
   report.options = options;
+  report.note = precision_note(options.precision, device.device);
   if (device.device == Device::kCpu) {
     time_on_cpu(options, report);
   } else {

@@ -18,7 +18,7 @@ struct BenchStepOptions {
   std::string device = "cpu";       // auto, cpu, cuda
   std::string streams = "both";     // both, visible, thermal
   std::string norm = "frozen";      // frozen, batch
-  std::string precision = "float";  // float, bf16: of maps
+  std::string precision = "float";  // float, tf32, bf16: as train.precision
   std::int64_t batch = 2;           // image pairs
   std::int64_t boxes = 6;           // of an image
   int threads = 0;                  // 0: every core

@@ -69,7 +69,8 @@ std::string cpu_name() {
 
 std::string settings(const BenchStepOptions& o) {
   return fmt::format(
-      "{}, resnet {}, width {}, {} channels, norm {}, maps {}, streams {}, batch {}, {} boxes, {} "
+      "{}, resnet {}, width {}, {} channels, norm {}, precision {}, streams {}, batch {}, {} "
+      "boxes, {} "
       "proposals, {} regions, fc {}",
       o.size, o.depth, o.width, o.channels, o.norm, o.precision, o.streams, o.batch, o.boxes,
       o.proposals, o.rois, o.fc_channels);
@@ -149,6 +150,7 @@ void write_text(const BenchStepReport& report, std::ostream& out) {
   out << machine_line(report) << fmt::format("model     {}\n", settings(report.options))
       << fmt::format("          {} parameters, loss {:.4f} after the last step\n",
                      report.parameters, report.loss)
+      << (report.note.empty() ? "" : fmt::format("precision {}\n", report.note))
       << fmt::format(
              "step      median {:.1f} ms, min {:.1f}, max {:.1f} over {} steps; {:.3f} "
              "pairs/s\n",
@@ -199,6 +201,7 @@ void write_json(const BenchStepReport& report, std::ostream& out) {
     for (std::size_t i = 0; i < kNumDeviceCalls; ++i)
       object["calls"][name(static_cast<DeviceCall>(i))] = report.calls.counts[i];
   }
+  if (!report.note.empty()) object["note"] = report.note;
   object["settings"] = {{"size", o.size},           {"depth", o.depth},         {"width", o.width},
                         {"channels", o.channels},   {"proposals", o.proposals}, {"rois", o.rois},
                         {"fc", o.fc_channels},      {"streams", o.streams},     {"norm", o.norm},

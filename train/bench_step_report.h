@@ -27,6 +27,7 @@ struct BenchStepReport {
   double fma_peak = 0;                // operations per second, measured
   // On a GPU, of which this is the name; else empty.
   std::string gpu;
+  std::string note;        // what the precision is not, here; or empty
   DeviceCalls calls;       // of the timed steps together
   std::int64_t nodes = 0;  // of a step's graph
 };

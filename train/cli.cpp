@@ -297,8 +297,8 @@ void add_bench_step(CLI::App& app, Action& action) {
       ->check(CLI::IsMember({"both", "visible", "thermal"}));
   add("--norm", options->norm, "statistics of the normalisation")
       ->check(CLI::IsMember({"frozen", "batch"}));
-  add("--precision", options->precision, "of maps, as train.precision")
-      ->check(CLI::IsMember({"float", "bf16"}));
+  add("--precision", options->precision, "of maps and products, as train.precision")
+      ->check(CLI::IsMember({"float", "tf32", "bf16"}));
   add("--batch", options->batch, "image pairs");
   add("--boxes", options->boxes, "of an image");
   add("--threads", options->threads, "0: every core")->check(CLI::Range(0, 1024));

@@ -7,6 +7,7 @@
 #include "kernels/parallel.h"
 #include "runtime/fault.h"
 #include "train/checkpoint.h"
+#include "train/gpu_support.h"
 #include "train/load_weights.h"
 #include "train/metrics/results.h"
 #include "train/model_options.h"
@@ -46,6 +47,8 @@ std::unique_ptr<Session> open_session(const DetectOptions& options, std::ostream
   const LoadReport report = load_weights(*from, session->parameters, detector_alone);
   out << fmt::format("weights   {} (#{:.8}): {}\n", from->path(), from->payload_hash(),
                      report.summary());
+  if (const std::string note = precision_note(plan.train.precision, Device::kCpu); !note.empty())
+    out << "precision " << note << '\n';
   return session;
 }
 

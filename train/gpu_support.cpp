@@ -14,4 +14,14 @@ std::string gpu_refusal(const Plan& plan, const GpuQuery& found) {
   return "";  // tests/device_step runs all that a plan can ask for
 }
 
+std::string precision_note(std::string_view precision, Device device, const GpuQuery& found) {
+  if (precision != "tf32") return "";
+  if (device == Device::kCpu)
+    return "\"tf32\" is float here: the CPU rounds no operand of a product";
+  if (!found.gpu || found.gpu->major == 0 || found.gpu->major >= 8) return "";
+  return fmt::format(
+      "\"tf32\" is float here: it wants a GPU of compute capability 8.0, {} has {}.{}",
+      found.gpu->name, found.gpu->major, found.gpu->minor);
+}
+
 }  // namespace ktrain

@@ -69,8 +69,13 @@ DetectorOptions detector_options(const Plan& plan) {
   options.channels = model.fpn_channels;
   options.rpn = rpn_options(model);
   options.roi = roi_options(model, plan.eval);
-  options.maps = plan.train.precision == "bf16" ? DType::kBf16 : DType::kF32;
+  set_precision(plan.train.precision, options);
   return options;
+}
+
+void set_precision(std::string_view precision, DetectorOptions& options) {
+  options.maps = precision == "bf16" ? DType::kBf16 : DType::kF32;
+  options.products = precision == "tf32" ? Precision::kTf32 : Precision::kFloat;
 }
 
 std::string model_table(const DetectorOptions& options, const ParameterSet& parameters) {

@@ -107,7 +107,7 @@ struct TrainPlan {
   std::int64_t eval_every = 1, checkpoint_every = 0, keep = 2;
   std::vector<std::int64_t> keep_epochs;  // [first, last]: their ends' checkpoints stay
   double average = 0.0;                   // momentum of the weights' average; 0: off
-  std::string precision = "float";        // of maps: float, bf16
+  std::string precision = "float";        // of maps and products: float, tf32, bf16
 };
 
 struct LossTermPlan {

@@ -171,12 +171,16 @@ void train_keys(TrainPlan& train, KeyList& keys) {
       .may_change = true;
   keys.number("train.average", train.average, 0, 0.5,
               "momentum of the running average of the weights that is evaluated, 0 for none");
-  keys.choice("train.precision", train.precision, {"float", "bf16"},
-              "of maps and their gradients, from the normalised images through backbones, pyramids "
-              "and fusion to the hidden layers of both heads; with bf16 these multiply copies of "
-              "the weights in bf16. Weights, their gradients and the optimizer, statistics, sums, "
-              "the heads' outputs, embeddings, losses and detections are float either way. "
-              "Validation and detect use it too");
+  keys.choice(
+      "train.precision", train.precision, {"float", "tf32", "bf16"},
+      "of maps and their gradients, from the normalised images through backbones, pyramids "
+      "and fusion to the hidden layers of both heads; with bf16 these multiply copies of "
+      "the weights in bf16. Weights, their gradients and the optimizer, statistics, sums, "
+      "the heads' outputs, embeddings, losses and detections are float either way. "
+      "Validation and detect use it too. With tf32 maps are float, and the detector's "
+      "convolutions and linear layers, gradients included, round what they multiply to 10 "
+      "bits of fraction, on a GPU since compute capability 8.0 alone: the CPU multiplies in "
+      "float, and a line at the start says so");
 }
 
 void loss_keys(LossPlan& loss, KeyList& keys) {

@@ -179,6 +179,8 @@ int run_plan(const RunCommand& given, std::ostream& out) {
   const Plan& last = chain.back().plan;
   const DeviceChoice device = choose_device(last.device, gpu_refusal(last));
   if (!device.note.empty()) console.text("device    " + device.note);
+  if (const std::string note = precision_note(last.train.precision, device.device); !note.empty())
+    console.text("precision " + note);
   const Notice notice = [&](const std::string& line) { console.text("notice    " + line); };
   if (command.dry_run) return dry_run(chain, command, console, notice);
   if (command.fast_check)

@@ -4,6 +4,7 @@
 #include "kernels/profile.h"
 #include "runtime/map_type.h"
 #include "runtime/ops.h"
+#include "runtime/product_precision.h"
 #include "runtime/weight_casts.h"
 #include "runtime/workspace.h"
 
@@ -118,18 +119,20 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dInputs& inputs,
               const Conv2dOptions& options, OutputType output) {
   const Krsc<const float> master = w.krsc<float>();
   const bool as_float = output == OutputType::kFloat;
+  Conv2dOptions rounded = options;
+  if (rounded.precision == Precision::kFloat) rounded.precision = product_precision();
   Tensor y = Tensor::empty(x.context(),
                            {x.size(0), conv2d_out_size(x.size(1), master.rows, options),
                             conv2d_out_size(x.size(2), master.cols, options), master.filters},
                            as_float ? DType::kF32 : x.dtype());
   Saved saved = {x.detached(), weight_as(w, x.dtype()), inputs.scale, options.relu ? y : Tensor(),
-                 options};
+                 rounded};
   if (saved.scale.defined()) saved.scale = saved.scale.detached();
   with_map_type(x, [&]<class T>(T) {
     if (as_float)
-      run_forward<T, float>(x, saved.w, inputs, y, options);
+      run_forward<T, float>(x, saved.w, inputs, y, rounded);
     else
-      run_forward<T, T>(x, saved.w, inputs, y, options);
+      run_forward<T, T>(x, saved.w, inputs, y, rounded);
   });
   y = record("conv2d", {x, w, inputs.scale, inputs.shift, inputs.residual}, y,
              [saved = std::move(saved)](const Tensor& dy, const Wanted& wanted) {

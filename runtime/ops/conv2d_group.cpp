@@ -6,6 +6,7 @@
 #include "kernels/profile.h"
 #include "runtime/map_type.h"
 #include "runtime/ops.h"
+#include "runtime/product_precision.h"
 #include "runtime/weight_casts.h"
 #include "runtime/workspace.h"
 
@@ -206,6 +207,7 @@ std::vector<Tensor> conv2d_group(const std::vector<Tensor>& xs, const std::vecto
                                  OutputType output) {
   check_inputs(xs, ws, shifts);
   Saved saved{.xs = {}, .ws = {}, .ys = {}, .shifts = shifts.size(), .options = options};
+  if (options.precision == Precision::kFloat) saved.options.precision = product_precision();
   for (const Tensor& x : xs) saved.xs.push_back(x.detached());
   for (const Tensor& w : ws) saved.ws.push_back(weight_as(w, xs[0].dtype()));
   const bool as_float = output == OutputType::kFloat;

@@ -3,6 +3,7 @@
 #include "kernels/profile.h"
 #include "runtime/map_type.h"
 #include "runtime/ops.h"
+#include "runtime/product_precision.h"
 #include "runtime/weight_casts.h"
 #include "runtime/workspace.h"
 
@@ -59,11 +60,13 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, bool relu, O
   const bool as_float = output == OutputType::kFloat;
   Tensor y = Tensor::empty(x.context(), {x.size(0), w.size(0)}, as_float ? DType::kF32 : x.dtype());
   Tensor multiplied = weight_as(w, x.dtype());
-  run_gemm("linear_forward", x, multiplied, bias, y, {.transpose_b = true, .relu = relu});
+  const Precision precision = product_precision();
+  run_gemm("linear_forward", x, multiplied, bias, y,
+           {.transpose_b = true, .relu = relu, .precision = precision});
   return record(
       "linear", {x, w, bias}, y,
-      [x = x.detached(), w = multiplied, y = relu ? y : Tensor()](const Tensor& dy,
-                                                                  const Wanted& wanted) {
+      [x = x.detached(), w = multiplied, y = relu ? y : Tensor(), precision](const Tensor& dy,
+                                                                             const Wanted& wanted) {
         std::vector<Tensor> results(3);
         Tensor g = y.defined() ? Tensor::empty_like(dy) : dy;
         if (wanted[2]) results[2] = Tensor::empty(dy.context(), {dy.size(1)});
@@ -71,11 +74,12 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, bool relu, O
         g = cast(g, x.dtype());
         if (wanted[1]) {
           results[1] = Tensor::empty(dy.context(), w.shape());
-          run_gemm("linear_backward_weights", g, x, Tensor(), results[1], {.transpose_a = true});
+          run_gemm("linear_backward_weights", g, x, Tensor(), results[1],
+                   {.transpose_a = true, .precision = precision});
         }
         if (wanted[0]) {
           results[0] = Tensor::empty_like(x);
-          run_gemm("linear_backward_data", g, w, Tensor(), results[0], {});
+          run_gemm("linear_backward_data", g, w, Tensor(), results[0], {.precision = precision});
         }
         return results;
       });

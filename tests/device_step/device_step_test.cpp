@@ -63,6 +63,41 @@ TEST_F(DeviceStepTest, InBf16ARunWithoutGraphsIsEqualAndTheMemoryIsThePlans) {
   EXPECT_EQ(a.context->memory.usage().high_water_bytes, planned);
 }
 
+// The CPU's products are float: an operand is off by 2^-11 of it at most, evenly, so by 2^-11 /
+// sqrt(3) in the mean, independently of the others. The longest way to a loss has 25 products (the
+// stem, 16 convolutions of blocks and 4 beside them, 1 of a pyramid, 1 of fusion, 2 of a head), of
+// two operands each. A step's gradients go there and back, and each step adds its own. No region is
+// chosen, so that a small difference stays one.
+TEST_F(DeviceStepTest, InTf32LossesAreTheCpusWithinItsRoundingAndRunsAreEqual) {
+  Overrides overrides = {"optimizer.kind=sgd",          "optimizer.lr=0.005",
+                         "model.rpn.nms_pre=2000",      "model.rpn.max_proposals=1100",
+                         "model.rpn.nms=1.0",           "model.roi.samples=1200",
+                         "model.roi.positive_share=1.0"};
+  Stage in_float(tiny_, overrides);
+  overrides.emplace_back("train.precision=tf32");
+  Stage stage(tiny_, overrides);
+  Side cpu(stage, make_cpu_context()), a(stage, gpu(stage)), exact(in_float, gpu(in_float));
+  ::setenv("KT_GRAPH", "0", 1);
+  Side b(stage, gpu(stage));
+  ::unsetenv("KT_GRAPH");
+  b.context->poison = true;
+  const double deviation = std::sqrt(2 * 25.0) / 2048 / std::sqrt(3.0);
+  for (std::int64_t step = 0; step < 2 + Replay::kWarmUps + 1; ++step) {
+    SCOPED_TRACE(fmt::format("step {}", step));
+    const StepReport got = a.run(step), again = b.run(step), want = cpu.run(step);
+    EXPECT_EQ(got.values.terms, again.values.terms);
+    EXPECT_EQ(got.gradient_norm, again.gradient_norm);
+    expect_close(got, want, 3 * deviation * std::sqrt(1.0 + 2.0 * static_cast<double>(step)));
+    if (step > 0) continue;
+    const StepReport of_float = exact.run(0);
+    EXPECT_GT(std::abs(got.values.total - want.values.total),
+              4 * std::abs(of_float.values.total - want.values.total))
+        << "nothing is rounded";
+  }
+  EXPECT_TRUE(same_states(a.training, b.training));
+  EXPECT_EQ(a.training.device_step()->replay().graphs(), 1);
+}
+
 TEST_F(DeviceStepTest, AfterWarmUpNothingIsAllocatedAndTheHostNeverWaitsForTheStream) {
   Stage stage(tiny_, {"train.epochs=3"});
   Side device(stage, gpu(stage));

@@ -115,6 +115,8 @@ TEST(Plan, RangesAndChoices) {
   EXPECT_EQ(fault_of("optimizer.kind = 'adamW'"),
             "KT-CFG-004: p.cfg:1:18: optimizer.kind: no such choice 'adamW'; wanted one of adamw, "
             "sgd; did you mean 'adamw'?");
+  EXPECT_THAT(fault_of("train.precision = 'fp16'"),
+              HasSubstr("no such choice 'fp16'; wanted one of float, tf32, bf16"));
   EXPECT_THAT(fault_of("schedule.milestones = [8, 8]"), StartsWith("KT-CFG-003"));
   EXPECT_THAT(fault_of("seed = 9223372036854775808"), StartsWith("KT-CFG-005"));
   EXPECT_THAT(fault_of("seed = 9223372036854775807"), StartsWith("KT-CFG-003"));

@@ -1,6 +1,7 @@
-// Training with maps of bf16 against training with maps of float, on the CPU.
+// Training in bf16 and tf32 against training in float, on the CPU.
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -102,6 +103,41 @@ TEST_F(PrecisionTest, ASmallSetIsLearntAsInFloat) {
   RecordProperty("bf16", fmt::format("{:.3g}", in_bf16));
   EXPECT_LT(in_float, 0.7) << "the float run does not learn: nothing to compare with";
   EXPECT_LT(std::abs(in_bf16 - in_float), 0.1 * (1 - in_float));
+}
+
+TEST_F(PrecisionTest, Tf32IsFloatOnTheCpu) {
+  RunSetup a = setup("tf32"), b = setup("float");
+  for (std::int64_t step = 0; step < 2; ++step) {
+    const StepReport x = a.train_step(step), y = b.train_step(step);
+    EXPECT_EQ(x.values.terms, y.values.terms);
+    EXPECT_EQ(x.gradient_norm, y.gradient_norm);
+  }
+}
+
+// Weights are float: a checkpoint of each precision starts a run of every other, in a chain that
+// has all six pairs.
+TEST(PrecisionRun, CheckpointsOfAllPrecisionsStartEachOther) {
+  TinyRun tiny;
+  std::string before;
+  int number = 0;
+  for (const char* const precision : {"float", "tf32", "bf16", "tf32", "float", "bf16", "float"}) {
+    const std::string name = "run" + std::to_string(++number);
+    tiny.write(name + ".cfg", tiny_plan_text(tiny.data()));
+    Overrides overrides = {"train.epochs=1", "threads=1",
+                           std::string("train.precision=") + precision};
+    if (!before.empty()) overrides.push_back("init.checkpoint=" + before);
+    RunCommand command = tiny.command(overrides);
+    command.plan = std::filesystem::path(tiny.plan()).parent_path() / (name + ".cfg");
+    ASSERT_EQ(tiny.run(command), 0) << precision;
+    if (!before.empty()) {
+      EXPECT_THAT(tiny.output(), testing::HasSubstr(" 0 missing, 0 unexpected, 0 of another shape"))
+          << precision;
+    }
+    const char* const said =
+        "precision \"tf32\" is float here: the CPU rounds no operand of a product";
+    EXPECT_EQ(tiny.output().find(said) != std::string::npos, precision == std::string("tf32"));
+    before = tiny.run_folder(name) + "/weights/best.safetensors";
+  }
 }
 
 // Batch normalisation, gates, one stream, a shared branch, frozen statistics.

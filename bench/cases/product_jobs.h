@@ -1,0 +1,177 @@
+// Convolutions and matrix products as cases: the same arrays, passes and rivals for float, on both
+// devices, and for bf16. Rivals run the bare product, without the epilogue that ours has fused.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <type_traits>
+#include <utility>
+
+#include "bench/cases.h"
+#include "bench/numbers.h"
+#include "bench/rivals/products.h"
+#include "kernels/conv2d.h"
+#include "kernels/gemm.h"
+
+namespace ktrain::bench {
+
+struct Layer {
+  const char* name;
+  std::int64_t height, width, channels, filters, taps, stride;
+};
+
+template <class T>
+inline constexpr bool kIsFloat = std::is_same_v<T, float>;
+template <class T>
+inline constexpr Precision kPrecisionOf = kIsFloat<T> ? Precision::kFloat : Precision::kBf16;
+// Channels and sides below which a small lab does not go: a line of floats, what a tensor copy
+// brings of bf16.
+template <class T>
+inline constexpr std::int64_t kLeast = kIsFloat<T> ? 8 : 64;
+
+// A layer's arrays.
+template <class T>
+struct Convolution {
+  Conv2dOptions options;
+  Nhwc<T> x, y;
+  Krsc<T> w;
+  Array<T> x_data, w_data, y_data;
+  Array<float> scale, shift, dw, dscale;
+
+  Convolution(const Lab& lab, const Layer& l)
+      : options{.stride = l.stride, .pad = l.taps / 2, .relu = true} {
+    const std::int64_t channels = lab.scaled(l.channels, std::min(l.channels, kLeast<T>));
+    const std::int64_t filters = lab.scaled(l.filters, std::min(l.filters, kLeast<T>));
+    x = {nullptr, kImages, lab.scaled(l.height, 8), lab.scaled(l.width, 8), channels};
+    w = {nullptr, filters, l.taps, l.taps, channels};
+    y = {nullptr, kImages, conv2d_out_size(x.height, l.taps, options),
+         conv2d_out_size(x.width, l.taps, options), filters};
+    x_data = normal<T>(lab, x.size(), 1);
+    w_data = normal<T>(lab, w.size(), 2, 0.05);
+    y_data = normal<T>(lab, y.size(), 3);
+    scale = lab.filled(filters, 1.0f);  // so that results can be held against rivals'
+    shift = lab.filled(filters, 0.0f);
+    dw = lab.make<float>(w.size());
+    dscale = lab.make<float>(filters);
+    x.data = x_data.data();
+    w.data = w_data.data();
+    y.data = y_data.data();
+  }
+  [[nodiscard]] Nhwc<const T> cx() const { return x; }
+  [[nodiscard]] Nhwc<const T> cy() const { return y; }
+  [[nodiscard]] Krsc<const T> cw() const { return w; }
+  [[nodiscard]] Krsc<float> gradient() const {
+    return {dw.data(), w.filters, w.rows, w.cols, w.channels};
+  }
+  [[nodiscard]] Conv2dEpilogue<T> epilogue() const { return {scale.span(), shift.span(), {}}; }
+
+  [[nodiscard]] std::int64_t workspace(const Lab& lab, ConvPass pass,
+                                       const Conv2dOptions& o) const {
+    const Krsc<const float> to = gradient();
+    const bool gpu = lab.cuda();
+    if (pass == ConvPass::kForward)
+      return gpu ? cuda::conv2d_forward_workspace<T>(cx(), cw(), epilogue(), cy(), o)
+                 : cpu::conv2d_forward_workspace<T>(cx(), cw(), epilogue(), cy(), o);
+    if (pass == ConvPass::kBackwardData)
+      return gpu ? cuda::conv2d_backward_data_workspace<T>(cy(), cw(), scale.span(), cx(), o)
+                 : cpu::conv2d_backward_data_workspace<T>(cy(), cw(), scale.span(), cx(), o);
+    return gpu ? cuda::conv2d_backward_weights_workspace<T>(cx(), cy(), to, o)
+               : cpu::conv2d_backward_weights_workspace<T>(cx(), cy(), to, o);
+  }
+  void run(const Lab& lab, ConvPass pass, const Array<float>& space, const Conv2dOptions& o) const {
+    const Conv2dEpilogue<T> end = epilogue();
+    const Conv2dScaled<T> scaled{cw(), scale.span()};
+    if (pass == ConvPass::kForward)
+      KT_RUN(lab.queue(), conv2d_forward, cx(), cw(), end, space.out(), y, o);
+    else if (pass == ConvPass::kBackwardData)
+      KT_RUN(lab.queue(), conv2d_backward_data, cy(), cw(), scale.span(), space.out(), x, o);
+    else
+      KT_RUN(lab.queue(), conv2d_backward_weights, cx(), cy(), scaled, space.out(), gradient(),
+             dscale.out(), o);
+  }
+  // For rivals: of bf16 the shapes alone, since they have arrays of their own.
+  [[nodiscard]] ConvArrays arrays(ConvPass pass) const {
+    if constexpr (kIsFloat<T>)
+      return {x, pass == ConvPass::kBackwardWeights ? gradient() : w, y, options};
+    else
+      return {{nullptr, x.batch, x.height, x.width, x.channels},
+              {nullptr, w.filters, w.rows, w.cols, w.channels},
+              {nullptr, y.batch, y.height, y.width, y.channels},
+              options};
+  }
+};
+
+// One pass of a layer: each of its three arrays once, and the work of the product.
+template <class T>
+Job convolution(const Lab& lab, const Layer& layer, ConvPass pass) {
+  const Convolution<T> c(lab, layer);
+  const auto engine = [&](ConvEngine e) {
+    Conv2dOptions options = c.options;
+    options.engine = e;
+    const Array<float> space = lab.make<float>(c.workspace(lab, pass, options));
+    return [c, space, options, pass, &lab] { c.run(lab, pass, space, options); };
+  };
+  Job job{.bytes = static_cast<double>(c.x_data.bytes() + c.w_data.bytes() + c.y_data.bytes()),
+          .flops = conv2d_flops<T>(c.y, c.w),
+          .run = engine(ConvEngine::kAuto),
+          .precision = kPrecisionOf<T>,
+          .rivals = {}};
+  if constexpr (kIsFloat<T>) {
+    if (!lab.cuda()) job.rivals.push_back({"oneDNN float", engine(ConvEngine::kOneDnn), {}});
+    job.output = pass == ConvPass::kBackwardWeights ? c.dw
+                 : pass == ConvPass::kForward       ? c.y_data
+                                                    : c.x_data;
+    job.relu = pass == ConvPass::kForward;
+  }
+  for (Rival& rival : convolution_rivals(lab, c.arrays(pass), pass, kPrecisionOf<T>))
+    job.rivals.push_back(std::move(rival));
+  return job;
+}
+
+// c = op(a) op(b), m x n and k long.
+template <class T>
+Job product(const Lab& lab, std::int64_t rows, std::int64_t cols, std::int64_t depth,
+            const GemmOptions& options) {
+  const std::int64_t m = lab.scaled(rows, kLeast<T>), n = lab.scaled(cols, kLeast<T>),
+                     k = lab.scaled(depth, kLeast<T>);
+  const Array<T> a = normal<T>(lab, m * k, 1), b = normal<T>(lab, k * n, 2), c = lab.make<T>(m * n);
+  const Rows<const T> left = a.rows(options.transpose_a ? m : k),
+                      right = b.rows(options.transpose_b ? k : n);
+  const Rows<T> out = c.out_rows(n);
+  const Rows<const T> shape = out;
+  const Span<const float> bias;
+  const Array<float> space =
+      lab.make<float>(lab.cuda() ? cuda::gemm_workspace<T>(left, right, bias, shape, options)
+                                 : cpu::gemm_workspace<T>(left, right, bias, shape, options));
+  Job job{.bytes = static_cast<double>(a.bytes() + b.bytes() + c.bytes()),
+          .flops = 2.0 * static_cast<double>(m * n) * static_cast<double>(k),
+          .run =
+              [=, &lab] {
+                (void)a, (void)b, (void)c;  // what the views point to
+                KT_RUN(lab.queue(), gemm, left, right, bias, space.out(), out, options);
+              },
+          .precision = kPrecisionOf<T>,
+          .rivals = {}};
+  ProductArrays arrays{
+      {nullptr, left.rows, left.cols}, {nullptr, right.rows, right.cols}, {nullptr, m, n}, options};
+  if constexpr (kIsFloat<T>) {
+    job.output = c;
+    arrays = {left, right, out, options};
+  }
+  job.rivals = product_rivals(lab, arrays, kPrecisionOf<T>);
+  return job;
+}
+
+// The three passes of a layer as cases of `family`.
+template <class T>
+void add_convolutions(const char* family, const Layer& layer) {
+  for (const auto& [op, pass] : {std::pair{"forward", ConvPass::kForward},
+                                 std::pair{"backward_data", ConvPass::kBackwardData},
+                                 std::pair{"backward_weights", ConvPass::kBackwardWeights}}) {
+    add_case(family, op, layer.name,
+             [&layer, pass = pass](const Lab& lab) { return convolution<T>(lab, layer, pass); });
+    cases().back().cuda_only = !kIsFloat<T>;
+  }
+}
+
+}  // namespace ktrain::bench
