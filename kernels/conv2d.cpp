@@ -87,10 +87,8 @@ ConvEngine resolve(const char* who, Nhwc<const T> x, Krsc<const T> w, Nhwc<const
 
 template <class T>
 void finish_gradient(const GradientEnd<T>& end, Nhwc<T> dx) {
-  const T *const add = end.add.empty() ? nullptr : end.add.data, *const positive =
-                                                                     end.positive.empty()
-                                                                         ? nullptr
-                                                                         : end.positive.data;
+  const T* const add = end.add.empty() ? nullptr : end.add.data;
+  const T* const positive = end.positive.empty() ? nullptr : end.positive.data;
   if (!add && !positive) return;
   constexpr std::int64_t kGrain = 32768;
   parallel_chunks(dx.size(), kGrain, [&](std::int64_t, std::int64_t begin, std::int64_t past) {

@@ -172,6 +172,9 @@ void Arena::use_lane(int lane) {
 void Arena::end_lanes() noexcept {
   const std::lock_guard lock(mutex_);
   for (FreeRanges& ranges : of_lanes_) ranges.move_to(free_);
+  // A gradient that outlives a fork may be read by both lanes of the next.
+  for (auto& [offset, block] : blocks_)
+    if (block.use == MemoryUse::kGradients) block.lane = 0;
   of_lanes_.clear();
   lane_ = 0;
   lower_top();

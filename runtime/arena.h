@@ -78,7 +78,8 @@ class Arena {
 
   // Between these two, work is given to several streams that do not wait for each other
   // (runtime/fork.h): blocks freed meanwhile are used again by the lane that made and freed them
-  // alone, others after the end. What was free before is everybody's.
+  // alone, others after the end. What was free before is everybody's. Gradients that outlive the
+  // end are no lane's any more: both lanes of the next may read them.
   void begin_lanes(int lanes);
   // What is made and freed from now on belongs to `lane`, from 1 on.
   void use_lane(int lane);

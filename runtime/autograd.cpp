@@ -66,6 +66,14 @@ std::vector<const Node*> Node::results() const {
   return nodes;
 }
 
+std::vector<bool> Node::owed_inputs(const std::vector<Tensor>& dys) const {
+  std::vector<bool> owed(inputs.size(), ports.empty());
+  for (std::size_t r = 0; r < ports.size(); ++r)
+    if (dys[r].defined())
+      for (const std::size_t i : ports[r].lock()->from) owed[i] = true;
+  return owed;
+}
+
 std::shared_ptr<Node> make_leaf() {
   auto node = std::make_shared<Node>();
   node->order = ++next_order;

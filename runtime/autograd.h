@@ -8,6 +8,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <unordered_set>
 #include <utility>
@@ -37,11 +38,12 @@ class Wanted {
     return std::find(flags_.begin(), flags_.end(), true) != flags_.end();
   }
 
-  // The op takes over the end of input i and returns the gradient with it.
+  // The op takes over the end of input i, where there is one for it, and returns the gradient with
+  // it. Where there is none, nothing is to be done.
   [[nodiscard]] InputEnd take_end(std::size_t i) const {
-    if (i >= ends_.size()) return {};
+    if (i >= ends_.size() || !ends_[i]) return {};
     taken_[i] = true;
-    return ends_[i];
+    return *ends_[i];
   }
   // Whether dy of a result has been through the ReLU of the op itself, which is then one that says
   // `rectifies`.
@@ -55,21 +57,22 @@ class Wanted {
     rectified_.resize(std::max(rectified_.size(), result + 1));
     rectified_[result] = true;
   }
-  void offer(std::size_t i, InputEnd end) {
+  void offer(std::size_t i, std::optional<InputEnd> end) {
     ends_.resize(flags_.size());
     taken_.resize(flags_.size());
     ends_[i] = std::move(end);
   }
   void release() {
-    for (InputEnd& end : ends_) end.add = Tensor();
+    for (std::optional<InputEnd>& end : ends_)
+      if (end) end->add = Tensor();
   }
   [[nodiscard]] const InputEnd* taken(std::size_t i) const {
-    return i < taken_.size() && taken_[i] ? &ends_[i] : nullptr;
+    return i < taken_.size() && taken_[i] ? &*ends_[i] : nullptr;
   }
 
  private:
   std::vector<bool> flags_, rectified_;
-  std::vector<InputEnd> ends_;
+  std::vector<std::optional<InputEnd>> ends_;
   mutable std::vector<bool> taken_;
 };
 
@@ -112,6 +115,8 @@ struct Node {
   [[nodiscard]] std::vector<Node*> depends_on() const;
   // Itself or its ports, null where there is none: those that gradients of its results are left at.
   [[nodiscard]] std::vector<const Node*> results() const;
+  // Which inputs must get a gradient, from one gradient per result: those of results that have one.
+  [[nodiscard]] std::vector<bool> owed_inputs(const std::vector<Tensor>& dys) const;
 };
 
 [[nodiscard]] std::shared_ptr<Node> make_leaf();

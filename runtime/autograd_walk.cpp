@@ -273,11 +273,11 @@ class Walk {
   // What the op of `node` may take over for one of its inputs. Bits do not depend on it: an op does
   // what the walk and the input's own op would have done, in their order. The ReLU's part falls to
   // the last one to hand something to a result that nobody else sees.
-  [[nodiscard]] InputEnd end_of(const Node* input, std::size_t set) {
+  [[nodiscard]] std::optional<InputEnd> end_of(const Node* input, std::size_t set) {
     InputEnd end;
     const auto slots = slots_.find(input);
     const bool there = slots != slots_.end() && slots->second[set].defined();
-    if (there && lanes_ && !lanes_->is_own(input)) return end;
+    if (there && lanes_ && !lanes_->is_own(input)) return std::nullopt;
     if (there) end.add = slots->second[set];
     end.positive = input->rectifies && !entries_.contains(input) && gifts_->is_last(input, set);
     return end;
@@ -302,6 +302,7 @@ class Walk {
 
   void propagate(const Node& node, Wanted wanted, std::vector<Tensor> dys, std::size_t set) {
     if (gifts_) offer_ends(node, wanted, set);
+    const std::vector<bool> owed = node.owed_inputs(dys);
     std::vector<Tensor> results = node.backward ? node.backward(dys[0], wanted)
                                                 : node.results_backward(std::move(dys), wanted);
     wanted.release();
@@ -310,7 +311,7 @@ class Walk {
              node.name, results.size(), wanted.size());
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       if (!wanted[i]) continue;
-      if (node.results_backward && !results[i].defined()) continue;
+      if (!owed[i] && !results[i].defined()) continue;
       KT_CHECK(results[i].defined(), "'{}' gave no gradient for input {}", node.name, i);
       Node* const input = node.inputs[i].get();
       if (const InputEnd* const end = wanted.taken(i)) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <span>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "runtime/autograd.h"
@@ -29,7 +30,7 @@ class WalkGifts {
 
   // `node` has given what it gives in this set, if anything. Told twice, it counts once.
   void pass(const Node& node, std::size_t set) {
-    if (!passed_[set].emplace(&node, true).second) return;
+    if (!passed_[set].insert(&node).second) return;
     for (const auto& input : node.inputs)
       if (const auto due = due_.find(input.get()); due != due_.end()) --due->second[set].gifts;
   }
@@ -50,7 +51,7 @@ class WalkGifts {
     bool rectified = false;
   };
   std::unordered_map<const Node*, std::vector<Due>> due_;
-  std::vector<std::unordered_map<const Node*, bool>> passed_;
+  std::vector<std::unordered_set<const Node*>> passed_;
 };
 
 }  // namespace ktrain

@@ -26,7 +26,8 @@ std::string_view name(DeviceCall call) {
                                                                     "pinned memory freed",
                                                                     "synchronisations",
                                                                     "waits for events",
-                                                                    "captures"};
+                                                                    "captures",
+                                                                    "tensor maps"};
   return kNames[static_cast<std::size_t>(call)];
 }
 

@@ -25,8 +25,9 @@ enum class DeviceCall : std::uint8_t {
   kSynchronize,  // the host waits until a stream has nothing left to do
   kWaitEvent,    // the host waits for one point of a stream, while work behind it may go on
   kCapture,      // a graph is made
+  kTensorMap,    // how tensor copies see an array (Hopper's tier of products)
 };
-inline constexpr std::size_t kNumDeviceCalls = 15;
+inline constexpr std::size_t kNumDeviceCalls = 16;
 [[nodiscard]] std::string_view name(DeviceCall call);
 
 struct DeviceCalls {

@@ -30,7 +30,7 @@ ConvGroup plan_members(std::span<const Member> members, bool summed, const Conv2
   return group;
 }
 
-// Sums over taps are short enough to be left whole where several maps fill the GPU together.
+// Sums over taps are left whole: it is the other members that fill the GPU.
 template <class T, class Y>
 ConvGroup plan_forward(std::span<const ForwardMember<T, Y>> members, const Conv2dOptions& options) {
   checks::conv2d_group("conv2d_group_forward", members, options, [](const auto& m) { return m.x; });

@@ -1,6 +1,7 @@
 #include "kernels/device/tensor_map.h"
 
 #include "kernels/check.h"
+#include "kernels/device/calls.h"
 #include "kernels/device/lost.cuh"
 
 #if defined(__CUDACC__)
@@ -37,6 +38,7 @@ static_assert(sizeof(TensorMap) == sizeof(CUtensorMap) && alignof(TensorMap) >= 
 }  // namespace
 
 TensorMap tensor_map(const TileMap& t) {
+  note_call(DeviceCall::kTensorMap);
   static const auto make = reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(
       driver_function("cuTensorMapEncodeTiled"));
   TensorMap map{};
@@ -58,6 +60,7 @@ TensorMap tensor_map(const TileMap& t) {
 }
 
 TensorMap tensor_map(const WindowMap& w) {
+  note_call(DeviceCall::kTensorMap);
   static const auto make = reinterpret_cast<decltype(&cuTensorMapEncodeIm2col)>(
       driver_function("cuTensorMapEncodeIm2col"));
   TensorMap map{};
@@ -78,8 +81,14 @@ TensorMap tensor_map(const WindowMap& w) {
 
 #else
 
-TensorMap tensor_map(const TileMap& tiles) { return emulation::encode(tiles); }
-TensorMap tensor_map(const WindowMap& windows) { return emulation::encode(windows); }
+TensorMap tensor_map(const TileMap& tiles) {
+  note_call(DeviceCall::kTensorMap);
+  return emulation::encode(tiles);
+}
+TensorMap tensor_map(const WindowMap& windows) {
+  note_call(DeviceCall::kTensorMap);
+  return emulation::encode(windows);
+}
 
 #endif
 

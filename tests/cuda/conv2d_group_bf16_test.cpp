@@ -86,7 +86,8 @@ TEST(Conv2dGroupWgmma, AnOddAddressIsTakenElsewhere) {
   KT_NEEDS_GPU();
   const test::WgmmaSetting wgmma(true);
   const GroupProblem p = test::problem<Kind::kWgmma>({{{9, 7}, {4, 5}}, 2, 64, 64, 3, 1, true});
-  const Each<Bfloat16> got = test::forward_on_device<Bfloat16>(p, 1).arrays;
+  const auto [got, calls] = test::forward_on_device<Bfloat16>(p, 1);
+  EXPECT_EQ(calls[DeviceCall::kTensorMap], 0);
   for (std::size_t i = 0; i < p.size(); ++i)
     EXPECT_TRUE(test::within(got[i], test::forward_on_cpu<double>(p.members[i]),
                              test::forward_on_cpu<double>(test::positive(p.members[i])),

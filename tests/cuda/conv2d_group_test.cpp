@@ -67,11 +67,11 @@ TEST(Conv2dGroupCudaMembers, HaveTheBitsOfTheConvolutionAlone) {
 TEST(Conv2dGroupCudaMembers, ShareALaunch) {
   KT_NEEDS_GPU();
   const GroupProblem shared({{{8, 10}, {4, 5}, {2, 3}, {1, 2}, {1, 1}}, 1, 8, 16, 3, 1, true});
-  EXPECT_EQ(test::forward_on_device<float>(shared).launches, 1);
-  EXPECT_EQ(test::data_gradients_on_device<float>(shared, true).launches, 1);
-  EXPECT_EQ(test::filter_gradients_on_device<float>(shared).launches, 2);
+  EXPECT_EQ(test::forward_on_device<float>(shared).calls[DeviceCall::kLaunch], 1);
+  EXPECT_EQ(test::data_gradients_on_device<float>(shared, true).calls[DeviceCall::kLaunch], 1);
+  EXPECT_EQ(test::filter_gradients_on_device<float>(shared).calls[DeviceCall::kLaunch], 2);
   const GroupProblem own({{{8, 10}, {4, 5}, {1, 1}}, 1, 8, 16, 3, 1, false});
-  EXPECT_EQ(test::filter_gradients_on_device<float>(own).launches, 1);
+  EXPECT_EQ(test::filter_gradients_on_device<float>(own).calls[DeviceCall::kLaunch], 1);
 }
 
 ProductTile forward_tile(const GroupCase& c, Precision precision) {

@@ -112,6 +112,25 @@ TEST(Arena, ALaneUsesWhatItFreedItselfAndNothingOfTheOther) {
   arena.release(whole);
 }
 
+// What a lane made and saved it frees in the next fork for itself; a gradient it does not: there
+// both lanes may be given it.
+TEST(Arena, AGradientThatOutlivesItsLaneIsNoLanes) {
+  Arena arena(std::int64_t{64} << 20);
+  for (const MemoryUse use : {MemoryUse::kActivations, MemoryUse::kGradients}) {
+    arena.begin_lanes(2);
+    arena.use_lane(1);
+    void* const made = arena.allocate(1 << 20, use);
+    arena.end_lanes();
+    arena.begin_lanes(2);
+    arena.use_lane(1);
+    arena.release(made);
+    void* const next = arena.allocate(1 << 20, use);
+    EXPECT_EQ(next == made, use == MemoryUse::kActivations);
+    arena.end_lanes();
+    arena.release(next);
+  }
+}
+
 TEST(Arena, LanesDoNotNestAndAreNumbered) {
   Arena arena(std::int64_t{1} << 20);
   EXPECT_THROW(arena.use_lane(1), Error);

@@ -205,6 +205,20 @@ TEST(Conv2dGroup, IsMetInTheOrderOfConvolutionsAlone) {
   }
 }
 
+// A map that is there twice gets what both give, however many others have ends of their own.
+TEST(Conv2dGroup, OneMapTwice) {
+  const Levels levels(true);
+  const Tensor x = relu(levels.xs[0]), z = relu(levels.xs[1]);
+  const std::vector<Tensor> ys = conv2d_group({x, x, z}, levels.ws, {}, {.pad = 1}),
+                            alone = {conv2d(x, levels.ws[0], {}, {.pad = 1}),
+                                     conv2d(x, levels.ws[1], {}, {.pad = 1}),
+                                     conv2d(z, levels.ws[2], {}, {.pad = 1})};
+  CotangentSet set;
+  for (const Tensor& y : ys) set.push_back(random_leaf(levels.context, y.shape(), 60).detached());
+  const std::vector<Tensor> wrt = {levels.xs[0], levels.xs[1], levels.ws[0], levels.ws[1]};
+  EXPECT_EQ(values(gradients(ys, set, wrt)), values(gradients(alone, set, wrt)));
+}
+
 TEST(Conv2dGroup, WithoutShifts) {
   const Levels levels(false, 1);
   const std::vector<Tensor> ys = conv2d_group(levels.xs, levels.ws, {}, {});

@@ -132,6 +132,31 @@ TEST_P(GradientEnds, KeepWhatIsAskedForWhole) {
   EXPECT_TRUE(some_where_it_is_zero);
 }
 
+// An end that is offered for one input says nothing of another, which has none.
+TEST(GradientEndsOfALeaf, AreTheWalks) {
+  const ContextPtr context = make_cpu_context();
+  Tensor x = random_tensor(context, {1, 5, 4, 8}, 1), w = random_tensor(context, {8, 3, 3, 8}, 2),
+         v = random_tensor(context, {8, 1, 1, 8}, 3);
+  for (Tensor* const t : {&x, &w, &v}) t->set_requires_grad(true);
+  const Tensor first = conv2d(x, relu(w), {}, {.stride = 1, .pad = 1}),
+               second = conv2d(x, v, {.residual = first}, {});
+  const Tensor dy = random_tensor(context, second.shape(), 4);
+  std::vector<std::vector<std::vector<float>>> found;
+  for (const bool takeovers : {false, true}) {
+    const CotangentSet set = {dy};
+    const std::vector<Tensor> wrt = {x, w, v};
+    MultiWalk walk;
+    walk.outputs = {&second, 1};
+    walk.sets = {&set, 1};
+    walk.wrt = wrt;
+    walk.takeovers = takeovers;
+    found.emplace_back();
+    for (const Tensor& gradient : multi_gradients(walk))
+      found.back().push_back(gradient.to_vector<float>());
+  }
+  EXPECT_EQ(found[0], found[1]);
+}
+
 // Several sets, one of which ends at a result in the middle and goes on from what is put there.
 std::vector<std::vector<float>> told(const Blocks& blocks, const Tensor& y, const Tensor& middle,
                                      bool takeovers) {
