@@ -33,6 +33,7 @@ TEST_F(DeviceLanes, LanesMayRunInAnyOrder) {
                   "loss.dhn.top_k=4", "loss.dhn.frame_gap=0", "train.average=0.25"},
         {"model.norm=frozen", "model.fusion=gated"},
         {"model.fusion=add"},
+        {"model.fusion=add", "loss.domain.weight=0.1"},
         {"model.shared=true"}}) {
     Stage stage(tiny_, overrides);
     Side recorded(stage, gpu(stage)), latest(stage, gpu(stage));
