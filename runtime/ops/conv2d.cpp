@@ -1,9 +1,9 @@
 #include "kernels/conv2d.h"
 
 #include "kernels/bias_relu.h"
-#include "kernels/profile.h"
 #include "runtime/map_type.h"
 #include "runtime/ops.h"
+#include "runtime/ops/conv2d_parts.h"
 #include "runtime/product_precision.h"
 #include "runtime/weight_casts.h"
 #include "runtime/workspace.h"
@@ -17,11 +17,6 @@ struct Saved {
   Tensor x, w, scale, y;
   Conv2dOptions options;
 };
-
-template <class T>
-void note_flops(const Queue& queue, const char* kernel, Nhwc<const T> y, Krsc<const T> w) {
-  if (queue.profile && !queue.planning) queue.profile->add_flops(kernel, conv2d_flops(y, w));
-}
 
 bool is_on_cpu(const Tensor& t) { return t.queue().device == Device::kCpu; }
 
@@ -47,8 +42,7 @@ Tensor data_gradient(const Saved& saved, const Tensor& g, const InputEnd& input_
   const Span<const float> scale = optional_span(saved.scale);
   const Krsc<const T> w = saved.w.krsc<T>();
   const Nhwc<const T> from = g.nhwc<T>(), to = dx.nhwc<T>();
-  const GradientEnd<T> end = {input_end.add.defined() ? input_end.add.nhwc<T>() : Nhwc<const T>{},
-                              input_end.positive ? saved.x.nhwc<T>() : Nhwc<const T>{}};
+  const GradientEnd<T> end = gradient_end<T>(input_end, saved.x);
   Tensor scratch = workspace(
       g, is_on_cpu(g) ? cpu::conv2d_backward_data_workspace<T>(from, w, scale, to, saved.options)
                       : cuda::conv2d_backward_data_workspace<T>(from, w, scale, to, saved.options));

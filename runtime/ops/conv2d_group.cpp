@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "kernels/bias_relu.h"
-#include "kernels/profile.h"
 #include "runtime/map_type.h"
 #include "runtime/ops.h"
+#include "runtime/ops/conv2d_parts.h"
 #include "runtime/product_precision.h"
 #include "runtime/weight_casts.h"
 #include "runtime/workspace.h"
@@ -36,11 +36,6 @@ struct Saved {
 // Of member i, where there is one for all or one for each.
 const Tensor& of(const std::vector<Tensor>& tensors, std::size_t i) {
   return tensors[tensors.size() == 1 ? 0 : i];
-}
-
-template <class T>
-void note_flops(const Queue& queue, const char* kernel, Nhwc<const T> y, Krsc<const T> w) {
-  if (queue.profile && !queue.planning) queue.profile->add_flops(kernel, conv2d_flops(y, w));
 }
 
 // T: of xs and ws; Y: of ys.
@@ -141,12 +136,8 @@ void data_gradients(const Saved& saved, const std::vector<Tensor>& gs, const Wan
     if (!gs[i].defined() || !wanted[at]) continue;
     results[at] = Tensor::empty_like(saved.xs[i]);
     ends.push_back(wanted.take_end(at));
-    const InputEnd& end = ends.back();
-    members.push_back({gs[i].nhwc<T>(),
-                       of(saved.ws, i).krsc<T>(),
-                       results[at].mutable_nhwc<T>(),
-                       {end.add.defined() ? end.add.nhwc<T>() : Nhwc<const T>{},
-                        end.positive ? saved.xs[i].nhwc<T>() : Nhwc<const T>{}}});
+    members.push_back({gs[i].nhwc<T>(), of(saved.ws, i).krsc<T>(), results[at].mutable_nhwc<T>(),
+                       gradient_end<T>(ends.back(), saved.xs[i])});
     note_flops<T>(gs[i].queue(), "conv2d_group_backward_data", members.back().g, members.back().w);
   }
   if (members.empty()) return;

@@ -31,15 +31,6 @@ using Case = test::ConvCase;
 using Problem = test::ConvProblem;
 using Floats = std::vector<float>;
 
-// Maps and filters of T on the device.
-template <class T>
-std::vector<T> values_of(const Floats& values) {
-  if constexpr (std::is_same_v<T, Bfloat16>)
-    return test::as_bf16(values);
-  else
-    return values;
-}
-
 template <class T>
 Conv2dOptions options_of(const Problem& p) {
   Conv2dOptions options = p.options;
@@ -66,8 +57,8 @@ template <class T, class Y = T>
 std::vector<Y> forward_on_device(const Problem& p, std::int64_t offset = 0) {
   const Stream stream;
   const CudaStream s = stream.get();
-  const DeviceView<T> x(s, values_of<T>(p.x), offset), w(s, values_of<T>(p.w), offset),
-      residual(s, values_of<T>(p.residual), offset);
+  const DeviceView<T> x(s, test::values_of<T>(p.x), offset), w(s, test::values_of<T>(p.w), offset),
+      residual(s, test::values_of<T>(p.residual), offset);
   const DeviceView<Y> y(p.out_size(), offset);
   const DeviceView<float> scale(s, p.scale, offset), shift(s, p.shift, offset);
   const auto in = p.in<const T>(x.data());
@@ -86,7 +77,7 @@ template <class T>
 std::vector<T> data_gradient_on_device(const Problem& p, std::int64_t offset = 0) {
   const Stream stream;
   const CudaStream s = stream.get();
-  const DeviceView<T> w(s, values_of<T>(p.w), offset), g(s, values_of<T>(p.g), offset),
+  const DeviceView<T> w(s, test::values_of<T>(p.w), offset), g(s, test::values_of<T>(p.g), offset),
       dx(static_cast<std::int64_t>(p.x.size()), offset);
   const DeviceView<float> scale(s, p.scale, offset);
   const auto filters = p.krsc<const T>(w.data());
@@ -108,8 +99,8 @@ template <class T>
 WeightGradients weight_gradients_on_device(const Problem& p, std::int64_t offset = 0) {
   const Stream stream;
   const CudaStream s = stream.get();
-  const DeviceView<T> x(s, values_of<T>(p.x), offset), w(s, values_of<T>(p.w), offset),
-      g(s, values_of<T>(p.g), offset);
+  const DeviceView<T> x(s, test::values_of<T>(p.x), offset), w(s, test::values_of<T>(p.w), offset),
+      g(s, test::values_of<T>(p.g), offset);
   const DeviceView<float> scale(s, p.scale, offset);
   const DeviceView<float> dw(static_cast<std::int64_t>(p.w.size()), offset),
       dscale(static_cast<std::int64_t>(p.scale.size()), offset);

@@ -22,21 +22,13 @@ using Problem = test::ConvProblem;
 using Floats = std::vector<float>;
 
 template <class T>
-std::vector<T> values_of(const Floats& values) {
-  if constexpr (std::is_same_v<T, Bfloat16>)
-    return test::as_bf16(values);
-  else
-    return values;
-}
-
-template <class T>
 struct End {
   std::vector<T> add, positive;
   unsigned parts;
 
   End(const Problem& p, unsigned parts_)
-      : add(values_of<T>(test::random_floats(static_cast<std::int64_t>(p.x.size()), 7))),
-        positive(values_of<T>(test::random_floats(static_cast<std::int64_t>(p.x.size()), 8))),
+      : add(test::values_of<T>(test::random_floats(static_cast<std::int64_t>(p.x.size()), 7))),
+        positive(test::values_of<T>(test::random_floats(static_cast<std::int64_t>(p.x.size()), 8))),
         parts(parts_) {
     test::plant_borders(positive);
   }
@@ -46,7 +38,7 @@ template <class T>
 std::vector<T> gradient(const Problem& p, const End<T>& e, std::int64_t offset = 0) {
   const Stream stream;
   const CudaStream s = stream.get();
-  const DeviceView<T> w(s, values_of<T>(p.w), offset), g(s, values_of<T>(p.g), offset),
+  const DeviceView<T> w(s, test::values_of<T>(p.w), offset), g(s, test::values_of<T>(p.g), offset),
       add(s, e.add, offset), positive(s, e.positive, offset),
       dx(static_cast<std::int64_t>(p.x.size()), offset);
   const DeviceView<float> scale(s, p.scale, offset);

@@ -40,14 +40,6 @@ struct Traits {
   static constexpr double kOfResult = kIsBf16 ? kBf16Unit : 0;
 };
 
-template <class T>
-std::vector<T> values_of(const Floats& values) {
-  if constexpr (std::is_same_v<T, Bfloat16>)
-    return as_bf16(values);
-  else
-    return values;
-}
-
 template <Kind kKind>
 GroupProblem problem(const GroupCase& c, unsigned parts = 0) {
   GroupProblem p(c, parts);

@@ -57,6 +57,15 @@ inline std::vector<Bfloat16> as_bf16(const std::vector<float>& values) {
   return result;
 }
 
+// Floats as T.
+template <class T>
+std::vector<T> values_of(const std::vector<float>& values) {
+  if constexpr (std::is_same_v<T, Bfloat16>)
+    return as_bf16(values);
+  else
+    return values;
+}
+
 inline std::vector<std::uint16_t> bits_of(const std::vector<Bfloat16>& values) {
   std::vector<std::uint16_t> bits;
   for (const Bfloat16 v : values) bits.push_back(v.bits);
