@@ -36,7 +36,7 @@ class Conv {
   // Of each map, as one launch (conv2d_group). Stride 1.
   [[nodiscard]] std::vector<Tensor> operator()(const std::vector<Tensor>& xs) const;
   // The same with a convolution for each map, which are alike but for their parameters.
-  [[nodiscard]] static std::vector<Tensor> each(const std::vector<Conv>& convs,
+  [[nodiscard]] static std::vector<Tensor> each(const std::vector<const Conv*>& convs,
                                                 const std::vector<Tensor>& xs);
 
  private:
@@ -75,8 +75,19 @@ class ConvNorm {
   // `residual` may be undefined. Mode::kTrain moves the running statistics of Norm::kBatch. A
   // ForwardObserver is shown conv(x) in float, computed once more where the norm is folded in.
   [[nodiscard]] Tensor operator()(const Tensor& x, const Tensor& residual, Mode mode) const;
+  // The same of a layer for each map, as one launch (conv2d_group): of several streams, say. They
+  // are alike but for their parameters. `residuals`: one for each, or none.
+  [[nodiscard]] static std::vector<Tensor> each(const std::vector<const ConvNorm*>& layers,
+                                                const std::vector<Tensor>& xs,
+                                                const std::vector<Tensor>& residuals, Mode mode);
 
  private:
+  [[nodiscard]] bool takes_statistics(Mode mode) const {
+    return kind_ == Norm::kBatch && mode == Mode::kTrain;
+  }
+  // act(norm(y) + residual) with the statistics of the batch.
+  [[nodiscard]] Tensor normalised(const Tensor& y, const Tensor& residual) const;
+
   std::string name_;  // of the convolution, for an observer
   Tensor weight_, gamma_, beta_, running_mean_, running_var_;
   ConvShape shape_;

@@ -68,24 +68,46 @@ ResNet::ResNet(const Maker& maker, const ResNetOptions& options) {
   }
 }
 
-Tensor ResNet::run(const Block& block, const Tensor& x, Mode mode) const {
-  const Tensor shortcut = block.shortcut.empty() ? x : block.shortcut[0](x, Tensor(), mode);
-  Tensor y = x;
-  for (std::size_t i = 0; i + 1 < block.body.size(); ++i) y = block.body[i](y, Tensor(), mode);
-  return block.body.back()(y, shortcut, mode);
+std::vector<Tensor> ResNet::run(const std::vector<const ResNet*>& trunks, std::size_t stage,
+                                std::size_t number, const std::vector<Tensor>& xs, Mode mode) {
+  const auto layers = [&](std::vector<ConvNorm> Block::*part, std::size_t layer) {
+    std::vector<const ConvNorm*> all;
+    for (const ResNet* const trunk : trunks)
+      all.push_back(&(trunk->stages_[stage][number].*part)[layer]);
+    return all;
+  };
+  const Block& block = trunks.front()->stages_[stage][number];
+  const std::vector<Tensor> shortcut =
+      block.shortcut.empty() ? xs : ConvNorm::each(layers(&Block::shortcut, 0), xs, {}, mode);
+  std::vector<Tensor> ys = xs;
+  const std::size_t last = block.body.size() - 1;
+  for (std::size_t i = 0; i < last; ++i) ys = ConvNorm::each(layers(&Block::body, i), ys, {}, mode);
+  return ConvNorm::each(layers(&Block::body, last), ys, shortcut, mode);
+}
+
+std::vector<ResNet::Stages> ResNet::each(const std::vector<const ResNet*>& trunks,
+                                         const std::vector<Tensor>& images, Mode mode) {
+  KT_CHECK(!trunks.empty() && trunks.size() == images.size(), "ResNet: {} trunks of {} batches",
+           trunks.size(), images.size());
+  std::vector<const ConvNorm*> stems;
+  for (const ResNet* const trunk : trunks) stems.push_back(&trunk->stem_[0]);
+  std::vector<Tensor> xs = ConvNorm::each(stems, images, {}, mode);
+  for (Tensor& x : xs) x = max_pool(x, {.taps = 3, .stride = 2, .pad = 1});
+  ForwardObserver* const observer = forward_observer();
+  if (observer != nullptr) observer->stage("stem", cast(xs[0], DType::kF32));
+  std::vector<Stages> outputs(trunks.size());
+  for (std::size_t s = 0; s < kStages; ++s) {
+    for (std::size_t i = 0; i < trunks.front()->stages_[s].size(); ++i)
+      xs = run(trunks, s, i, xs, mode);
+    for (std::size_t t = 0; t < xs.size(); ++t) outputs[t][s] = xs[t];
+    if (observer != nullptr)
+      observer->stage(fmt::format("layer{}", s + 1), cast(xs[0], DType::kF32));
+  }
+  return outputs;
 }
 
 ResNet::Stages ResNet::operator()(const Tensor& image, Mode mode) const {
-  Tensor x = max_pool(stem_[0](image, Tensor(), mode), {.taps = 3, .stride = 2, .pad = 1});
-  ForwardObserver* const observer = forward_observer();
-  if (observer != nullptr) observer->stage("stem", cast(x, DType::kF32));
-  Stages outputs;
-  for (std::size_t s = 0; s < kStages; ++s) {
-    for (const Block& block : stages_[s]) x = run(block, x, mode);
-    outputs[s] = x;
-    if (observer != nullptr) observer->stage(fmt::format("layer{}", s + 1), cast(x, DType::kF32));
-  }
-  return outputs;
+  return each({this}, {image}, mode).front();
 }
 
 }  // namespace ktrain
