@@ -98,9 +98,9 @@ Tensor ConvNorm::operator()(const Tensor& x, const Tensor& residual, Mode mode) 
     observer->convolution(
         name_, conv2d(x, weight_, {}, options(shape_, Activation::kNone), OutputType::kFloat));
   }
-  const Tensor scale = norm_scale(gamma_, running_var_, kNormEps);
-  const Tensor shift = norm_shift(beta_, running_mean_, scale);
-  return conv2d(x, weight_, {.scale = scale, .shift = shift, .residual = residual},
+  const FoldedNorm norm =
+      fold_norms({{gamma_, beta_, running_mean_, running_var_}}, kNormEps).front();
+  return conv2d(x, weight_, {.scale = norm.scale, .shift = norm.shift, .residual = residual},
                 options(shape_, activation_));
 }
 
