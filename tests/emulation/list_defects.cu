@@ -13,10 +13,10 @@ enum class Bug { kNone, kChunkOfAnother, kPlaceOfAnother, kPastTheEnd };
 
 constexpr int kThreads = 32;
 constexpr std::int64_t kFirst = 40, kSecond = 24;  // two chunks, and one
-using List = ArrayList<2, 4>;
+using List = cuda::ArrayList<2, 4>;
 
 __global__ void copy_lists(const __grid_constant__ List list) {
-  for_element<kThreads>(
+  cuda::for_element<kThreads>(
       list, [&](int entry, std::int64_t i) { list.data[1][entry][i] = list.data[0][entry][i]; });
 }
 
