@@ -94,7 +94,8 @@ Tensor ConvNorm::normalised(const Tensor& y, const Tensor& residual) const {
   return activation_ == Activation::kRelu ? relu(n) : n;
 }
 
-Tensor ConvNorm::operator()(const Tensor& x, const Tensor& residual, Mode mode) const {
+Tensor ConvNorm::run(const Tensor& x, const Tensor& residual, Mode mode,
+                     const FoldedNorms& folded) const {
   if (takes_statistics(mode)) {
     const Tensor y = conv2d(x, weight_, {}, options(shape_, Activation::kNone));
     if (ForwardObserver* const observer = forward_observer())
@@ -106,15 +107,19 @@ Tensor ConvNorm::operator()(const Tensor& x, const Tensor& residual, Mode mode) 
     observer->convolution(
         name_, conv2d(x, weight_, {}, options(shape_, Activation::kNone), OutputType::kFloat));
   }
-  const Tensor scale = norm_scale(gamma_, running_var_, kNormEps);
-  const Tensor shift = norm_shift(beta_, running_mean_, scale);
+  const auto& [scale, shift] = folded.of(*this);
   return conv2d(x, weight_, {.scale = scale, .shift = shift, .residual = residual},
                 options(shape_, activation_));
 }
 
+Tensor ConvNorm::operator()(const Tensor& x, const Tensor& residual, Mode mode) const {
+  return run(x, residual, mode, FoldedNorms({this}, mode));
+}
+
 std::vector<Tensor> ConvNorm::each(const std::vector<const ConvNorm*>& layers,
                                    const std::vector<Tensor>& xs,
-                                   const std::vector<Tensor>& residuals, Mode mode) {
+                                   const std::vector<Tensor>& residuals, Mode mode,
+                                   const FoldedNorms& folded) {
   KT_CHECK(!layers.empty() && layers.size() == xs.size() &&
                (residuals.empty() || residuals.size() == xs.size()),
            "ConvNorm: {} layers of {} maps and {} residuals", layers.size(), xs.size(),
@@ -122,7 +127,8 @@ std::vector<Tensor> ConvNorm::each(const std::vector<const ConvNorm*>& layers,
   KT_CHECK(xs.size() == 1 || forward_observer() == nullptr, "ConvNorm: {} maps are watched as one",
            xs.size());
   const ConvNorm& first = *layers.front();
-  if (xs.size() == 1) return {first(xs[0], residuals.empty() ? Tensor() : residuals[0], mode)};
+  if (xs.size() == 1)
+    return {first.run(xs[0], residuals.empty() ? Tensor() : residuals[0], mode, folded)};
   std::vector<Tensor> weights;
   Conv2dGroupInputs inputs;
   for (const ConvNorm* const layer : layers) {
@@ -131,8 +137,9 @@ std::vector<Tensor> ConvNorm::each(const std::vector<const ConvNorm*>& layers,
              "ConvNorm: layers of several kinds as one");
     weights.push_back(layer->weight_);
     if (first.takes_statistics(mode)) continue;
-    inputs.scales.push_back(norm_scale(layer->gamma_, layer->running_var_, kNormEps));
-    inputs.shifts.push_back(norm_shift(layer->beta_, layer->running_mean_, inputs.scales.back()));
+    const FoldedNorm& norm = folded.of(*layer);
+    inputs.scales.push_back(norm.scale);
+    inputs.shifts.push_back(norm.shift);
   }
   if (!first.takes_statistics(mode)) {
     inputs.residuals = residuals;
@@ -142,6 +149,24 @@ std::vector<Tensor> ConvNorm::each(const std::vector<const ConvNorm*>& layers,
   for (std::size_t i = 0; i < ys.size(); ++i)
     ys[i] = layers[i]->normalised(ys[i], residuals.empty() ? Tensor() : residuals[i]);
   return ys;
+}
+
+FoldedNorms::FoldedNorms(const std::vector<const ConvNorm*>& layers, Mode mode) {
+  std::vector<const ConvNorm*> fixed;
+  std::vector<FrozenNorm> norms;
+  for (const ConvNorm* const layer : layers) {
+    if (layer->takes_statistics(mode)) continue;
+    fixed.push_back(layer);
+    norms.push_back({layer->gamma_, layer->beta_, layer->running_mean_, layer->running_var_});
+  }
+  const std::vector<FoldedNorm> folded = fold_norms(norms, kNormEps);
+  for (std::size_t i = 0; i < fixed.size(); ++i) folded_.emplace(fixed[i], folded[i]);
+}
+
+const FoldedNorm& FoldedNorms::of(const ConvNorm& layer) const {
+  const auto found = folded_.find(&layer);
+  KT_CHECK(found != folded_.end(), "FoldedNorms: the norm of {} was not folded", layer.name_);
+  return found->second;
 }
 
 }  // namespace ktrain

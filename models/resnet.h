@@ -43,7 +43,10 @@ class ResNet {
   // Block `number` of stage `stage` of every trunk.
   [[nodiscard]] static std::vector<Tensor> run(const std::vector<const ResNet*>& trunks,
                                                std::size_t stage, std::size_t number,
-                                               const std::vector<Tensor>& xs, Mode mode);
+                                               const std::vector<Tensor>& xs, Mode mode,
+                                               const FoldedNorms& folded);
+  // In the order in which they are used.
+  [[nodiscard]] std::vector<const ConvNorm*> layers() const;
 
   std::vector<ConvNorm> stem_;
   std::array<std::vector<Block>, kStages> stages_;

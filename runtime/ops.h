@@ -92,10 +92,17 @@ struct Conv2dGroupInputs {
 
 // ---- normalisation (runtime/ops/norm.cpp, kernels/norm.h)
 
-// The scale and the shift that a normalisation with fixed statistics is, for conv2d's epilogue. The
-// statistics get no gradient.
-[[nodiscard]] Tensor norm_scale(const Tensor& gamma, const Tensor& var, double eps);
-[[nodiscard]] Tensor norm_shift(const Tensor& beta, const Tensor& mean, const Tensor& scale);
+// A normalisation with fixed statistics, by channel.
+struct FrozenNorm {
+  Tensor gamma, beta, mean, var;
+};
+// The scale and the shift that it is, for conv2d's epilogue.
+struct FoldedNorm {
+  Tensor scale, shift;
+};
+// Of each norm; one op, on a GPU a launch per 60 norms each way. The statistics get no gradient,
+// gamma and beta one each when the walk has done with all results.
+[[nodiscard]] std::vector<FoldedNorm> fold_norms(const std::vector<FrozenNorm>& norms, double eps);
 struct NormTensors {
   Tensor gamma, beta, running_mean, running_var;  // per channel
 };
