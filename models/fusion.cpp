@@ -12,15 +12,16 @@ Fusion::Fusion(const Maker& maker, FusionKind kind, std::int64_t channels) : kin
 
 Pyramid Fusion::operator()(const Pyramid& visible, const Pyramid& thermal) const {
   Pyramid fused;
-  for (std::size_t i = 0; i < fused.size(); ++i) {
-    const Tensor &v = visible[i], &t = thermal[i];
-    if (kind_ == FusionKind::kAdd) {
-      fused[i] = add(v, t);
-      continue;
-    }
-    fused[i] = convs_[i](v, t);
-    if (kind_ == FusionKind::kGated) fused[i] = gate(fused[i], v, t);
+  if (kind_ == FusionKind::kAdd) {
+    for (std::size_t i = 0; i < fused.size(); ++i) fused[i] = add(visible[i], thermal[i]);
+    return fused;
   }
+  std::vector<const Conv*> convs;
+  for (const Conv& conv : convs_) convs.push_back(&conv);
+  const std::vector<Tensor> levels =
+      Conv::each(convs, {visible.begin(), visible.end()}, {thermal.begin(), thermal.end()});
+  for (std::size_t i = 0; i < fused.size(); ++i)
+    fused[i] = kind_ == FusionKind::kGated ? gate(levels[i], visible[i], thermal[i]) : levels[i];
   return fused;
 }
 

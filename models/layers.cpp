@@ -31,16 +31,6 @@ Tensor Conv::operator()(const Tensor& x) const {
   return conv2d(x, weight_, {.shift = bias_}, options(shape_, activation_), output_);
 }
 
-Tensor Conv::operator()(const Tensor& a, const Tensor& b) const {
-  const std::int64_t split = a.size(3), rest = b.size(3);
-  KT_CHECK(split + rest == shape_.inputs, "Conv: {} and {} channels, wanted {} together", split,
-           rest, shape_.inputs);
-  const Tensor of_b = conv2d(b, take_channels(weight_, split, rest), {.shift = bias_},
-                             options(shape_, Activation::kNone));
-  return conv2d(a, take_channels(weight_, 0, split), {.residual = of_b},
-                options(shape_, activation_), output_);
-}
-
 std::vector<Tensor> Conv::operator()(const std::vector<Tensor>& xs) const {
   return conv2d_group(xs, {weight_}, {.shifts = {bias_}}, options(shape_, activation_), output_);
 }
@@ -53,14 +43,38 @@ std::vector<Tensor> Conv::each(const std::vector<const Conv*>& convs,
   if (xs.size() == 1) return {first(xs[0])};
   std::vector<Tensor> weights, biases;
   for (const Conv* const conv : convs) {
-    KT_CHECK(conv->shape_ == first.shape_ && conv->activation_ == first.activation_ &&
-                 conv->output_ == first.output_,
-             "Conv: convolutions of several kinds as one");
+    first.check_like(*conv);
     weights.push_back(conv->weight_);
     biases.push_back(conv->bias_);
   }
   return conv2d_group(xs, weights, {.shifts = biases}, options(first.shape_, first.activation_),
                       first.output_);
+}
+
+std::vector<Tensor> Conv::each(const std::vector<const Conv*>& convs, const std::vector<Tensor>& as,
+                               const std::vector<Tensor>& bs) {
+  KT_CHECK(!convs.empty() && convs.size() == as.size() && convs.size() == bs.size(),
+           "Conv: {} convolutions of {} and {} maps", convs.size(), as.size(), bs.size());
+  const Conv& first = *convs.front();
+  const std::int64_t split = as[0].size(3), rest = bs[0].size(3);
+  KT_CHECK(split + rest == first.shape_.inputs, "Conv: {} and {} channels, wanted {} together",
+           split, rest, first.shape_.inputs);
+  std::vector<Tensor> of_a, of_b, biases;
+  for (const Conv* const conv : convs) {
+    first.check_like(*conv);
+    of_b.push_back(take_channels(conv->weight_, split, rest));
+    biases.push_back(conv->bias_);
+  }
+  const std::vector<Tensor> sums =
+      conv2d_group(bs, of_b, {.shifts = biases}, options(first.shape_, Activation::kNone));
+  for (const Conv* const conv : convs) of_a.push_back(take_channels(conv->weight_, 0, split));
+  return conv2d_group(as, of_a, {.residuals = sums}, options(first.shape_, first.activation_),
+                      first.output_);
+}
+
+void Conv::check_like(const Conv& other) const {
+  KT_CHECK(other.shape_ == shape_ && other.activation_ == activation_ && other.output_ == output_,
+           "Conv: convolutions of several kinds as one");
 }
 
 Linear::Linear(const Maker& maker, std::int64_t inputs, std::int64_t outputs,

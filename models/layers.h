@@ -32,15 +32,19 @@ class Conv {
   Conv(const Maker& maker, const ConvShape& shape, const Initial& initial,
        Activation activation = Activation::kNone, OutputType output = OutputType::kAsInput);
   [[nodiscard]] Tensor operator()(const Tensor& x) const;
-  // Of the channels of a followed by those of b, without making a map of both.
-  [[nodiscard]] Tensor operator()(const Tensor& a, const Tensor& b) const;
   // Of each map, as one launch (conv2d_group). Stride 1.
   [[nodiscard]] std::vector<Tensor> operator()(const std::vector<Tensor>& xs) const;
   // The same with a convolution for each map, which are alike but for their parameters.
   [[nodiscard]] static std::vector<Tensor> each(const std::vector<const Conv*>& convs,
                                                 const std::vector<Tensor>& xs);
+  // And of the channels of as[i] followed by those of bs[i], without making maps of both.
+  [[nodiscard]] static std::vector<Tensor> each(const std::vector<const Conv*>& convs,
+                                                const std::vector<Tensor>& as,
+                                                const std::vector<Tensor>& bs);
 
  private:
+  void check_like(const Conv& other) const;
+
   Tensor weight_, bias_;
   ConvShape shape_;
   Activation activation_;

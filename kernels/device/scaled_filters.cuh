@@ -38,8 +38,8 @@ __global__ void __launch_bounds__(kFilterThreads)
                all.taps - i);
 }
 
-// Some convolutions' gradients of filters of one shape, as they are without a scale: the sum of
-// runs first_run[i] to first_run[i + 1] - 1, in their order. A block for each filter.
+// kMost convolutions' gradients of filters of one shape, as they are without a scale: each the sum
+// of num_runs runs that lie one after another, in their order. A block for each filter.
 template <class T, int kMost>
 struct ScaledGradients {
   const float* runs[kMost];  // the first of each
