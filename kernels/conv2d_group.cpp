@@ -54,7 +54,7 @@ std::int64_t conv2d_group_backward_weights_workspace(std::span<const WeightsMemb
   checks::conv2d_group_gradients(kWho, members.size(), dw);
   std::int64_t most = 0;
   for (const auto& [x, g] : members)
-    most = std::max(most, conv2d_backward_weights_workspace<T>(x, g, dw[0], options));
+    most = std::max(most, conv2d_backward_weights_workspace<T>(x, g, dw[0], {}, options));
   return most + (dw.size() < members.size() ? dw[0].size() : 0);
 }
 
@@ -68,7 +68,7 @@ void conv2d_group_backward_weights(std::span<const WeightsMember<T>> members,
   KT_CHECK(workspace.size >= wanted, "{}: workspace has {} elements, wanted {}", kWho,
            workspace.size, wanted);
   const auto run = [&](std::size_t i, Span<Wide<T>> room, Krsc<Wide<T>> to) {
-    conv2d_backward_weights<T>(members[i].x, members[i].g, {}, room, to, {}, options);
+    conv2d_backward_weights<T>(members[i].x, members[i].g, {}, room, to, {}, {}, options);
   };
   if (dw.size() == members.size()) {
     for (std::size_t i = 0; i < members.size(); ++i) run(i, workspace, dw[i]);
@@ -139,7 +139,7 @@ std::int64_t conv2d_group_backward_weights_workspace(std::span<const WeightsMemb
                                                      const Conv2dOptions& options) {
   const std::int64_t group = product::plan_weights<T>(members, dw, options).workspace;
   if (members.size() > 1) return group;
-  return conv2d_backward_weights_workspace<T>(members[0].x, members[0].g, dw[0], options);
+  return conv2d_backward_weights_workspace<T>(members[0].x, members[0].g, dw[0], {}, options);
 }
 
 #define KT_INSTANTIATE_FORWARD(T, Y)                                                         \

@@ -176,6 +176,10 @@ std::int64_t product_workspace(const ProductPlan& plan, const ProductShape& shap
   return plan.splits > 1 ? plan.splits * shape.m * shape.n : 0;
 }
 
+std::int64_t row_sums_workspace(const ProductPlan& plan, const ProductShape& shape) {
+  return plan.splits > 1 ? plan.splits * shape.m : 0;
+}
+
 std::int64_t scaled_filter_floats(const ProductPlan& plan, std::int64_t bytes) {
   return plan.tier == ProductTier::kSimt ? 0 : ceil_divide(bytes, 16) * 4;
 }

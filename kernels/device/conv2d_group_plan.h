@@ -64,7 +64,7 @@ ConvGroup plan_weights(std::span<const WeightsMember<T>> members, std::span<cons
   const Krsc<const Wide<T>> filters = dw[0];
   return plan_members<T>(
       members, dw.size() < members.size(), options, [&](const WeightsMember<T>& m) {
-        (void)cuda::conv2d_backward_weights_workspace<T>(m.x, m.g, filters, options);
+        (void)cuda::conv2d_backward_weights_workspace<T>(m.x, m.g, filters, {}, options);
         return weights_product(m.g, filters);
       });
 }

@@ -230,7 +230,8 @@ void conv2d_group_backward_weights(CudaStream stream, std::span<const WeightsMem
   constexpr auto kWho = "conv2d_group_backward_weights";
   checks::conv2d_group(kWho, members, options, [](const auto& m) { return m.x; });
   checks::conv2d_group_gradients(kWho, 1, dw);
-  conv2d_backward_weights<T>(stream, members[0].x, members[0].g, {}, workspace, dw[0], {}, options);
+  conv2d_backward_weights<T>(stream, members[0].x, members[0].g, {}, workspace, dw[0], {}, {},
+                             options);
 }
 
 // conv2d_group.h for T; KT_CONV2D_GROUP_FORWARD for outputs of Y.

@@ -19,14 +19,18 @@ ProductShape shape_for(ProductShape shape, const Conv2dOptions& options) {
 }
 
 // Sums the runs of a filter's gradients, then dscale[k] = <w[k], G[k]>, dw[k] = scale[k] G[k]. A
-// block per filter. With one run it stands in dw itself.
+// block per filter. With one run it stands in dw itself. `rows`: as in finish_runs_kernel.
 template <class T>
 __global__ void __launch_bounds__(kFilterThreads)
     scale_gradients_kernel(const float* runs, int num_runs, std::int64_t run_size, int taps,
-                           bool aligned, const T* w, const float* scale, float* dw, float* dscale) {
+                           bool aligned, const T* w, const float* scale, float* dw, float* dscale,
+                           RowSumRuns rows) {
   double* const scratch = shared_array<double, kFilterThreads / kWarpSize, struct DotScratch>();
   const std::int64_t row = std::int64_t{blockIdx.x} * taps;
   const float factor = scale[blockIdx.x];
+  // By a thread that has least to do else.
+  if (rows.to && threadIdx.x == kFilterThreads - 1)
+    rows.finish(static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x), num_runs);
   double dot = 0;
   for (int i = static_cast<int>(threadIdx.x) * 4; i < taps; i += kFilterThreads * 4) {
     float4 sum = no_quad();
@@ -49,13 +53,14 @@ __global__ void __launch_bounds__(kFilterThreads)
 
 template <class T>
 void scale_gradients(CudaStream stream, const ProductPlan& plan, const float* runs,
-                     const Conv2dScaled<T>& forward, Krsc<float> dw, Span<float> dscale) {
+                     const Conv2dScaled<T>& forward, Krsc<float> dw, Span<float> dscale,
+                     const RowSumRuns& rows) {
   const std::int64_t taps = dw.rows * dw.cols * dw.channels;
   const bool aligned = taps % 4 == 0 && aligned_for_quads(runs) && aligned_for_quads(dw.data) &&
                        aligned_for_quads(forward.w.data);
   launch("conv2d_backward_weights", scale_gradients_kernel<T>, dw.filters, kFilterThreads, stream,
          runs, plan.splits, dw.size(), static_cast<int>(taps), aligned, forward.w.data,
-         forward.scale.data, dw.data, dscale.empty() ? nullptr : dscale.data);
+         forward.scale.data, dw.data, dscale.empty() ? nullptr : dscale.data, rows);
 }
 
 // scaled[k] = scale[k] w[k]. A block per filter.
@@ -175,19 +180,49 @@ void backward_data(CudaStream stream, Nhwc<const T> g, Krsc<const T> w, Span<con
   }
 }
 
+// dw = g^T x, whole or in runs, and what the rows of g^T sum to.
+template <class T>
+void multiply_weights(const char* who, CudaStream stream, const ProductPlan& plan,
+                      const ProductShape& shape, Nhwc<const T> x, Nhwc<const T> g, Krsc<float> dw,
+                      Span<float> workspace, const DenseOutput<T>& output, float* row_sums,
+                      const Conv2dOptions& options) {
+  if (is_plain(dw, options))
+    return dense_product_runs<T>(who, stream, plan, workspace,
+                                 {.m = shape.m,
+                                  .n = shape.n,
+                                  .k = shape.k,
+                                  .a = g.data,
+                                  .b = x.data,
+                                  .a_along_k = false,
+                                  .b_along_k = false,
+                                  .scale = nullptr,
+                                  .output = output,
+                                  .row_sums = row_sums});
+  ProductBatch<Product<DenseAlongSide<T>, WindowsAlongSide<T>, DenseOutput<T>>, 1> batch{};
+  batch.products[0] = {DenseAlongSide<T>(g.data, shape.m, shape.k),
+                       {windows_of(x, g, dw, options)},
+                       output,
+                       static_cast<int>(shape.m),
+                       static_cast<int>(shape.n),
+                       static_cast<int>(shape.k),
+                       row_sums};
+  multiply_batch(who, stream, plan, workspace, batch);
+}
+
 template <class T>
 void backward_weights(CudaStream stream, Nhwc<const T> x, Nhwc<const T> g,
                       const Conv2dScaled<T>& forward, Span<float> workspace, Krsc<float> dw,
-                      Span<float> dscale, const Conv2dOptions& options) {
+                      Span<float> dscale, Span<float> dshift, const Conv2dOptions& options) {
   constexpr auto kWho = "conv2d_backward_weights";
   const bool is_scaled = !forward.scale.empty();
   check_filter_vector(kWho, "scale", forward.scale.size, dw.filters);
   check_filter_vector(kWho, "dscale", dscale.size, dw.filters);
+  check_filter_vector(kWho, "dshift", dshift.size, dw.filters);
   KT_CHECK(is_scaled || dscale.empty(), "{}: dscale is asked for without a scale", kWho);
   KT_CHECK(!is_scaled || forward.w.size() == dw.size(), "{}: w has {} elements, dw {}", kWho,
            forward.w.size(), dw.size());
   check_workspace(kWho, workspace.size,
-                  cuda::conv2d_backward_weights_workspace<T>(x, g, dw, options));
+                  cuda::conv2d_backward_weights_workspace<T>(x, g, dw, dshift, options));
   check_map(kWho, x);
   if (dw.filters == 0) return;
   const ProductShape shape = shape_for<T>(weights_product(g, dw), options);
@@ -196,33 +231,16 @@ void backward_weights(CudaStream stream, Nhwc<const T> x, Nhwc<const T> g,
   output.write_to(dw.data);
   output.cols = static_cast<int>(shape.n);
   output.align();
-  if (is_plain(dw, options)) {
-    dense_product_runs<T>(kWho, stream, plan, workspace,
-                          {.m = shape.m,
-                           .n = shape.n,
-                           .k = shape.k,
-                           .a = g.data,
-                           .b = x.data,
-                           .a_along_k = false,
-                           .b_along_k = false,
-                           .scale = nullptr,
-                           .output = output});
-  } else {
-    ProductBatch<Product<DenseAlongSide<T>, WindowsAlongSide<T>, DenseOutput<T>>, 1> batch{};
-    batch.products[0] = {DenseAlongSide<T>(g.data, shape.m, shape.k),
-                         {windows_of(x, g, dw, options)},
-                         output,
-                         static_cast<int>(shape.m),
-                         static_cast<int>(shape.n),
-                         static_cast<int>(shape.k)};
-    multiply_batch(kWho, stream, plan, workspace, batch);
-  }
-  const float* const runs = plan.splits > 1 ? workspace.data : dw.data;
+  const bool cut = plan.splits > 1;
+  float* const sums = cut ? workspace.data + product_workspace(plan, shape) : dshift.data;
+  const RowSumRuns rows{sums, cut && !dshift.empty() ? dshift.data : nullptr};
+  multiply_weights(kWho, stream, plan, shape, x, g, dw, workspace, output,
+                   dshift.empty() ? nullptr : sums, options);
   if (is_scaled)
-    scale_gradients(stream, plan, runs, forward, dw, dscale);
-  else if (plan.splits > 1)
+    scale_gradients(stream, plan, cut ? workspace.data : dw.data, forward, dw, dscale, rows);
+  else if (cut)
     finish_runs(kWho, stream, plan, workspace, static_cast<int>(shape.m), static_cast<int>(shape.n),
-                output);
+                output, rows);
 }
 
 }  // namespace ktrain::product
@@ -245,8 +263,9 @@ void conv2d_backward_data(CudaStream stream, Nhwc<const T> g, Krsc<const T> w,
 template <class T>
 void conv2d_backward_weights(CudaStream stream, Nhwc<const T> x, Nhwc<const T> g,
                              Conv2dScaled<T> forward, Span<Wide<T>> workspace, Krsc<Wide<T>> dw,
-                             Span<Wide<T>> dscale, const Conv2dOptions& options) {
-  product::backward_weights(stream, x, g, forward, workspace, dw, dscale, options);
+                             Span<Wide<T>> dscale, Span<Wide<T>> dshift,
+                             const Conv2dOptions& options) {
+  product::backward_weights(stream, x, g, forward, workspace, dw, dscale, dshift, options);
 }
 
 // conv2d.h for T; KT_CONV2D_FORWARD for outputs of Y.
@@ -259,6 +278,6 @@ void conv2d_backward_weights(CudaStream stream, Nhwc<const T> x, Nhwc<const T> g
                                      const Conv2dOptions&, const GradientEnd<T>&);                 \
   template void conv2d_backward_weights(CudaStream, Nhwc<const T>, Nhwc<const T>, Conv2dScaled<T>, \
                                         Span<Wide<T>>, Krsc<Wide<T>>, Span<Wide<T>>,               \
-                                        const Conv2dOptions&);
+                                        Span<Wide<T>>, const Conv2dOptions&);
 
 }  // namespace ktrain::cuda

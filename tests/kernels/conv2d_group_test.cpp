@@ -119,7 +119,7 @@ void expect_backward(const GroupCase& c) {
     EXPECT_TRUE(same_bits(a.dx[i], dx)) << i;
     each.emplace_back(a.dw[i].size());
     cpu::conv2d_backward_weights<T>(weights[i].x, weights[i].g, {}, test::mutable_span(for_weights),
-                                    m.krsc(each[i].data()), {}, p.options());
+                                    m.krsc(each[i].data()), {}, {}, p.options());
   }
   if (c.shared) {
     EXPECT_TRUE(same_bits(a.dw[0], test::sum_from_last(each)));
