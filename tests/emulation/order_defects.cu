@@ -274,7 +274,8 @@ std::vector<Defect> clean_kernels() {
           {"a place for each block", nothing, "", one_place<false>},
           {"product on tensor cores", nothing, "", tensor_core_product},
           {"product of a warpgroup", nothing, "", warpgroup_product},
-          {"two products of a launch", nothing, "", group_of_products}};
+          {"two products of a launch", nothing, "", group_of_products},
+          {"sums of rows", nothing, "", sums_of_sides}};
 }
 
 }  // namespace ktrain::test
