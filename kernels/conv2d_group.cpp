@@ -13,9 +13,9 @@ template <class T, class Y>
 std::int64_t conv2d_group_forward_workspace(std::span<const ForwardMember<T, Y>> members,
                                             const Conv2dOptions& options) {
   std::int64_t most = 0;
-  for (const auto& [x, w, shift, y] : members) {
+  for (const auto& [x, w, epilogue, y] : members) {
     const Nhwc<const T> shape{nullptr, y.batch, y.height, y.width, y.channels};
-    most = std::max(most, conv2d_forward_workspace<T>(x, w, {{}, shift, {}}, shape, options));
+    most = std::max(most, conv2d_forward_workspace<T>(x, w, epilogue, shape, options));
   }
   return most;
 }
@@ -23,65 +23,66 @@ std::int64_t conv2d_group_forward_workspace(std::span<const ForwardMember<T, Y>>
 template <class T, class Y>
 void conv2d_group_forward(std::span<const ForwardMember<T, Y>> members, Span<Wide<T>> workspace,
                           const Conv2dOptions& options) {
-  checks::conv2d_group("conv2d_group_forward", members, options, [](const auto& m) { return m.x; });
-  for (const auto& [x, w, shift, y] : members)
-    conv2d_forward<T, Y>(x, w, {{}, shift, {}}, workspace, y, options);
+  checks::conv2d_group_forward(members);
+  for (const auto& [x, w, epilogue, y] : members)
+    conv2d_forward<T, Y>(x, w, epilogue, workspace, y, options);
 }
 
 template <class T>
 std::int64_t conv2d_group_backward_data_workspace(std::span<const DataMember<T>> members,
                                                   const Conv2dOptions& options) {
   std::int64_t most = 0;
-  for (const auto& [g, w, dx, end] : members)
-    most = std::max(most, conv2d_backward_data_workspace<T>(g, w, {}, dx, options));
+  for (const auto& [g, w, scale, dx, end] : members)
+    most = std::max(most, conv2d_backward_data_workspace<T>(g, w, scale, dx, options));
   return most;
 }
 
 template <class T>
 void conv2d_group_backward_data(std::span<const DataMember<T>> members, Span<Wide<T>> workspace,
                                 const Conv2dOptions& options) {
-  checks::conv2d_group("conv2d_group_backward_data", members, options,
-                       [](const auto& m) { return m.dx; });
-  for (const auto& [g, w, dx, end] : members)
-    conv2d_backward_data<T>(g, w, {}, workspace, dx, options, end);
+  checks::conv2d_group_data(members);
+  for (const auto& [g, w, scale, dx, end] : members)
+    conv2d_backward_data<T>(g, w, scale, workspace, dx, options, end);
 }
 
 template <class T>
 std::int64_t conv2d_group_backward_weights_workspace(std::span<const WeightsMember<T>> members,
-                                                     std::span<const Krsc<Wide<T>>> dw,
+                                                     std::span<const FilterGradient<T>> to,
                                                      const Conv2dOptions& options) {
-  constexpr auto kWho = "conv2d_group_backward_weights";
-  checks::conv2d_group_gradients(kWho, members.size(), dw);
+  checks::conv2d_group_gradients("conv2d_group_backward_weights", members.size(), to);
   std::int64_t most = 0;
   for (const auto& [x, g] : members)
-    most = std::max(most, conv2d_backward_weights_workspace<T>(x, g, dw[0], {}, options));
-  return most + (dw.size() < members.size() ? dw[0].size() : 0);
+    most = std::max(most, conv2d_backward_weights_workspace<T>(x, g, to[0].dw, {}, options));
+  return most + (to.size() < members.size() ? to[0].dw.size() + to[0].dscale.size : 0);
 }
 
 template <class T>
 void conv2d_group_backward_weights(std::span<const WeightsMember<T>> members,
-                                   Span<Wide<T>> workspace, std::span<const Krsc<Wide<T>>> dw,
+                                   Span<Wide<T>> workspace, std::span<const FilterGradient<T>> to,
                                    const Conv2dOptions& options) {
   constexpr auto kWho = "conv2d_group_backward_weights";
-  checks::conv2d_group(kWho, members, options, [](const auto& m) { return m.x; });
-  const std::int64_t wanted = conv2d_group_backward_weights_workspace<T>(members, dw, options);
+  checks::conv2d_group(kWho, members, [](const auto& m) { return m.x; });
+  const std::int64_t wanted = conv2d_group_backward_weights_workspace<T>(members, to, options);
   KT_CHECK(workspace.size >= wanted, "{}: workspace has {} elements, wanted {}", kWho,
            workspace.size, wanted);
-  const auto run = [&](std::size_t i, Span<Wide<T>> room, Krsc<Wide<T>> to) {
-    conv2d_backward_weights<T>(members[i].x, members[i].g, {}, room, to, {}, {}, options);
+  const auto run = [&](std::size_t i, Span<Wide<T>> room, const FilterGradient<T>& into) {
+    conv2d_backward_weights<T>(members[i].x, members[i].g, into.forward, room, into.dw, into.dscale,
+                               {}, options);
   };
-  if (dw.size() == members.size()) {
-    for (std::size_t i = 0; i < members.size(); ++i) run(i, workspace, dw[i]);
+  if (to.size() == members.size()) {
+    for (std::size_t i = 0; i < members.size(); ++i) run(i, workspace, to[i]);
     return;
   }
-  const std::int64_t size = dw[0].size();
-  const Span<Wide<T>> rest{workspace.data + size, workspace.size - size};
-  Krsc<Wide<T>> term = dw[0];
-  term.data = workspace.data;
-  run(members.size() - 1, rest, dw[0]);
+  const std::int64_t size = to[0].dw.size(), scales = to[0].dscale.size;
+  const Span<Wide<T>> rest{workspace.data + size + scales, workspace.size - size - scales};
+  FilterGradient<T> term = to[0];
+  term.dw.data = workspace.data;
+  term.dscale.data = scales == 0 ? nullptr : workspace.data + size;
+  run(members.size() - 1, rest, to[0]);
   for (std::size_t i = members.size() - 1; i-- > 0;) {
     run(i, rest, term);
-    accumulate(Span<const Wide<T>>{term.data, size}, Span<Wide<T>>{dw[0].data, size});
+    accumulate(Span<const Wide<T>>{term.dw.data, size}, Span<Wide<T>>{to[0].dw.data, size});
+    accumulate(Span<const Wide<T>>{term.dscale.data, scales}, to[0].dscale);
   }
 }
 
@@ -96,10 +97,11 @@ void conv2d_group_backward_weights(std::span<const WeightsMember<T>> members,
   template std::int64_t conv2d_group_backward_data_workspace(std::span<const DataMember<T>>,    \
                                                              const Conv2dOptions&);             \
   template void conv2d_group_backward_weights(std::span<const WeightsMember<T>>, Span<Wide<T>>, \
-                                              std::span<const Krsc<Wide<T>>>,                   \
+                                              std::span<const FilterGradient<T>>,               \
                                               const Conv2dOptions&);                            \
   template std::int64_t conv2d_group_backward_weights_workspace(                                \
-      std::span<const WeightsMember<T>>, std::span<const Krsc<Wide<T>>>, const Conv2dOptions&);
+      std::span<const WeightsMember<T>>, std::span<const FilterGradient<T>>,                    \
+      const Conv2dOptions&);
 KT_INSTANTIATE(float)
 KT_INSTANTIATE(double)
 KT_INSTANTIATE(Bfloat16)
@@ -119,9 +121,9 @@ std::int64_t conv2d_group_forward_workspace(std::span<const ForwardMember<T, Y>>
                                             const Conv2dOptions& options) {
   const std::int64_t group = product::plan_forward<T, Y>(members, options).workspace;
   if (members.size() > 1) return group;
-  const auto& [x, w, shift, y] = members[0];
+  const auto& [x, w, epilogue, y] = members[0];
   const Nhwc<const T> shape{nullptr, y.batch, y.height, y.width, y.channels};
-  return conv2d_forward_workspace<T>(x, w, {{}, shift, {}}, shape, options);
+  return conv2d_forward_workspace<T>(x, w, epilogue, shape, options);
 }
 
 template <class T>
@@ -129,17 +131,17 @@ std::int64_t conv2d_group_backward_data_workspace(std::span<const DataMember<T>>
                                                   const Conv2dOptions& options) {
   const std::int64_t group = product::plan_data<T>(members, options).workspace;
   if (members.size() > 1) return group;
-  const auto& [g, w, dx, end] = members[0];
-  return conv2d_backward_data_workspace<T>(g, w, {}, dx, options);
+  const auto& [g, w, scale, dx, end] = members[0];
+  return conv2d_backward_data_workspace<T>(g, w, scale, dx, options);
 }
 
 template <class T>
 std::int64_t conv2d_group_backward_weights_workspace(std::span<const WeightsMember<T>> members,
-                                                     std::span<const Krsc<Wide<T>>> dw,
+                                                     std::span<const FilterGradient<T>> to,
                                                      const Conv2dOptions& options) {
-  const std::int64_t group = product::plan_weights<T>(members, dw, options).workspace;
+  const std::int64_t group = product::plan_weights<T>(members, to, options).workspace;
   if (members.size() > 1) return group;
-  return conv2d_backward_weights_workspace<T>(members[0].x, members[0].g, dw[0], {}, options);
+  return conv2d_backward_weights_workspace<T>(members[0].x, members[0].g, to[0].dw, {}, options);
 }
 
 #define KT_INSTANTIATE_FORWARD(T, Y)                                                         \
@@ -149,7 +151,8 @@ std::int64_t conv2d_group_backward_weights_workspace(std::span<const WeightsMemb
   template std::int64_t conv2d_group_backward_data_workspace(std::span<const DataMember<T>>, \
                                                              const Conv2dOptions&);          \
   template std::int64_t conv2d_group_backward_weights_workspace(                             \
-      std::span<const WeightsMember<T>>, std::span<const Krsc<Wide<T>>>, const Conv2dOptions&);
+      std::span<const WeightsMember<T>>, std::span<const FilterGradient<T>>,                 \
+      const Conv2dOptions&);
 KT_INSTANTIATE(float)
 KT_INSTANTIATE(Bfloat16)
 KT_INSTANTIATE_FORWARD(float, float)

@@ -1,10 +1,10 @@
 // Several convolutions in one launch: maps of one count of channels, of any sizes, each with its
-// own filters or all with the same, such as the levels of a pyramid. Formulas, rounding and engines
-// are conv2d.h's; each member's result has the bits that the convolution alone would have on the
-// CPU. On CUDA the members share a plan, so that sums may be cut elsewhere than in the one alone;
-// where they are cut depends on the members' shapes.
+// own filters or all with the same, such as the levels of a pyramid or a layer of two streams.
+// Formulas, rounding and engines are conv2d.h's; each member's result has the bits that the
+// convolution alone would have on the CPU. On CUDA the members share a plan, so that sums may be
+// cut elsewhere than in the one alone; where they are cut depends on the members' shapes.
 //
-// Members have filters of one shape, no scale and stride 1, 1 to kMaxGroup of them; the count of
+// Members have filters of one shape, all a scale or none, 1 to kMaxGroup of them; the count of
 // images is the same. Throws Error otherwise. Outputs alias nothing.
 #pragma once
 
@@ -17,12 +17,12 @@ namespace ktrain {
 
 constexpr std::size_t kMaxGroup = 8;
 
-// y = act(conv(x, w) + shift); `shift` may be empty.
+// Scale, shift and residual of a member may be absent.
 template <class T, class Y = T>
 struct ForwardMember {
   Nhwc<const T> x;
   Krsc<const T> w;
-  Span<const Wide<T>> shift;
+  Conv2dEpilogue<T> epilogue;
   Nhwc<Y> y;
 };
 
@@ -30,15 +30,24 @@ template <class T>
 struct DataMember {
   Nhwc<const T> g;
   Krsc<const T> w;
+  Span<const Wide<T>> scale;
   Nhwc<T> dx;
   GradientEnd<T> end;
 };
 
-// What gives the gradient of one filter: dw is the sum over `x` and `g` of all members where they
-// share their filters.
+// What gives the gradient of one filter: dw and dscale are sums over `x` and `g` of all members
+// where they share their filters.
 template <class T>
 struct WeightsMember {
   Nhwc<const T> x, g;
+};
+
+// As the last arguments of conv2d_backward_weights.
+template <class T>
+struct FilterGradient {
+  Krsc<Wide<T>> dw;
+  Conv2dScaled<T> forward = {};
+  Span<Wide<T>> dscale = {};
 };
 
 namespace cpu {
@@ -49,10 +58,10 @@ void conv2d_group_forward(std::span<const ForwardMember<T, Y>> members, Span<Wid
 template <class T>
 void conv2d_group_backward_data(std::span<const DataMember<T>> members, Span<Wide<T>> workspace,
                                 const Conv2dOptions& options);
-// dw: one, the sum of the members' gradients, the last member's first; or one for each member.
+// `to`: one, the sum of the members' gradients, the last member's first; or one for each member.
 template <class T>
 void conv2d_group_backward_weights(std::span<const WeightsMember<T>> members,
-                                   Span<Wide<T>> workspace, std::span<const Krsc<Wide<T>>> dw,
+                                   Span<Wide<T>> workspace, std::span<const FilterGradient<T>> to,
                                    const Conv2dOptions& options);
 template <class T, class Y>
 [[nodiscard]] std::int64_t conv2d_group_forward_workspace(
@@ -62,15 +71,16 @@ template <class T>
     std::span<const DataMember<T>> members, const Conv2dOptions& options);
 template <class T>
 [[nodiscard]] std::int64_t conv2d_group_backward_weights_workspace(
-    std::span<const WeightsMember<T>> members, std::span<const Krsc<Wide<T>>> dw,
+    std::span<const WeightsMember<T>> members, std::span<const FilterGradient<T>> to,
     const Conv2dOptions& options);
 
 }  // namespace cpu
 
 namespace cuda {
 
-// T: float, Bfloat16. Y: T, or float. A launch for all members; in backward_weights one more adds
-// the runs that sums were cut into.
+// T: float, Bfloat16. Y: T, or float. A launch for all members; one more where sums are cut into
+// runs that are added, or gradients of filters scaled; and one where tensor cores want filters that
+// are scaled before.
 template <class T, class Y>
 void conv2d_group_forward(CudaStream stream, std::span<const ForwardMember<T, Y>> members,
                           Span<Wide<T>> workspace, const Conv2dOptions& options);
@@ -79,7 +89,7 @@ void conv2d_group_backward_data(CudaStream stream, std::span<const DataMember<T>
                                 Span<Wide<T>> workspace, const Conv2dOptions& options);
 template <class T>
 void conv2d_group_backward_weights(CudaStream stream, std::span<const WeightsMember<T>> members,
-                                   Span<Wide<T>> workspace, std::span<const Krsc<Wide<T>>> dw,
+                                   Span<Wide<T>> workspace, std::span<const FilterGradient<T>> to,
                                    const Conv2dOptions& options);
 // In every build.
 template <class T, class Y>
@@ -90,7 +100,7 @@ template <class T>
     std::span<const DataMember<T>> members, const Conv2dOptions& options);
 template <class T>
 [[nodiscard]] std::int64_t conv2d_group_backward_weights_workspace(
-    std::span<const WeightsMember<T>> members, std::span<const Krsc<Wide<T>>> dw,
+    std::span<const WeightsMember<T>> members, std::span<const FilterGradient<T>> to,
     const Conv2dOptions& options);
 
 }  // namespace cuda

@@ -53,35 +53,26 @@ T inverse_deviation(T var, double eps) {
 }  // namespace
 
 template <class T>
-void norm_scale_forward(Span<const T> gamma, Span<const T> var, Span<T> scale, double eps) {
-  check_norm_size("norm_scale_forward", "var", var, gamma.size);
-  check_norm_size("norm_scale_forward", "scale", scale, gamma.size);
-  for (std::int64_t c = 0; c < scale.size; ++c)
-    scale[c] = gamma[c] * inverse_deviation(var[c], eps);
+void norm_fold_forward(std::span<const NormFold<T>> norms, double eps) {
+  for (const NormFold<T>& norm : norms) {
+    check_norm_fold(norm);
+    for (std::int64_t c = 0; c < norm.scale.size; ++c) {
+      norm.scale[c] = norm.gamma[c] * inverse_deviation(norm.var[c], eps);
+      norm.shift[c] = norm.beta[c] - norm.mean[c] * norm.scale[c];
+    }
+  }
 }
 
 template <class T>
-void norm_scale_backward(Span<const T> dscale, Span<const T> var, Span<T> dgamma, double eps) {
-  check_norm_size("norm_scale_backward", "var", var, dscale.size);
-  check_norm_size("norm_scale_backward", "dgamma", dgamma, dscale.size);
-  for (std::int64_t c = 0; c < dgamma.size; ++c)
-    dgamma[c] = dscale[c] * inverse_deviation(var[c], eps);
-}
-
-template <class T>
-void norm_shift_forward(Span<const T> beta, Span<const T> mean, Span<const T> scale,
-                        Span<T> shift) {
-  check_norm_size("norm_shift_forward", "mean", mean, beta.size);
-  check_norm_size("norm_shift_forward", "scale", scale, beta.size);
-  check_norm_size("norm_shift_forward", "shift", shift, beta.size);
-  for (std::int64_t c = 0; c < shift.size; ++c) shift[c] = beta[c] - mean[c] * scale[c];
-}
-
-template <class T>
-void norm_shift_backward(Span<const T> dshift, Span<const T> mean, Span<T> dscale) {
-  check_norm_size("norm_shift_backward", "mean", mean, dshift.size);
-  check_norm_size("norm_shift_backward", "dscale", dscale, dshift.size);
-  for (std::int64_t c = 0; c < dscale.size; ++c) dscale[c] = -mean[c] * dshift[c];
+void norm_fold_backward(std::span<const NormFoldGradient<T>> norms, double eps) {
+  for (const NormFoldGradient<T>& norm : norms) {
+    check_norm_fold(norm);
+    for (std::int64_t c = 0; c < norm.dgamma.size; ++c) {
+      T total = norm.dscale.empty() ? T{-0.0} : norm.dscale[c];  // changes no sum, not even -0
+      if (!norm.dshift.empty()) total -= norm.mean[c] * norm.dshift[c];
+      norm.dgamma[c] = total * inverse_deviation(norm.var[c], eps);
+    }
+  }
 }
 
 template <class T>
@@ -157,11 +148,9 @@ void norm_train_backward(Rows<const T> dy, NormSaved<T> saved, Span<const Wide<T
   });
 }
 
-#define KT_INSTANTIATE_FROZEN(T)                                                             \
-  template void norm_scale_forward<T>(Span<const T>, Span<const T>, Span<T>, double);        \
-  template void norm_scale_backward<T>(Span<const T>, Span<const T>, Span<T>, double);       \
-  template void norm_shift_forward<T>(Span<const T>, Span<const T>, Span<const T>, Span<T>); \
-  template void norm_shift_backward<T>(Span<const T>, Span<const T>, Span<T>);
+#define KT_INSTANTIATE_FROZEN(T)                                            \
+  template void norm_fold_forward<T>(std::span<const NormFold<T>>, double); \
+  template void norm_fold_backward<T>(std::span<const NormFoldGradient<T>>, double);
 KT_INSTANTIATE_FROZEN(float)
 KT_INSTANTIATE_FROZEN(double)
 #undef KT_INSTANTIATE_FROZEN

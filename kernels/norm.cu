@@ -2,10 +2,14 @@
 // second writes the output; a small kernel between them makes statistics of the sums. Forward takes
 // mean and variance in one walk: sums of the distance from the first row, and of its square, in
 // double, where the difference E[d^2] - E[d]^2 keeps what float would lose. 12 bytes an element
-// forward, 20 backward; of bf16 half of that.
+// forward, 20 backward; of bf16 half of that. Frozen: a few KB, where launches alone count; the
+// norms of a model are cut into blocks of a channel a thread, whatever norm they belong to.
 #include "kernels/norm.h"
 
+#include <iterator>
+
 #include "kernels/checks/norm.h"
+#include "kernels/device/array_list.cuh"
 #include "kernels/device/bands.cuh"
 #include "kernels/scratch.h"
 
@@ -18,26 +22,30 @@ __device__ float inverse_deviation(float var, double eps) {
   return static_cast<float>(1.0 / sqrt(static_cast<double>(var) + eps));
 }
 
-// y[c] = factor[c] / sqrt(var[c] + eps): scale of gamma, dgamma of dscale.
+using Folds = ArrayList<6, 60>;          // gamma, beta, mean, var, scale, shift
+using FoldGradients = ArrayList<5, 60>;  // dscale, dshift, mean, var, dgamma
+
 __global__ void __launch_bounds__(kThreads)
-    scale_kernel(const float* factor, const float* var, std::int64_t size, double eps, float* y) {
-  const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (c < size) y[c] = factor[c] * inverse_deviation(var[c], eps);
+    fold_kernel(const __grid_constant__ Folds list, double eps) {
+  for_element<kThreads>(list, [&](int k, std::int64_t c) {
+    const float scale = list.data[0][k][c] * inverse_deviation(list.data[3][k][c], eps);
+    list.data[4][k][c] = scale;
+    list.data[5][k][c] = list.data[1][k][c] - list.data[2][k][c] * scale;
+  });
 }
 
 __global__ void __launch_bounds__(kThreads)
-    shift_kernel(const float* beta, const float* mean, const float* scale, std::int64_t size,
-                 float* shift) {
-  const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (c < size) shift[c] = beta[c] - mean[c] * scale[c];
+    fold_backward_kernel(const __grid_constant__ FoldGradients list, double eps) {
+  for_element<kThreads>(list, [&](int k, std::int64_t c) {
+    const float *const dscale = list.data[0][k], *const dshift = list.data[1][k];
+    float total = dscale != nullptr ? dscale[c] : -0.0f;  // as norm.cpp
+    if (dshift != nullptr) total -= list.data[2][k][c] * dshift[c];
+    list.data[4][k][c] = total * inverse_deviation(list.data[3][k][c], eps);
+  });
 }
 
-__global__ void __launch_bounds__(kThreads)
-    shift_backward_kernel(const float* dshift, const float* mean, std::int64_t size,
-                          float* dscale) {
-  const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (c < size) dscale[c] = -mean[c] * dshift[c];
-}
+// Lists are of pointers that may be written to.
+float* pointer(Span<const float> span) { return const_cast<float*>(span.data); }
 
 // Rows of one shape, and how they are read.
 struct Matrix {
@@ -220,41 +228,36 @@ ColumnPlan plan_sums(std::int64_t rows, std::int64_t cols) {
 
 }  // namespace
 
-void norm_scale_forward(CudaStream stream, Span<const float> gamma, Span<const float> var,
-                        Span<float> scale, double eps) {
-  check_norm_size("norm_scale_forward", "var", var, gamma.size);
-  check_norm_size("norm_scale_forward", "scale", scale, gamma.size);
-  if (scale.empty()) return;
-  launch("norm_scale_forward", scale_kernel, num_blocks(scale.size, kThreads), kThreads, stream,
-         gamma.data, var.data, scale.size, eps, scale.data);
+void norm_fold_forward(CudaStream stream, std::span<const NormFold<float>> norms, double eps) {
+  for_lists<Folds>(
+      std::ssize(norms),
+      [&](Folds& list, std::int64_t k) {
+        const NormFold<float>& norm = norms[static_cast<std::size_t>(k)];
+        check_norm_fold(norm);
+        list.add(norm.gamma.size, kThreads, 0,
+                 {pointer(norm.gamma), pointer(norm.beta), pointer(norm.mean), pointer(norm.var),
+                  norm.scale.data, norm.shift.data});
+      },
+      [&](const Folds& list) {
+        launch("norm_fold_forward", fold_kernel, list.chunks(), kThreads, stream, list, eps);
+      });
 }
 
-void norm_scale_backward(CudaStream stream, Span<const float> dscale, Span<const float> var,
-                         Span<float> dgamma, double eps) {
-  check_norm_size("norm_scale_backward", "var", var, dscale.size);
-  check_norm_size("norm_scale_backward", "dgamma", dgamma, dscale.size);
-  if (dgamma.empty()) return;
-  launch("norm_scale_backward", scale_kernel, num_blocks(dgamma.size, kThreads), kThreads, stream,
-         dscale.data, var.data, dgamma.size, eps, dgamma.data);
-}
-
-void norm_shift_forward(CudaStream stream, Span<const float> beta, Span<const float> mean,
-                        Span<const float> scale, Span<float> shift) {
-  check_norm_size("norm_shift_forward", "mean", mean, beta.size);
-  check_norm_size("norm_shift_forward", "scale", scale, beta.size);
-  check_norm_size("norm_shift_forward", "shift", shift, beta.size);
-  if (shift.empty()) return;
-  launch("norm_shift_forward", shift_kernel, num_blocks(shift.size, kThreads), kThreads, stream,
-         beta.data, mean.data, scale.data, shift.size, shift.data);
-}
-
-void norm_shift_backward(CudaStream stream, Span<const float> dshift, Span<const float> mean,
-                         Span<float> dscale) {
-  check_norm_size("norm_shift_backward", "mean", mean, dshift.size);
-  check_norm_size("norm_shift_backward", "dscale", dscale, dshift.size);
-  if (dscale.empty()) return;
-  launch("norm_shift_backward", shift_backward_kernel, num_blocks(dscale.size, kThreads), kThreads,
-         stream, dshift.data, mean.data, dscale.size, dscale.data);
+void norm_fold_backward(CudaStream stream, std::span<const NormFoldGradient<float>> norms,
+                        double eps) {
+  for_lists<FoldGradients>(
+      std::ssize(norms),
+      [&](FoldGradients& list, std::int64_t k) {
+        const NormFoldGradient<float>& norm = norms[static_cast<std::size_t>(k)];
+        check_norm_fold(norm);
+        list.add(norm.dgamma.size, kThreads, 0,
+                 {pointer(norm.dscale), pointer(norm.dshift), pointer(norm.mean), pointer(norm.var),
+                  norm.dgamma.data});
+      },
+      [&](const FoldGradients& list) {
+        launch("norm_fold_backward", fold_backward_kernel, list.chunks(), kThreads, stream, list,
+               eps);
+      });
 }
 
 template <class T>

@@ -1,10 +1,9 @@
 // Batch normalisation over the rows (pixels) of each column (channel).
 // Frozen: statistics are constants, and the whole is a scale and a shift for a convolution's
-// epilogue (conv2d.h):
-//   norm_scale:  scale[c] = gamma[c] * inv[c],  inv[c] = 1 / sqrt(var[c] + eps)
-//                dgamma[c] = dscale[c] * inv[c]
-//   norm_shift:  shift[c] = beta[c] - mean[c] * scale[c]
-//                dbeta = dshift,  dscale[c] = -mean[c] * dshift[c]
+// epilogue (conv2d.h). All norms of a list at once, on CUDA in a launch per 60:
+//   fold:      scale[c] = gamma[c] * inv[c],  inv[c] = 1 / sqrt(var[c] + eps)
+//              shift[c] = beta[c] - mean[c] * scale[c]
+//   backward:  dgamma[c] = (dscale[c] - mean[c] * dshift[c]) * inv[c];  dbeta is dshift
 // Training: statistics of the batch.
 //   forward:   mean[c] = sum_r x[r,c] / rows, var[c] = sum_r (x[r,c] - mean[c])^2 / rows
 //              y[r,c] = gamma[c] * (x[r,c] - mean[c]) * inv[c] + beta[c], mean and inv are kept
@@ -17,17 +16,33 @@
 // running statistics stay as they are, gradients are zero. Sums run in a fixed order that does not
 // depend on the number of threads; on CUDA they are taken in double, the variance from sums around
 // the first row. `scratch` holds norm_train_scratch_bytes. Throws Error on sizes that do not fit.
+// Lists lie on the host; a norm may have no channels, what is written overlaps nothing.
 // Of maps of Bfloat16 everything by channel is in float, y and dx are rounded once.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "kernels/bfloat16.h"
 #include "kernels/queue.h"
 #include "kernels/view.h"
 
 namespace ktrain {
+
+// A frozen normalisation, and the scale and shift that are written.
+template <class T>
+struct NormFold {
+  Span<const T> gamma, beta, mean, var;
+  Span<T> scale, shift;
+};
+
+// dscale or dshift may be empty, not both: no gradient is known.
+template <class T>
+struct NormFoldGradient {
+  Span<const T> dscale, dshift, mean, var;
+  Span<T> dgamma;
+};
 
 // gamma and beta for forward; backward reads gamma only.
 template <class T>
@@ -60,13 +75,9 @@ struct NormGradients {
 namespace cpu {
 
 template <class T>
-void norm_scale_forward(Span<const T> gamma, Span<const T> var, Span<T> scale, double eps);
+void norm_fold_forward(std::span<const NormFold<T>> norms, double eps);
 template <class T>
-void norm_scale_backward(Span<const T> dscale, Span<const T> var, Span<T> dgamma, double eps);
-template <class T>
-void norm_shift_forward(Span<const T> beta, Span<const T> mean, Span<const T> scale, Span<T> shift);
-template <class T>
-void norm_shift_backward(Span<const T> dshift, Span<const T> mean, Span<T> dscale);
+void norm_fold_backward(std::span<const NormFoldGradient<T>> norms, double eps);
 
 template <class T>
 void norm_train_forward(Rows<const T> x, NormAffine<Wide<T>> affine, Span<std::byte> scratch,
@@ -79,14 +90,9 @@ void norm_train_backward(Rows<const T> dy, NormSaved<T> saved, Span<const Wide<T
 
 namespace cuda {
 
-void norm_scale_forward(CudaStream stream, Span<const float> gamma, Span<const float> var,
-                        Span<float> scale, double eps);
-void norm_scale_backward(CudaStream stream, Span<const float> dscale, Span<const float> var,
-                         Span<float> dgamma, double eps);
-void norm_shift_forward(CudaStream stream, Span<const float> beta, Span<const float> mean,
-                        Span<const float> scale, Span<float> shift);
-void norm_shift_backward(CudaStream stream, Span<const float> dshift, Span<const float> mean,
-                         Span<float> dscale);
+void norm_fold_forward(CudaStream stream, std::span<const NormFold<float>> norms, double eps);
+void norm_fold_backward(CudaStream stream, std::span<const NormFoldGradient<float>> norms,
+                        double eps);
 template <class T>
 void norm_train_forward(CudaStream stream, Rows<const T> x, NormAffine<Wide<T>> affine,
                         Span<std::byte> scratch, NormStatistics<Wide<T>> statistics, Rows<T> y,

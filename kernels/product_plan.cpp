@@ -5,6 +5,7 @@
 #include <limits>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "kernels/check.h"
 #include "kernels/gpu.h"
@@ -142,21 +143,28 @@ ProductPlan plan_product(int architecture, const ProductShape& shape) {
 GroupPlan plan_group(int architecture, Shapes shapes, bool summed) {
   KT_CHECK(!shapes.empty(), "product: a group of none");
   const ProductShape& first = shapes[0];
-  ProductShape whole = first;
-  whole.k = 0;
-  for (const ProductShape& shape : shapes) {
-    KT_CHECK(shape.n == first.n && (first.may_split ? shape.m == first.m : shape.k == first.k),
-             "product: {}x{} by {}x{} beside {}x{} by {}x{}", shape.m, shape.k, shape.k, shape.n,
-             first.m, first.k, first.k, first.n);
-    whole.k += shape.k;
-  }
-  KT_CHECK(first.may_split || !summed, "product: a sum of products that are not cut");
+  const auto all = [&](std::int64_t ProductShape::*side) {
+    return std::ranges::all_of(shapes, [&](const auto& s) { return s.*side == first.*side; });
+  };
+  const bool may_split = first.may_split && all(&ProductShape::m);
+  const bool one_depth = all(&ProductShape::k);
+  KT_CHECK(all(&ProductShape::n) && (may_split || one_depth),
+           "product: {} of several sides beside {}x{} by {}x{}", shapes.size(), first.m, first.k,
+           first.k, first.n);
+  KT_CHECK(may_split || !summed, "product: a sum of products that are not cut");
   GroupPlan plan;
-  if (!first.may_split) {
-    static_cast<ProductPlan&>(plan) = plan_products(architecture, shapes);
+  if (one_depth && !summed) {
+    std::vector<ProductShape> members(shapes.begin(), shapes.end());
+    for (ProductShape& member : members) member.may_split = may_split;
+    static_cast<ProductPlan&>(plan) = plan_products(architecture, members);
+    plan.through_runs = plan.splits > 1;
+    if (plan.through_runs) plan.splits *= static_cast<int>(shapes.size());
     return plan;
   }
   // As the one product that they would be with their k one after another.
+  ProductShape whole = first;
+  whole.k = 0;
+  for (const ProductShape& shape : shapes) whole.k += shape.k;
   static_cast<ProductPlan&>(plan) = plan_product(architecture, whole);
   plan.splits = 0;
   plan.through_runs = summed;

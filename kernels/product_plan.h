@@ -66,9 +66,10 @@ struct GroupPlan : ProductPlan {  // `splits` are the runs of all, one product's
   bool through_runs = false;      // all runs go to the workspace, else all products are whole
 };
 
-// `shapes`: at least one, of one n and precision. Those that may be cut have one m too; the others,
-// of one k, are whole. `summed`: what is wanted is the sum of the products, which therefore goes
-// through runs. Throws Error as plan_product() does, of sums of k too.
+// `shapes`: at least one, of one n and precision. Those that may be cut and have one m are cut; the
+// others, of one k, are whole: it is the other members that fill the GPU. `summed`: what is wanted
+// is the sum of the products, which therefore goes through runs. Throws Error as plan_product()
+// does, of sums of k too.
 [[nodiscard]] GroupPlan plan_group(int architecture, std::span<const ProductShape> shapes,
                                    bool summed);
 

@@ -8,15 +8,20 @@
 #include "runtime/weight_casts.h"
 
 namespace ktrain {
+
+// Parts of the profile; those of a stream alone also tell the passes of shared weights apart
+// (MultiWalk::pass_of).
+struct PartNames {
+  const char *backbone, *neck;
+};
+
 namespace {
 
 constexpr std::int64_t kSizeMultiple = 32;
 
-struct StreamNames {
-  const char *stream, *backbone, *neck;  // the last two for the profile
-};
-constexpr StreamNames kVisible = {"visible", "visible backbone", "visible neck"};
-constexpr StreamNames kThermal = {"thermal", "thermal backbone", "thermal neck"};
+constexpr PartNames kVisible = {"visible backbone", "visible neck"};
+constexpr PartNames kThermal = {"thermal backbone", "thermal neck"};
+constexpr PartNames kTogether = {"backbones", "necks"};
 
 void check_image(const Tensor& image, const char* stream) {
   KT_CHECK(image.defined(), "detector: the batch has no {} images", stream);
@@ -69,32 +74,51 @@ std::vector<TwoStreamDetector::Branch> TwoStreamDetector::make_branches(
   return branches;
 }
 
+std::vector<TwoStreamDetector::Stream> TwoStreamDetector::streams_of(
+    const DetectorInput& input) const {
+  std::vector<Stream> streams;
+  if (options_.streams != Streams::kThermal)
+    streams.push_back({"visible", &kVisible, &branches_.front(), input.visible, &options_.visible});
+  if (options_.streams != Streams::kVisible)
+    streams.push_back({"thermal", &kThermal, &branches_.back(), input.thermal, &options_.thermal});
+  return streams;
+}
+
+std::vector<Pyramid> TwoStreamDetector::pyramids(std::span<const Stream> streams,
+                                                 const Tensor& sizes, Mode mode) const {
+  std::vector<const ResNet*> trunks;
+  std::vector<const Fpn*> necks;
+  std::vector<Tensor> images;
+  const PartNames& names = streams.size() == 1 ? *streams[0].parts : kTogether;
+  const PartScope part(names.backbone);
+  for (const Stream& stream : streams) {
+    check_image(stream.images, stream.name);
+    trunks.push_back(&stream.branch->backbone);
+    necks.push_back(&stream.branch->neck);
+    images.push_back(image_normalize(stream.images, sizes, *stream.statistics, options_.maps));
+  }
+  const std::vector<ResNet::Stages> stages = ResNet::each(trunks, images, mode);
+  const PartScope neck(names.neck);
+  return Fpn::each(necks, stages);
+}
+
 TwoStreamDetector::Features TwoStreamDetector::features(const DetectorInput& input,
                                                         Mode mode) const {
-  const auto pyramid = [&](const Tensor& image, const StreamNames& names, const Branch& branch,
-                           const ImageStatistics& statistics) {
-    check_image(image, names.stream);
-    ForwardObserver* const observer = forward_observer();
-    if (observer != nullptr) observer->stream(names.stream);
-    const PartScope part(names.backbone);
-    const ResNet::Stages stages =
-        branch.backbone(image_normalize(image, input.sizes, statistics, options_.maps), mode);
-    const PartScope neck(names.neck);
-    Pyramid levels = branch.neck(stages);
-    if (observer != nullptr) observer->pyramid(in_float(levels));
-    return levels;
-  };
+  const std::vector<Stream> streams = streams_of(input);
+  std::vector<Pyramid> made;
+  ForwardObserver* const observer = forward_observer();
+  if (branches_.size() == 2 && observer == nullptr) {
+    made = pyramids(streams, input.sizes, mode);
+  } else {
+    for (const Stream& stream : streams) {
+      if (observer != nullptr) observer->stream(stream.name);
+      made.push_back(pyramids({&stream, 1}, input.sizes, mode).front());
+      if (observer != nullptr) observer->pyramid(in_float(made.back()));
+    }
+  }
   Features f;
-  // Two streams of their own weights need nothing of each other.
-  std::optional<Fork> fork;
-  if (branches_.size() == 2) fork.emplace(input.sizes.context());
-  if (fork) fork->enter(1);
-  if (options_.streams != Streams::kThermal)
-    f.visible = pyramid(input.visible, kVisible, branches_.front(), options_.visible);
-  if (fork) fork->enter(2);
-  if (options_.streams != Streams::kVisible)
-    f.thermal = pyramid(input.thermal, kThermal, branches_.back(), options_.thermal);
-  if (fork) fork->join();
+  if (options_.streams != Streams::kThermal) f.visible = made.front();
+  if (options_.streams != Streams::kVisible) f.thermal = made.back();
   const PartScope part("fusion");
   f.fused = fusion_ ? (*fusion_)(*f.visible, *f.thermal) : f.visible ? *f.visible : *f.thermal;
   if (msp_) f.fused = (*msp_)(f.fused);

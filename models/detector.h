@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "models/fusion.h"
@@ -22,6 +23,7 @@
 namespace ktrain {
 
 class ForwardObserver;  // models/observe.h
+struct PartNames;
 
 enum class Streams : std::uint8_t { kBoth, kVisible, kThermal };
 
@@ -93,8 +95,8 @@ class TwoStreamDetector {
                                       const Beside& beside = {}) const;
   // Records nothing and changes nothing.
   [[nodiscard]] DetectionTensors predict(const DetectorInput& input) const;
-  // Backbones, pyramids and fusion as predict computes them, shown to `observer`. Records nothing
-  // and changes nothing.
+  // Backbones, pyramids and fusion as predict computes them, but one stream after the other (which
+  // on a GPU may cut sums elsewhere), shown to `observer`. Records nothing and changes nothing.
   void observe(const DetectorInput& input, ForwardObserver& observer) const;
 
   [[nodiscard]] const DetectorOptions& options() const { return options_; }
@@ -113,6 +115,17 @@ class TwoStreamDetector {
     Pyramid fused;
   };
   [[nodiscard]] Features features(const DetectorInput& input, Mode mode) const;
+  struct Stream {
+    const char* name;
+    const PartNames* parts;
+    const Branch* branch;
+    Tensor images;
+    const ImageStatistics* statistics;
+  };
+  [[nodiscard]] std::vector<Stream> streams_of(const DetectorInput& input) const;
+  // Of one, or of several whose weights are their own, layer by layer side by side.
+  [[nodiscard]] std::vector<Pyramid> pyramids(std::span<const Stream> streams, const Tensor& sizes,
+                                              Mode mode) const;
 
   DetectorOptions options_;
   std::uint64_t seed_;

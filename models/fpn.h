@@ -20,6 +20,10 @@ class Fpn {
   Fpn(const Maker& maker, const std::array<std::int64_t, ResNet::kStages>& inputs,
       std::int64_t channels);
   [[nodiscard]] Pyramid operator()(const ResNet::Stages& stages) const;
+  // The same of a neck for each trunk, two at most: each level's laterals as one launch, and all
+  // outputs. The necks are alike but for their parameters.
+  [[nodiscard]] static std::vector<Pyramid> each(const std::vector<const Fpn*>& necks,
+                                                 const std::vector<ResNet::Stages>& stages);
 
  private:
   std::vector<Conv> laterals_, outputs_;

@@ -42,21 +42,25 @@ Tensor Conv::operator()(const Tensor& a, const Tensor& b) const {
 }
 
 std::vector<Tensor> Conv::operator()(const std::vector<Tensor>& xs) const {
-  return conv2d_group(xs, {weight_}, {bias_}, options(shape_, activation_), output_);
+  return conv2d_group(xs, {weight_}, {.shifts = {bias_}}, options(shape_, activation_), output_);
 }
 
-std::vector<Tensor> Conv::each(const std::vector<Conv>& convs, const std::vector<Tensor>& xs) {
-  KT_CHECK(!convs.empty(), "Conv: no convolutions of {} maps", xs.size());
-  const Conv& first = convs.front();
+std::vector<Tensor> Conv::each(const std::vector<const Conv*>& convs,
+                               const std::vector<Tensor>& xs) {
+  KT_CHECK(!convs.empty() && convs.size() == xs.size(), "Conv: {} convolutions of {} maps",
+           convs.size(), xs.size());
+  const Conv& first = *convs.front();
+  if (xs.size() == 1) return {first(xs[0])};
   std::vector<Tensor> weights, biases;
-  for (const Conv& conv : convs) {
-    KT_CHECK(conv.shape_ == first.shape_ && conv.activation_ == first.activation_ &&
-                 conv.output_ == first.output_,
+  for (const Conv* const conv : convs) {
+    KT_CHECK(conv->shape_ == first.shape_ && conv->activation_ == first.activation_ &&
+                 conv->output_ == first.output_,
              "Conv: convolutions of several kinds as one");
-    weights.push_back(conv.weight_);
-    biases.push_back(conv.bias_);
+    weights.push_back(conv->weight_);
+    biases.push_back(conv->bias_);
   }
-  return conv2d_group(xs, weights, biases, options(first.shape_, first.activation_), first.output_);
+  return conv2d_group(xs, weights, {.shifts = biases}, options(first.shape_, first.activation_),
+                      first.output_);
 }
 
 Linear::Linear(const Maker& maker, std::int64_t inputs, std::int64_t outputs,
@@ -84,24 +88,85 @@ ConvNorm::ConvNorm(const Maker& maker, std::string_view conv, std::string_view n
   running_var_ = here.vector("running_var", shape.outputs, 1, ParameterKind::kBuffer);
 }
 
-Tensor ConvNorm::operator()(const Tensor& x, const Tensor& residual, Mode mode) const {
-  if (kind_ == Norm::kBatch && mode == Mode::kTrain) {
-    Tensor y = conv2d(x, weight_, {}, options(shape_, Activation::kNone));
+Tensor ConvNorm::normalised(const Tensor& y, const Tensor& residual) const {
+  Tensor n = batch_norm(y, {gamma_, beta_, running_mean_, running_var_}, kNormEps, kNormMomentum);
+  if (residual.defined()) n = add(n, residual);
+  return activation_ == Activation::kRelu ? relu(n) : n;
+}
+
+Tensor ConvNorm::run(const Tensor& x, const Tensor& residual, Mode mode,
+                     const FoldedNorms& folded) const {
+  if (takes_statistics(mode)) {
+    const Tensor y = conv2d(x, weight_, {}, options(shape_, Activation::kNone));
     if (ForwardObserver* const observer = forward_observer())
       observer->convolution(name_, cast(y, DType::kF32));
-    y = batch_norm(y, {gamma_, beta_, running_mean_, running_var_}, kNormEps, kNormMomentum);
-    if (residual.defined()) y = add(y, residual);
-    return activation_ == Activation::kRelu ? relu(y) : y;
+    return normalised(y, residual);
   }
   if (ForwardObserver* const observer = forward_observer()) {
     const NoGradScope no_grad;
     observer->convolution(
         name_, conv2d(x, weight_, {}, options(shape_, Activation::kNone), OutputType::kFloat));
   }
-  const Tensor scale = norm_scale(gamma_, running_var_, kNormEps);
-  const Tensor shift = norm_shift(beta_, running_mean_, scale);
+  const auto& [scale, shift] = folded.of(*this);
   return conv2d(x, weight_, {.scale = scale, .shift = shift, .residual = residual},
                 options(shape_, activation_));
+}
+
+Tensor ConvNorm::operator()(const Tensor& x, const Tensor& residual, Mode mode) const {
+  return run(x, residual, mode, FoldedNorms({this}, mode));
+}
+
+std::vector<Tensor> ConvNorm::each(const std::vector<const ConvNorm*>& layers,
+                                   const std::vector<Tensor>& xs,
+                                   const std::vector<Tensor>& residuals, Mode mode,
+                                   const FoldedNorms& folded) {
+  KT_CHECK(!layers.empty() && layers.size() == xs.size() &&
+               (residuals.empty() || residuals.size() == xs.size()),
+           "ConvNorm: {} layers of {} maps and {} residuals", layers.size(), xs.size(),
+           residuals.size());
+  KT_CHECK(xs.size() == 1 || forward_observer() == nullptr, "ConvNorm: {} maps are watched as one",
+           xs.size());
+  const ConvNorm& first = *layers.front();
+  if (xs.size() == 1)
+    return {first.run(xs[0], residuals.empty() ? Tensor() : residuals[0], mode, folded)};
+  std::vector<Tensor> weights;
+  Conv2dGroupInputs inputs;
+  for (const ConvNorm* const layer : layers) {
+    KT_CHECK(layer->shape_ == first.shape_ && layer->activation_ == first.activation_ &&
+                 layer->kind_ == first.kind_,
+             "ConvNorm: layers of several kinds as one");
+    weights.push_back(layer->weight_);
+    if (first.takes_statistics(mode)) continue;
+    const FoldedNorm& norm = folded.of(*layer);
+    inputs.scales.push_back(norm.scale);
+    inputs.shifts.push_back(norm.shift);
+  }
+  if (!first.takes_statistics(mode)) {
+    inputs.residuals = residuals;
+    return conv2d_group(xs, weights, inputs, options(first.shape_, first.activation_));
+  }
+  std::vector<Tensor> ys = conv2d_group(xs, weights, {}, options(first.shape_, Activation::kNone));
+  for (std::size_t i = 0; i < ys.size(); ++i)
+    ys[i] = layers[i]->normalised(ys[i], residuals.empty() ? Tensor() : residuals[i]);
+  return ys;
+}
+
+FoldedNorms::FoldedNorms(const std::vector<const ConvNorm*>& layers, Mode mode) {
+  std::vector<const ConvNorm*> fixed;
+  std::vector<FrozenNorm> norms;
+  for (const ConvNorm* const layer : layers) {
+    if (layer->takes_statistics(mode)) continue;
+    fixed.push_back(layer);
+    norms.push_back({layer->gamma_, layer->beta_, layer->running_mean_, layer->running_var_});
+  }
+  const std::vector<FoldedNorm> folded = fold_norms(norms, kNormEps);
+  for (std::size_t i = 0; i < fixed.size(); ++i) folded_.emplace(fixed[i], folded[i]);
+}
+
+const FoldedNorm& FoldedNorms::of(const ConvNorm& layer) const {
+  const auto found = folded_.find(&layer);
+  KT_CHECK(found != folded_.end(), "FoldedNorms: the norm of {} was not folded", layer.name_);
+  return found->second;
 }
 
 }  // namespace ktrain

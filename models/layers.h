@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "models/module.h"
@@ -36,7 +37,7 @@ class Conv {
   // Of each map, as one launch (conv2d_group). Stride 1.
   [[nodiscard]] std::vector<Tensor> operator()(const std::vector<Tensor>& xs) const;
   // The same with a convolution for each map, which are alike but for their parameters.
-  [[nodiscard]] static std::vector<Tensor> each(const std::vector<Conv>& convs,
+  [[nodiscard]] static std::vector<Tensor> each(const std::vector<const Conv*>& convs,
                                                 const std::vector<Tensor>& xs);
 
  private:
@@ -64,6 +65,8 @@ class Linear {
 // with running means of momentum 0.1 for evaluation.
 enum class Norm : std::uint8_t { kFrozen, kBatch };
 
+class FoldedNorms;
+
 // act(norm(conv(x)) + residual), with convolution parameters under `conv` and those of the
 // normalisation under `norm`: weight, bias, running_mean, running_var.
 class ConvNorm {
@@ -75,13 +78,41 @@ class ConvNorm {
   // `residual` may be undefined. Mode::kTrain moves the running statistics of Norm::kBatch. A
   // ForwardObserver is shown conv(x) in float, computed once more where the norm is folded in.
   [[nodiscard]] Tensor operator()(const Tensor& x, const Tensor& residual, Mode mode) const;
+  // The same of a layer for each map, as one launch (conv2d_group): of several streams, say. They
+  // are alike but for their parameters. `residuals`: one for each, or none.
+  [[nodiscard]] static std::vector<Tensor> each(const std::vector<const ConvNorm*>& layers,
+                                                const std::vector<Tensor>& xs,
+                                                const std::vector<Tensor>& residuals, Mode mode,
+                                                const FoldedNorms& folded);
 
  private:
+  friend class FoldedNorms;
+
+  [[nodiscard]] bool takes_statistics(Mode mode) const {
+    return kind_ == Norm::kBatch && mode == Mode::kTrain;
+  }
+  // act(norm(y) + residual) with the statistics of the batch.
+  [[nodiscard]] Tensor normalised(const Tensor& y, const Tensor& residual) const;
+  [[nodiscard]] Tensor run(const Tensor& x, const Tensor& residual, Mode mode,
+                           const FoldedNorms& folded) const;
+
   std::string name_;  // of the convolution, for an observer
   Tensor weight_, gamma_, beta_, running_mean_, running_var_;
   ConvShape shape_;
   Norm kind_;
   Activation activation_;
+};
+
+// The norms of those of some layers that take no statistics of the batch in `mode`: folded in one
+// op, for one pass.
+class FoldedNorms {
+ public:
+  FoldedNorms(const std::vector<const ConvNorm*>& layers, Mode mode);
+  // Throws Error for a layer that was not among them.
+  [[nodiscard]] const FoldedNorm& of(const ConvNorm& layer) const;
+
+ private:
+  std::unordered_map<const ConvNorm*, FoldedNorm> folded_;
 };
 
 }  // namespace ktrain

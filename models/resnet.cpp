@@ -68,24 +68,63 @@ ResNet::ResNet(const Maker& maker, const ResNetOptions& options) {
   }
 }
 
-Tensor ResNet::run(const Block& block, const Tensor& x, Mode mode) const {
-  const Tensor shortcut = block.shortcut.empty() ? x : block.shortcut[0](x, Tensor(), mode);
-  Tensor y = x;
-  for (std::size_t i = 0; i + 1 < block.body.size(); ++i) y = block.body[i](y, Tensor(), mode);
-  return block.body.back()(y, shortcut, mode);
+std::vector<const ConvNorm*> ResNet::layers() const {
+  std::vector<const ConvNorm*> all = {&stem_[0]};
+  for (const std::vector<Block>& stage : stages_)
+    for (const Block& block : stage)
+      for (const auto* const part : {&block.shortcut, &block.body})
+        for (const ConvNorm& layer : *part) all.push_back(&layer);
+  return all;
+}
+
+std::vector<Tensor> ResNet::run(const std::vector<const ResNet*>& trunks, std::size_t stage,
+                                std::size_t number, const std::vector<Tensor>& xs, Mode mode,
+                                const FoldedNorms& folded) {
+  const auto layers = [&](std::vector<ConvNorm> Block::*part, std::size_t layer) {
+    std::vector<const ConvNorm*> all;
+    for (const ResNet* const trunk : trunks)
+      all.push_back(&(trunk->stages_[stage][number].*part)[layer]);
+    return all;
+  };
+  const Block& block = trunks.front()->stages_[stage][number];
+  const std::vector<Tensor> shortcut =
+      block.shortcut.empty() ? xs
+                             : ConvNorm::each(layers(&Block::shortcut, 0), xs, {}, mode, folded);
+  std::vector<Tensor> ys = xs;
+  const std::size_t last = block.body.size() - 1;
+  for (std::size_t i = 0; i < last; ++i)
+    ys = ConvNorm::each(layers(&Block::body, i), ys, {}, mode, folded);
+  return ConvNorm::each(layers(&Block::body, last), ys, shortcut, mode, folded);
+}
+
+std::vector<ResNet::Stages> ResNet::each(const std::vector<const ResNet*>& trunks,
+                                         const std::vector<Tensor>& images, Mode mode) {
+  KT_CHECK(!trunks.empty() && trunks.size() == images.size(), "ResNet: {} trunks of {} batches",
+           trunks.size(), images.size());
+  std::vector<const ConvNorm*> stems, all;
+  for (const ResNet* const trunk : trunks) {
+    const std::vector<const ConvNorm*> own = trunk->layers();
+    stems.push_back(own.front());
+    all.insert(all.end(), own.begin(), own.end());
+  }
+  const FoldedNorms folded(all, mode);
+  std::vector<Tensor> xs = ConvNorm::each(stems, images, {}, mode, folded);
+  for (Tensor& x : xs) x = max_pool(x, {.taps = 3, .stride = 2, .pad = 1});
+  ForwardObserver* const observer = forward_observer();
+  if (observer != nullptr) observer->stage("stem", cast(xs[0], DType::kF32));
+  std::vector<Stages> outputs(trunks.size());
+  for (std::size_t s = 0; s < kStages; ++s) {
+    for (std::size_t i = 0; i < trunks.front()->stages_[s].size(); ++i)
+      xs = run(trunks, s, i, xs, mode, folded);
+    for (std::size_t t = 0; t < xs.size(); ++t) outputs[t][s] = xs[t];
+    if (observer != nullptr)
+      observer->stage(fmt::format("layer{}", s + 1), cast(xs[0], DType::kF32));
+  }
+  return outputs;
 }
 
 ResNet::Stages ResNet::operator()(const Tensor& image, Mode mode) const {
-  Tensor x = max_pool(stem_[0](image, Tensor(), mode), {.taps = 3, .stride = 2, .pad = 1});
-  ForwardObserver* const observer = forward_observer();
-  if (observer != nullptr) observer->stage("stem", cast(x, DType::kF32));
-  Stages outputs;
-  for (std::size_t s = 0; s < kStages; ++s) {
-    for (const Block& block : stages_[s]) x = run(block, x, mode);
-    outputs[s] = x;
-    if (observer != nullptr) observer->stage(fmt::format("layer{}", s + 1), cast(x, DType::kF32));
-  }
-  return outputs;
+  return each({this}, {image}, mode).front();
 }
 
 }  // namespace ktrain

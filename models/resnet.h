@@ -28,6 +28,10 @@ class ResNet {
   ResNet(const Maker& maker, const ResNetOptions& options);
   // A normalised image batch to the four stages' outputs, at strides 4, 8, 16 and 32.
   [[nodiscard]] Stages operator()(const Tensor& image, Mode mode) const;
+  // The same of a trunk for each batch of images, layer by layer, each layer's convolutions as one
+  // launch. The trunks are alike but for their parameters.
+  [[nodiscard]] static std::vector<Stages> each(const std::vector<const ResNet*>& trunks,
+                                                const std::vector<Tensor>& images, Mode mode);
   // Channels of the stages' outputs.
   [[nodiscard]] const std::array<std::int64_t, kStages>& channels() const { return channels_; }
 
@@ -36,7 +40,13 @@ class ResNet {
     std::vector<ConvNorm> body;      // two or three convolutions; the last adds the shortcut
     std::vector<ConvNorm> shortcut;  // one, or none for the identity
   };
-  [[nodiscard]] Tensor run(const Block& block, const Tensor& x, Mode mode) const;
+  // Block `number` of stage `stage` of every trunk.
+  [[nodiscard]] static std::vector<Tensor> run(const std::vector<const ResNet*>& trunks,
+                                               std::size_t stage, std::size_t number,
+                                               const std::vector<Tensor>& xs, Mode mode,
+                                               const FoldedNorms& folded);
+  // In the order in which they are used.
+  [[nodiscard]] std::vector<const ConvNorm*> layers() const;
 
   std::vector<ConvNorm> stem_;
   std::array<std::vector<Block>, kStages> stages_;

@@ -54,7 +54,7 @@ std::vector<Node*> Node::depends_on() const {
   std::vector<Node*> nodes;
   if (from.empty())
     for (const auto& input : inputs) nodes.push_back(input.get());
-  else if (!inputs[0]->consumed)
+  else if (!consumed && !inputs[0]->consumed)
     for (const std::size_t i : from) nodes.push_back(inputs[0]->inputs[i].get());
   return nodes;
 }
@@ -132,7 +132,7 @@ std::unordered_set<const Node*> nodes_behind(std::span<const Tensor> values) {
     const Node* const node = pending.back();
     pending.pop_back();
     if (node == nullptr || !behind.insert(node).second) continue;
-    if (!node->from.empty()) behind.insert(node->inputs[0].get());
+    if (!node->from.empty() && !node->consumed) behind.insert(node->inputs[0].get());
     for (const Node* const other : node->depends_on()) pending.push_back(other);
   }
   return behind;

@@ -195,7 +195,6 @@ class Walk {
     if (walk_.tape != Tape::kConsume || node->is_leaf()) return;
     node->backward = nullptr;
     node->results_backward = nullptr;
-    node->from.clear();
     std::move(node->inputs.begin(), node->inputs.end(), std::back_inserter(owners_));
     node->inputs.clear();
     node->consumed = true;

@@ -71,12 +71,19 @@ struct Conv2dInputs {
 // w is a master in float, multiplied as weight_as() gives it (runtime/weight_casts.h).
 [[nodiscard]] Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dInputs& inputs,
                             const Conv2dOptions& options, OutputType output = OutputType::kAsInput);
-// act(conv(xs[i], ws[i]) + shifts[i]) for every i, as one launch on a GPU: convolutions of stride 1
-// whose maps are alike but for their size (kernels/conv2d_group.h; runtime/ops/conv2d_group.cpp).
-// One w for all or one for each, and so the shifts, of which there may be none.
+// The epilogues of a group: none, or one for each map. There may also be one shift for all, and
+// where the filters are one, one scale for all.
+struct Conv2dGroupInputs {
+  std::vector<Tensor> scales = {};
+  std::vector<Tensor> shifts = {};
+  std::vector<Tensor> residuals = {};
+};
+// conv2d(xs[i], ws[i], ...) for every i, as one launch on a GPU: convolutions whose maps are alike
+// but for their size (kernels/conv2d_group.h; runtime/ops/conv2d_group.cpp). One w for all or one
+// for each.
 [[nodiscard]] std::vector<Tensor> conv2d_group(const std::vector<Tensor>& xs,
                                                const std::vector<Tensor>& ws,
-                                               const std::vector<Tensor>& shifts,
+                                               const Conv2dGroupInputs& inputs,
                                                const Conv2dOptions& options,
                                                OutputType output = OutputType::kAsInput);
 // act(x w^T + bias); x rows x inputs, w outputs x inputs, bias outputs or undefined.
@@ -85,10 +92,17 @@ struct Conv2dInputs {
 
 // ---- normalisation (runtime/ops/norm.cpp, kernels/norm.h)
 
-// The scale and the shift that a normalisation with fixed statistics is, for conv2d's epilogue. The
-// statistics get no gradient.
-[[nodiscard]] Tensor norm_scale(const Tensor& gamma, const Tensor& var, double eps);
-[[nodiscard]] Tensor norm_shift(const Tensor& beta, const Tensor& mean, const Tensor& scale);
+// A normalisation with fixed statistics, by channel.
+struct FrozenNorm {
+  Tensor gamma, beta, mean, var;
+};
+// The scale and the shift that it is, for conv2d's epilogue.
+struct FoldedNorm {
+  Tensor scale, shift;
+};
+// Of each norm; one op, on a GPU a launch per 60 norms each way. The statistics get no gradient,
+// gamma and beta one each when the walk has done with all results.
+[[nodiscard]] std::vector<FoldedNorm> fold_norms(const std::vector<FrozenNorm>& norms, double eps);
 struct NormTensors {
   Tensor gamma, beta, running_mean, running_var;  // per channel
 };

@@ -85,7 +85,7 @@ Job forward(const Lab& lab, const Layer& layer) {
   const Pyramid<T> p(lab, layer);
   std::vector<ForwardMember<T>> members;
   for (std::size_t i = 0; i < p.x.size(); ++i)
-    members.push_back({p.x[i], p.w, p.shift.span(), p.y[i]});
+    members.push_back({p.x[i], p.w, p.epilogue(), p.y[i]});
   const std::span<const ForwardMember<T>> group = members;
   const Array<float> space =
       lab.make<float>(lab.cuda() ? cuda::conv2d_group_forward_workspace<T>(group, p.options)
@@ -122,7 +122,7 @@ Job backward_data(const Lab& lab, const Layer& layer) {
   std::int64_t most = 0;
   const Span<const float> no_scale;
   for (std::size_t i = 0; i < p.x.size(); ++i) {
-    members.push_back({p.y[i], p.w, p.x[i], {}});
+    members.push_back({p.y[i], p.w, {}, p.x[i], {}});
     const auto& m = members.back();
     const Nhwc<const T> dx = m.dx;
     most = std::max(
@@ -164,7 +164,7 @@ Job backward_weights(const Lab& lab, const Layer& layer) {
         most, lab.cuda() ? cuda::conv2d_backward_weights_workspace<T>(x, g, filters, {}, p.options)
                          : cpu::conv2d_backward_weights_workspace<T>(x, g, filters, {}, p.options));
   }
-  const std::vector<Krsc<float>> dw = {p.gradient(p.dw)};
+  const std::vector<FilterGradient<T>> dw = {{p.gradient(p.dw)}};
   const Array<float> space = lab.make<float>(
       lab.cuda() ? cuda::conv2d_group_backward_weights_workspace<T>(members, dw, p.options)
                  : cpu::conv2d_group_backward_weights_workspace<T>(members, dw, p.options));
@@ -172,7 +172,7 @@ Job backward_weights(const Lab& lab, const Layer& layer) {
   Job job = p.job();
   job.run = [p, members, dw, space, &lab] {
     const std::span<const WeightsMember<T>> all = members;
-    const std::span<const Krsc<float>> to = dw;
+    const std::span<const FilterGradient<T>> to = dw;
     KT_RUN(lab.queue(), conv2d_group_backward_weights, all, space.out(), to, p.options);
   };
   job.rivals.push_back({kOneByOne,

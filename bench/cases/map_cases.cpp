@@ -1,5 +1,9 @@
 // What is done to feature maps and images between convolutions.
+#include <array>
 #include <cmath>
+#include <numeric>
+#include <span>
+#include <vector>
 
 #include "bench/cases.h"
 #include "kernels/concat_channels.h"
@@ -73,6 +77,40 @@ Job norm_backward(const Lab& lab) {
     const NormGradients<float> gradients{dx.out_rows(), dgamma.out(), dbeta.out()};
     KT_RUN(lab.queue(), norm_train_backward, dy.rows(), saved, gamma.span(), scratch.out(),
            gradients);
+  });
+}
+
+// Scale and shift of the norms of a ResNet-50, or the gradients of their gammas: launches count.
+Job norm_fold(const Lab& lab, bool backward) {
+  constexpr std::array<std::int64_t, 4> kBlocks = {3, 4, 6, 3};
+  std::vector<std::int64_t> sizes = {64};
+  for (std::size_t s = 0; s < 4; ++s) {
+    const std::int64_t planes = std::int64_t{64} << s;
+    for (std::int64_t block = 0; block < kBlocks[s]; ++block)
+      sizes.insert(sizes.end(), {planes, planes, 4 * planes});
+    sizes.push_back(4 * planes);
+  }
+  const std::int64_t n = std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
+  const Array<float> one = lab.filled(n, 1.0f), a = lab.normal(n, 1), b = lab.normal(n, 2),
+                     y = lab.make<float>(n), z = lab.make<float>(n);
+  std::vector<NormFold<float>> folds;
+  std::vector<NormFoldGradient<float>> gradients;
+  std::int64_t at = 0;
+  for (const std::int64_t size : sizes) {
+    const auto in = [&](const Array<float>& x) { return Span<const float>{x.data() + at, size}; };
+    const auto out = [&](const Array<float>& x) { return Span<float>{x.out().data + at, size}; };
+    folds.push_back({in(a), in(b), in(b), in(one), out(y), out(z)});
+    gradients.push_back({in(a), in(b), in(b), in(one), out(y)});
+    at += size;
+  }
+  return memory_bound((backward ? 5.0 : 6.0) * static_cast<double>(one.bytes()), [=, &lab] {
+    (void)one, (void)a, (void)b, (void)y, (void)z;  // what the lists point to
+    const std::span<const NormFold<float>> all = folds;
+    const std::span<const NormFoldGradient<float>> all_gradients = gradients;
+    if (backward)
+      KT_RUN(lab.queue(), norm_fold_backward, all_gradients, 1e-5);
+    else
+      KT_RUN(lab.queue(), norm_fold_forward, all, 1e-5);
   });
 }
 
@@ -269,6 +307,10 @@ Job quality(const Lab& lab) {
 
 const bool kAdded = add_case("norm", "train_forward", "P2 map", norm_forward) &&
                     add_case("norm", "train_backward", "P2 map", norm_backward) &&
+                    add_case("norm", "fold_forward", "53 norms",
+                             [](const Lab& lab) { return norm_fold(lab, false); }) &&
+                    add_case("norm", "fold_backward", "53 norms",
+                             [](const Lab& lab) { return norm_fold(lab, true); }) &&
                     add_case("pool2d", "forward", "stem 256x320x64", pool_forward) &&
                     add_case("pool2d", "backward", "stem 256x320x64", pool_backward) &&
                     add_case("upsample_add", "forward", "P3 to P2", upsample_forward) &&

@@ -2,6 +2,8 @@
 // convolution that it is.
 #pragma once
 
+#include <algorithm>
+
 #include "kernels/check.h"
 #include "kernels/conv2d_group.h"
 
@@ -9,11 +11,9 @@ namespace ktrain::checks {
 
 // `map_of` a member: its x or dx.
 template <class Member, class MapOf>
-void conv2d_group(const char* who, std::span<const Member> members, const Conv2dOptions& options,
-                  const MapOf& map_of) {
+void conv2d_group(const char* who, std::span<const Member> members, const MapOf& map_of) {
   KT_CHECK(!members.empty() && members.size() <= kMaxGroup, "{}: {} members, wanted 1 to {}", who,
            members.size(), kMaxGroup);
-  KT_CHECK(options.stride == 1, "{}: stride {}, wanted 1", who, options.stride);
   const auto first = map_of(members[0]);
   for (const Member& member : members) {
     const auto map = map_of(member);
@@ -25,12 +25,37 @@ void conv2d_group(const char* who, std::span<const Member> members, const Conv2d
   }
 }
 
-template <class W>
-void conv2d_group_gradients(const char* who, std::size_t members, std::span<const Krsc<W>> dw) {
-  KT_CHECK(dw.size() == 1 || dw.size() == members, "{}: {} gradients of filters of {} members", who,
-           dw.size(), members);
-  for (const Krsc<W>& each : dw)
-    KT_CHECK(same_shape(each, dw[0]), "{}: filters of several shapes", who);
+// `scale_of` one of `all`.
+template <class All, class ScaleOf>
+void conv2d_group_scales(const char* who, const All& all, const ScaleOf& scale_of) {
+  const auto some =
+      std::ranges::count_if(all, [&](const auto& each) { return !scale_of(each).empty(); });
+  KT_CHECK(some == 0 || some == std::ssize(all), "{}: {} scales for {} filters", who, some,
+           all.size());
+}
+
+template <class T, class Y>
+void conv2d_group_forward(std::span<const ForwardMember<T, Y>> members) {
+  constexpr auto kWho = "conv2d_group_forward";
+  conv2d_group(kWho, members, [](const auto& m) { return m.x; });
+  conv2d_group_scales(kWho, members, [](const auto& m) { return m.epilogue.scale; });
+}
+
+template <class T>
+void conv2d_group_data(std::span<const DataMember<T>> members) {
+  constexpr auto kWho = "conv2d_group_backward_data";
+  conv2d_group(kWho, members, [](const auto& m) { return m.dx; });
+  conv2d_group_scales(kWho, members, [](const auto& m) { return m.scale; });
+}
+
+template <class T>
+void conv2d_group_gradients(const char* who, std::size_t members,
+                            std::span<const FilterGradient<T>> to) {
+  KT_CHECK(to.size() == 1 || to.size() == members, "{}: {} gradients of filters of {} members", who,
+           to.size(), members);
+  for (const FilterGradient<T>& each : to)
+    KT_CHECK(same_shape(each.dw, to[0].dw), "{}: filters of several shapes", who);
+  conv2d_group_scales(who, to, [](const auto& each) { return each.forward.scale; });
 }
 
 }  // namespace ktrain::checks

@@ -13,6 +13,28 @@ void check_norm_size(const char* who, const char* what, Span<T> vector, std::int
 }
 
 template <class T>
+void check_norm_fold(const NormFold<T>& norm) {
+  constexpr auto kWho = "norm_fold_forward";
+  check_norm_size(kWho, "beta", norm.beta, norm.gamma.size);
+  check_norm_size(kWho, "mean", norm.mean, norm.gamma.size);
+  check_norm_size(kWho, "var", norm.var, norm.gamma.size);
+  check_norm_size(kWho, "scale", norm.scale, norm.gamma.size);
+  check_norm_size(kWho, "shift", norm.shift, norm.gamma.size);
+}
+
+template <class T>
+void check_norm_fold(const NormFoldGradient<T>& norm) {
+  constexpr auto kWho = "norm_fold_backward";
+  const std::int64_t size = norm.dgamma.size;
+  check_norm_size(kWho, "mean", norm.mean, size);
+  check_norm_size(kWho, "var", norm.var, size);
+  KT_CHECK(size == 0 || norm.dscale.size + norm.dshift.size > 0,
+           "{}: neither dscale nor dshift of {} channels", kWho, size);
+  if (!norm.dscale.empty()) check_norm_size(kWho, "dscale", norm.dscale, size);
+  if (!norm.dshift.empty()) check_norm_size(kWho, "dshift", norm.dshift, size);
+}
+
+template <class T>
 void check_norm_train_forward(Rows<const T> x, const NormAffine<Wide<T>>& affine,
                               const NormStatistics<Wide<T>>& statistics, Rows<T> y) {
   constexpr auto kWho = "norm_train_forward";

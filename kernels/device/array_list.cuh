@@ -71,6 +71,15 @@ void for_lists(std::int64_t count, const Add& add, const Go& go) {
   }
 }
 
+// The element of this thread, in chunks of kThreads, if there is one: act(entry, its place).
+template <int kThreads, int kArrays, int kMost, class Act>
+__device__ __forceinline__ void for_element(const ArrayList<kArrays, kMost>& list, const Act& act) {
+  const auto chunk = static_cast<std::int32_t>(blockIdx.x);
+  const int entry = list.entry_of(chunk);
+  const std::int64_t i = std::int64_t{chunk - list.first[entry]} * kThreads + threadIdx.x;
+  if (i < list.size[entry]) act(entry, i);
+}
+
 // The chunk of this block, of kChunk elements, which belongs to `entry`: update(x) for each of
 // them, where x[k] is the element of array k, the first only read; four at a time by thread.
 template <int kThreads, std::int64_t kChunk, int kArrays, int kMost, class Update>

@@ -13,7 +13,8 @@ namespace ktrain::product {
 struct ConvGroup {
   GroupPlan plan;
   std::array<ProductShape, kMaxGroup> shapes;  // of the members' products
-  std::int64_t workspace = 0;                  // floats
+  std::int64_t scaled_filters = 0;             // floats of a member's
+  std::int64_t workspace = 0;                  // floats: scaled filters, then runs
 };
 
 // `shape_of` a member: its product, `summed` as plan_group() has it.
@@ -30,40 +31,39 @@ ConvGroup plan_members(std::span<const Member> members, bool summed, const Conv2
   return group;
 }
 
-// Sums over taps are left whole: it is the other members that fill the GPU.
 template <class T, class Y>
 ConvGroup plan_forward(std::span<const ForwardMember<T, Y>> members, const Conv2dOptions& options) {
-  checks::conv2d_group("conv2d_group_forward", members, options, [](const auto& m) { return m.x; });
+  checks::conv2d_group_forward(members);
   return plan_members<T>(members, false, options, [&](const ForwardMember<T, Y>& m) {
     const Nhwc<const T> y{nullptr, m.y.batch, m.y.height, m.y.width, m.y.channels};
-    (void)cuda::conv2d_forward_workspace<T>(m.x, m.w, {{}, m.shift, {}}, y, options);
-    ProductShape shape = forward_product(m.w, m.y);
-    shape.may_split = false;
-    return shape;
+    (void)cuda::conv2d_forward_workspace<T>(m.x, m.w, m.epilogue, y, options);
+    return forward_product(m.w, m.y);
   });
 }
 
 template <class T>
 ConvGroup plan_data(std::span<const DataMember<T>> members, const Conv2dOptions& options) {
-  checks::conv2d_group("conv2d_group_backward_data", members, options,
-                       [](const auto& m) { return m.dx; });
-  return plan_members<T>(members, false, options, [&](const DataMember<T>& m) {
-    (void)cuda::conv2d_backward_data_workspace<T>(m.g, m.w, {}, m.dx, options);
-    ProductShape shape = data_product(m.w, m.dx, options);
-    shape.may_split = false;
-    return shape;
+  checks::conv2d_group_data(members);
+  ConvGroup group = plan_members<T>(members, false, options, [&](const DataMember<T>& m) {
+    (void)cuda::conv2d_backward_data_workspace<T>(m.g, m.w, m.scale, m.dx, options);
+    return data_product(m.w, m.dx, options);
   });
+  if (!members[0].scale.empty())
+    group.scaled_filters =
+        scaled_filter_floats(group.plan, members[0].w.size() * std::int64_t{sizeof(T)});
+  group.workspace += group.scaled_filters * static_cast<std::int64_t>(members.size());
+  return group;
 }
 
 template <class T>
-ConvGroup plan_weights(std::span<const WeightsMember<T>> members, std::span<const Krsc<Wide<T>>> dw,
-                       const Conv2dOptions& options) {
+ConvGroup plan_weights(std::span<const WeightsMember<T>> members,
+                       std::span<const FilterGradient<T>> to, const Conv2dOptions& options) {
   constexpr auto kWho = "conv2d_group_backward_weights";
-  checks::conv2d_group(kWho, members, options, [](const auto& m) { return m.x; });
-  checks::conv2d_group_gradients(kWho, members.size(), dw);
-  const Krsc<const Wide<T>> filters = dw[0];
+  checks::conv2d_group(kWho, members, [](const auto& m) { return m.x; });
+  checks::conv2d_group_gradients(kWho, members.size(), to);
+  const Krsc<const Wide<T>> filters = to[0].dw;
   return plan_members<T>(
-      members, dw.size() < members.size(), options, [&](const WeightsMember<T>& m) {
+      members, to.size() < members.size(), options, [&](const WeightsMember<T>& m) {
         (void)cuda::conv2d_backward_weights_workspace<T>(m.x, m.g, filters, {}, options);
         return weights_product(m.g, filters);
       });

@@ -57,6 +57,22 @@ inline void check_filter_vector(const char* who, const char* what, std::int64_t 
            size, filters);
 }
 
+template <class T>
+void check_gradient(const char* who, const Conv2dScaled<T>& forward, Krsc<float> dw,
+                    Span<float> dscale) {
+  const bool is_scaled = !forward.scale.empty();
+  check_filter_vector(who, "scale", forward.scale.size, dw.filters);
+  check_filter_vector(who, "dscale", dscale.size, dw.filters);
+  KT_CHECK(is_scaled || dscale.empty(), "{}: dscale is asked for without a scale", who);
+  KT_CHECK(!is_scaled || forward.w.size() == dw.size(), "{}: w has {} elements, dw {}", who,
+           forward.w.size(), dw.size());
+}
+
+template <class T>
+T* data_or_null(Span<T> span) {
+  return span.empty() ? nullptr : span.data;
+}
+
 inline void check_workspace(const char* who, std::int64_t size, std::int64_t wanted) {
   KT_CHECK(size >= wanted, "{}: workspace has {} elements, wanted {}", who, size, wanted);
 }

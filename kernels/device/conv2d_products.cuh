@@ -7,10 +7,9 @@
 #include "kernels/device/conv2d_operands.cuh"
 #include "kernels/device/dense_product.cuh"
 #include "kernels/device/product.cuh"
+#include "kernels/device/scaled_filters.cuh"
 
 namespace ktrain::product {
-
-constexpr int kFilterThreads = 256;
 
 template <class T>
 ProductShape shape_for(ProductShape shape, const Conv2dOptions& options) {
@@ -18,60 +17,26 @@ ProductShape shape_for(ProductShape shape, const Conv2dOptions& options) {
   return shape;
 }
 
-// Sums the runs of a filter's gradients, then dscale[k] = <w[k], G[k]>, dw[k] = scale[k] G[k]. A
-// block per filter. With one run it stands in dw itself. `rows`: as in finish_runs_kernel.
-template <class T>
-__global__ void __launch_bounds__(kFilterThreads)
-    scale_gradients_kernel(const float* runs, int num_runs, std::int64_t run_size, int taps,
-                           bool aligned, const T* w, const float* scale, float* dw, float* dscale,
-                           RowSumRuns rows) {
-  double* const scratch = shared_array<double, kFilterThreads / kWarpSize, struct DotScratch>();
-  const std::int64_t row = std::int64_t{blockIdx.x} * taps;
-  const float factor = scale[blockIdx.x];
-  // By a thread that has least to do else.
-  if (rows.to && threadIdx.x == kFilterThreads - 1)
-    rows.finish(static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x), num_runs);
-  double dot = 0;
-  for (int i = static_cast<int>(threadIdx.x) * 4; i < taps; i += kFilterThreads * 4) {
-    float4 sum = no_quad();
-#pragma unroll 4
-    for (int r = 0; r < num_runs; ++r)
-      sum = sum_of(sum, load_quad(runs + r * run_size + row + i, aligned, taps - i));
-    if (dscale) {
-      const float4 q = load_quad(w + row + i, aligned, taps - i);
-      dot += static_cast<double>(q.x) * static_cast<double>(sum.x) +
-             static_cast<double>(q.y) * static_cast<double>(sum.y);
-      dot += static_cast<double>(q.z) * static_cast<double>(sum.z) +
-             static_cast<double>(q.w) * static_cast<double>(sum.w);
-    }
-    store_quad(dw + row + i, scaled(sum, factor), aligned, taps - i);
-  }
-  if (!dscale) return;
-  dot = block_reduce<kFilterThreads>(dot, Add{}, 0.0, scratch);
-  if (threadIdx.x == 0) dscale[blockIdx.x] = static_cast<float>(dot);
-}
-
+// dw and dscale from the runs that stand in the workspace, or from the one that stands in dw.
 template <class T>
 void scale_gradients(CudaStream stream, const ProductPlan& plan, const float* runs,
                      const Conv2dScaled<T>& forward, Krsc<float> dw, Span<float> dscale,
                      const RowSumRuns& rows) {
-  const std::int64_t taps = dw.rows * dw.cols * dw.channels;
-  const bool aligned = taps % 4 == 0 && aligned_for_quads(runs) && aligned_for_quads(dw.data) &&
-                       aligned_for_quads(forward.w.data);
-  launch("conv2d_backward_weights", scale_gradients_kernel<T>, dw.filters, kFilterThreads, stream,
-         runs, plan.splits, dw.size(), static_cast<int>(taps), aligned, forward.w.data,
-         forward.scale.data, dw.data, dscale.empty() ? nullptr : dscale.data, rows);
-}
-
-// scaled[k] = scale[k] w[k]. A block per filter.
-template <class T>
-__global__ void __launch_bounds__(kFilterThreads)
-    scale_filters_kernel(const T* w, const float* scale, int taps, bool aligned, T* scaled_w) {
-  const std::int64_t row = std::int64_t{blockIdx.x} * taps;
-  const float factor = scale[blockIdx.x];
-  for (int i = static_cast<int>(threadIdx.x) * 4; i < taps; i += kFilterThreads * 4)
-    store_quad(scaled_w + row + i, scaled(load_quad(w + row + i, aligned, taps - i), factor),
-               aligned, taps - i);
+  ScaledGradients<T, 1> one;
+  one.runs[0] = runs;
+  one.num_runs[0] = plan.splits;
+  one.w[0] = forward.w.data;
+  one.scale[0] = forward.scale.data;
+  one.dw[0] = dw.data;
+  one.dscale[0] = dscale.empty() ? nullptr : dscale.data;
+  one.rows[0] = rows;
+  one.run_size = dw.size();
+  one.filters = static_cast<int>(dw.filters);
+  one.taps = static_cast<int>(dw.rows * dw.cols * dw.channels);
+  one.aligned = one.taps % 4 == 0 && aligned_for_quads(runs) && aligned_for_quads(dw.data) &&
+                aligned_for_quads(forward.w.data);
+  launch("conv2d_backward_weights", scale_gradients_kernel<T, 1>, dw.filters, kFilterThreads,
+         stream, one);
 }
 
 // Where operands cannot be scaled on their way: takes the front of the workspace for filters that
@@ -81,13 +46,15 @@ void scale_filters(const char* who, CudaStream stream, const ProductPlan& plan, 
                    Span<const float>& scale, Span<float>& workspace) {
   if (plan.tier == ProductTier::kSimt || scale.empty()) return;
   const std::int64_t taken = scaled_filter_floats(plan, w.size() * std::int64_t{sizeof(T)});
-  T* const scaled_w = reinterpret_cast<T*>(workspace.data);
-  const std::int64_t taps = w.rows * w.cols * w.channels;
-  if (w.size() > 0)
-    launch(who, scale_filters_kernel<T>, w.filters, kFilterThreads, stream, w.data, scale.data,
-           static_cast<int>(taps),
-           taps % 4 == 0 && aligned_for_quads(w.data) && aligned_for_quads(scaled_w), scaled_w);
-  w.data = scaled_w;
+  ScaledFilters<T, 1> one;
+  one.w[0] = w.data;
+  one.scale[0] = scale.data;
+  one.scaled[0] = reinterpret_cast<T*>(workspace.data);
+  one.filters = static_cast<int>(w.filters);
+  one.taps = static_cast<int>(w.rows * w.cols * w.channels);
+  one.aligned = one.taps % 4 == 0 && aligned_for_quads(w.data) && aligned_for_quads(one.scaled[0]);
+  if (w.size() > 0) launch(who, scale_filters_kernel<T, 1>, w.filters, kFilterThreads, stream, one);
+  w.data = one.scaled[0];
   scale = {};
   workspace = {workspace.data + taken, workspace.size - taken};
 }
@@ -215,12 +182,8 @@ void backward_weights(CudaStream stream, Nhwc<const T> x, Nhwc<const T> g,
                       Span<float> dscale, Span<float> dshift, const Conv2dOptions& options) {
   constexpr auto kWho = "conv2d_backward_weights";
   const bool is_scaled = !forward.scale.empty();
-  check_filter_vector(kWho, "scale", forward.scale.size, dw.filters);
-  check_filter_vector(kWho, "dscale", dscale.size, dw.filters);
+  check_gradient<T>(kWho, forward, dw, dscale);
   check_filter_vector(kWho, "dshift", dshift.size, dw.filters);
-  KT_CHECK(is_scaled || dscale.empty(), "{}: dscale is asked for without a scale", kWho);
-  KT_CHECK(!is_scaled || forward.w.size() == dw.size(), "{}: w has {} elements, dw {}", kWho,
-           forward.w.size(), dw.size());
   check_workspace(kWho, workspace.size,
                   cuda::conv2d_backward_weights_workspace<T>(x, g, dw, dshift, options));
   check_map(kWho, x);

@@ -181,4 +181,20 @@ struct PixelOutput {
   }
 };
 
+// What takes the same quads to the same places, without looking up pixels: of a PixelOutput of
+// stride 1, whose rows are all pixels in their order.
+template <class T>
+DenseOutput<T> dense_output(const PixelOutput<T>& from) {
+  DenseOutput<T> to;
+  to.data = from.data;
+  to.cols = from.channels;
+  to.end = from.end;
+  to.aligned = from.aligned;
+  return to;
+}
+template <class T>
+DenseOutput<T> dense_output(const DenseOutput<T>& from) {
+  return from;
+}
+
 }  // namespace ktrain::product

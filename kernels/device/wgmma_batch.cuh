@@ -22,17 +22,6 @@ template <int kCount>
 void multiply_wgmma(const char* name, CudaStream stream, const ProductPlan& plan,
                     WgmmaBatch<kCount> batch);
 
-inline DenseOutput<Bfloat16> dense_output(const DenseOutput<Bfloat16>& from) { return from; }
-// Every pixel in its order.
-inline DenseOutput<Bfloat16> dense_output(const PixelOutput<Bfloat16>& from) {
-  DenseOutput<Bfloat16> to;
-  to.data = from.data;
-  to.cols = from.channels;
-  to.end = from.end;
-  to.aligned = from.aligned;
-  return to;
-}
-
 // The batch for this tier; false where its operands are not for tensor copies, or there are none.
 template <class P, int kCount>
 bool describe(const ProductBatch<P, kCount>& from, WgmmaBatch<kCount>& to) {

@@ -13,39 +13,74 @@
 namespace ktrain {
 namespace {
 
+using Tensors = std::vector<Tensor>;
+
+// Places among the op's inputs, by member; none of what the op does not have. Each member's own
+// come first, the last member's before the others', then what they share: in this order a walk
+// meets them, as it would with an op for each.
+struct Places {
+  std::vector<std::size_t> x, w, scale, shift, residual;
+  std::size_t count = 0;
+
+  Places(std::size_t members, const Tensors& ws, const Conv2dGroupInputs& inputs) {
+    const auto give = [&](std::vector<std::size_t>& to, const Tensors& given, std::size_t i) {
+      if (given.size() != members) return;
+      to.resize(members);
+      to[i] = count++;
+    };
+    x.resize(members);
+    for (std::size_t i = members; i-- > 0;) {
+      x[i] = count++;
+      give(w, ws, i);
+      give(scale, inputs.scales, i);
+      give(shift, inputs.shifts, i);
+      give(residual, inputs.residuals, i);
+    }
+    const auto share = [&](std::vector<std::size_t>& to, const Tensors& given) {
+      if (given.size() == 1 && to.empty()) to.assign(members, count++);
+    };
+    share(w, ws);
+    share(scale, inputs.scales);
+    share(shift, inputs.shifts);
+  }
+};
+
 // What the backward pass reads. `ws` are what was multiplied, of the maps' type; `ys` only with
 // ReLU.
 struct Saved {
-  std::vector<Tensor> xs, ws, ys;
-  std::size_t shifts = 0;
+  Tensors xs, ws, scales, ys;
+  Places at;
   Conv2dOptions options;
 
-  // Places among the op's inputs: each member's own, the last member's first, then what they share.
-  // In this order a walk meets them, as it would with an op for each.
-  [[nodiscard]] std::size_t own() const { return 1u + (ws.size() > 1) + (shifts > 1); }
-  [[nodiscard]] std::size_t x_of(std::size_t i) const { return (xs.size() - 1 - i) * own(); }
-  [[nodiscard]] std::size_t w_of(std::size_t i) const {
-    return ws.size() > 1 ? x_of(i) + 1 : xs.size() * own();
-  }
-  [[nodiscard]] std::size_t shift_of(std::size_t i) const {
-    return shifts > 1 ? x_of(i) + 1 + (ws.size() > 1) : xs.size() * own() + (ws.size() == 1);
-  }
-  [[nodiscard]] std::size_t inputs() const { return xs.size() + ws.size() + shifts; }
+  [[nodiscard]] std::size_t members() const { return xs.size(); }
 };
 
-// Of member i, where there is one for all or one for each.
-const Tensor& of(const std::vector<Tensor>& tensors, std::size_t i) {
-  return tensors[tensors.size() == 1 ? 0 : i];
+// Of member i, where there is one for all or one for each; undefined of none.
+const Tensor& of(const Tensors& tensors, std::size_t i) {
+  static const Tensor none;
+  return tensors.empty() ? none : tensors[tensors.size() == 1 ? 0 : i];
+}
+
+Span<const float> span_of(const Tensors& tensors, std::size_t i) {
+  const Tensor& t = of(tensors, i);
+  return t.defined() ? t.span<float>() : Span<const float>{};
+}
+
+bool wants(const Wanted& wanted, const std::vector<std::size_t>& places, std::size_t i) {
+  return !places.empty() && wanted[places[i]];
 }
 
 // T: of xs and ws; Y: of ys.
 template <class T, class Y>
-void run_forward(const Saved& saved, const std::vector<Tensor>& shifts, std::vector<Tensor>& ys) {
+void run_forward(const Saved& saved, const Conv2dGroupInputs& inputs, Tensors& ys) {
   Queue& queue = saved.xs[0].queue();
   std::vector<ForwardMember<T, Y>> members;
   for (std::size_t i = 0; i < ys.size(); ++i) {
-    members.push_back({saved.xs[i].nhwc<T>(), of(saved.ws, i).krsc<T>(),
-                       shifts.empty() ? Span<const float>{} : of(shifts, i).span<float>(),
+    const Tensor& residual = of(inputs.residuals, i);
+    members.push_back({saved.xs[i].nhwc<T>(),
+                       of(saved.ws, i).krsc<T>(),
+                       {span_of(saved.scales, i), span_of(inputs.shifts, i),
+                        residual.defined() ? residual.nhwc<T>() : Nhwc<const T>{}},
                        ys[i].mutable_nhwc<Y>()});
     const Nhwc<Y>& y = members.back().y;
     note_flops<T>(queue, "conv2d_group_forward", {nullptr, y.batch, y.height, y.width, y.channels},
@@ -73,24 +108,25 @@ Tensor epilogue_backward(const Tensor& y, const Tensor& dy, Tensor* dshift) {
   return g;
 }
 
-// What the convolutions alone get, by member, and the gradients of the shifts. Where members share
-// one, the last member's comes first.
-std::vector<Tensor> epilogues_backward(const Saved& saved, std::vector<Tensor> dys,
-                                       const Wanted& wanted, std::vector<Tensor>& results) {
-  std::vector<Tensor> gs(dys.size());
+// What the convolutions alone get, by member, and the gradients of the shifts and residuals. Where
+// members share a shift, the last member's comes first.
+Tensors epilogues_backward(const Saved& saved, Tensors dys, const Wanted& wanted,
+                           Tensors& results) {
+  Tensors gs(dys.size());
   for (std::size_t i = dys.size(); i-- > 0;) {
     const Tensor dy = std::move(dys[i]);
     dys[i] = Tensor();
     if (!dy.defined()) continue;
-    const bool want_shift = saved.shifts > 0 && wanted[saved.shift_of(i)];
+    const bool want_shift = wants(wanted, saved.at.shift, i);
     const Tensor y = saved.options.relu && !wanted.rectified(i) ? saved.ys[i] : Tensor();
     Tensor dshift;
     with_map_type(dy, [&]<class D>(D) {
       gs[i] = epilogue_backward<D>(y, dy, want_shift ? &dshift : nullptr);
     });
     gs[i] = cast(gs[i], saved.xs[i].dtype());
+    if (wants(wanted, saved.at.residual, i)) results[saved.at.residual[i]] = gs[i];
     if (!want_shift) continue;
-    Tensor& sum = results[saved.shift_of(i)];
+    Tensor& sum = results[saved.at.shift[i]];
     if (sum.defined())
       accumulate_into(sum, dshift);
     else
@@ -99,24 +135,38 @@ std::vector<Tensor> epilogues_backward(const Saved& saved, std::vector<Tensor> d
   return gs;
 }
 
+// Room for the gradient of member i's filters and, where it is wanted, of their scale.
 template <class T>
-void weight_gradients(const Saved& saved, const std::vector<Tensor>& gs, const Wanted& wanted,
-                      std::vector<Tensor>& results) {
+FilterGradient<T> filter_gradient(const Saved& saved, std::size_t i, const Wanted& wanted,
+                                  Tensors& results) {
+  const Tensor& w = of(saved.ws, i);
+  Tensor& dw = results[saved.at.w[i]];
+  dw = Tensor::empty(w.context(), w.shape());
+  FilterGradient<T> to{dw.mutable_krsc<float>(), {w.krsc<T>(), span_of(saved.scales, i)}, {}};
+  if (!wants(wanted, saved.at.scale, i)) return to;
+  Tensor& dscale = results[saved.at.scale[i]];
+  dscale = Tensor::empty_like(of(saved.scales, i));
+  to.dscale = dscale.mutable_span<float>();
+  return to;
+}
+
+template <class T>
+void weight_gradients(const Saved& saved, const Tensors& gs, const Wanted& wanted,
+                      Tensors& results) {
   std::vector<WeightsMember<T>> members;
-  std::vector<Krsc<float>> to;
+  std::vector<FilterGradient<T>> to;
   for (std::size_t i = 0; i < gs.size(); ++i) {
-    if (!gs[i].defined() || !wanted[saved.w_of(i)]) continue;
+    if (!gs[i].defined() || !(wants(wanted, saved.at.w, i) || wants(wanted, saved.at.scale, i)))
+      continue;
     members.push_back({saved.xs[i].nhwc<T>(), gs[i].nhwc<T>()});
     note_flops<T>(gs[i].queue(), "conv2d_group_backward_weights", members.back().g,
                   of(saved.ws, i).krsc<T>());
-    Tensor& dw = results[saved.w_of(i)];
-    if (dw.defined()) continue;
-    dw = Tensor::empty(gs[i].context(), of(saved.ws, i).shape());
-    to.push_back(dw.mutable_krsc<float>());
+    if (!results[saved.at.w[i]].defined())
+      to.push_back(filter_gradient<T>(saved, i, wanted, results));
   }
   if (members.empty()) return;
   const std::span<const WeightsMember<T>> group = members;
-  const std::span<const Krsc<float>> out = to;
+  const std::span<const FilterGradient<T>> out = to;
   Queue& queue = saved.xs[0].queue();
   Tensor scratch = workspace(
       saved.xs[0], queue.device == Device::kCpu
@@ -132,12 +182,12 @@ void data_gradients(const Saved& saved, const std::vector<Tensor>& gs, const Wan
   std::vector<DataMember<T>> members;
   std::vector<InputEnd> ends;
   for (std::size_t i = 0; i < gs.size(); ++i) {
-    const std::size_t at = saved.x_of(i);
+    const std::size_t at = saved.at.x[i];
     if (!gs[i].defined() || !wanted[at]) continue;
     results[at] = Tensor::empty_like(saved.xs[i]);
     ends.push_back(wanted.take_end(at));
-    members.push_back({gs[i].nhwc<T>(), of(saved.ws, i).krsc<T>(), results[at].mutable_nhwc<T>(),
-                       gradient_end<T>(ends.back(), saved.xs[i])});
+    members.push_back({gs[i].nhwc<T>(), of(saved.ws, i).krsc<T>(), span_of(saved.scales, i),
+                       results[at].mutable_nhwc<T>(), gradient_end<T>(ends.back(), saved.xs[i])});
     note_flops<T>(gs[i].queue(), "conv2d_group_backward_data", members.back().g, members.back().w);
   }
   if (members.empty()) return;
@@ -153,7 +203,7 @@ void data_gradients(const Saved& saved, const std::vector<Tensor>& gs, const Wan
 // Gradients of the inputs, in their order.
 std::vector<Tensor> backward_pass(const Saved& saved, std::vector<Tensor> dys,
                                   const Wanted& wanted) {
-  std::vector<Tensor> results(saved.inputs());
+  std::vector<Tensor> results(saved.at.count);
   const std::vector<Tensor> gs = epilogues_backward(saved, std::move(dys), wanted, results);
   with_map_type(saved.xs[0], [&]<class T>(T) {
     weight_gradients<T>(saved, gs, wanted, results);
@@ -162,14 +212,20 @@ std::vector<Tensor> backward_pass(const Saved& saved, std::vector<Tensor> dys,
   return results;
 }
 
-void check_inputs(const std::vector<Tensor>& xs, const std::vector<Tensor>& ws,
-                  const std::vector<Tensor>& shifts) {
-  KT_CHECK(!xs.empty() && xs.size() <= kMaxGroup, "conv2d_group: {} maps, wanted 1 to {}",
-           xs.size(), kMaxGroup);
-  KT_CHECK(ws.size() == 1 || ws.size() == xs.size(), "conv2d_group: {} filters for {} maps",
-           ws.size(), xs.size());
-  KT_CHECK(shifts.size() <= 1 || shifts.size() == xs.size(), "conv2d_group: {} shifts for {} maps",
-           shifts.size(), xs.size());
+void check_inputs(const Tensors& xs, const Tensors& ws, const Conv2dGroupInputs& inputs) {
+  const std::size_t maps = xs.size();
+  KT_CHECK(maps >= 1 && maps <= kMaxGroup, "conv2d_group: {} maps, wanted 1 to {}", maps,
+           kMaxGroup);
+  const auto check = [&](const char* what, std::size_t count, std::size_t one) {
+    KT_CHECK(count == 0 || count == one || count == maps, "conv2d_group: {} {} for {} maps", count,
+             what, maps);
+  };
+  KT_CHECK(!ws.empty(), "conv2d_group: 0 filters for {} maps", maps);
+  check("filters", ws.size(), 1);
+  check("shifts", inputs.shifts.size(), 1);
+  check("residuals", inputs.residuals.size(), maps);
+  KT_CHECK(inputs.scales.empty() || inputs.scales.size() == ws.size(),
+           "conv2d_group: {} scales for {} filters", inputs.scales.size(), ws.size());
   for (const Tensor& x : xs)
     KT_CHECK(x.dtype() == xs[0].dtype(), "conv2d_group: maps of {} and {}", name(xs[0].dtype()),
              name(x.dtype()));
@@ -194,37 +250,43 @@ std::vector<Tensor> empty_results(const Saved& saved, DType dtype) {
 }  // namespace
 
 std::vector<Tensor> conv2d_group(const std::vector<Tensor>& xs, const std::vector<Tensor>& ws,
-                                 const std::vector<Tensor>& shifts, const Conv2dOptions& options,
+                                 const Conv2dGroupInputs& inputs, const Conv2dOptions& options,
                                  OutputType output) {
-  check_inputs(xs, ws, shifts);
-  Saved saved{.xs = {}, .ws = {}, .ys = {}, .shifts = shifts.size(), .options = options};
+  check_inputs(xs, ws, inputs);
+  Saved saved{{}, {}, {}, {}, Places(xs.size(), ws, inputs), options};
   if (options.precision == Precision::kFloat) saved.options.precision = product_precision();
   for (const Tensor& x : xs) saved.xs.push_back(x.detached());
   for (const Tensor& w : ws) saved.ws.push_back(weight_as(w, xs[0].dtype()));
+  for (const Tensor& scale : inputs.scales) saved.scales.push_back(scale.detached());
   const bool as_float = output == OutputType::kFloat;
-  std::vector<Tensor> ys = empty_results(saved, as_float ? DType::kF32 : xs[0].dtype());
+  Tensors ys = empty_results(saved, as_float ? DType::kF32 : xs[0].dtype());
   with_map_type(xs[0], [&]<class T>(T) {
     if (as_float)
-      run_forward<T, float>(saved, shifts, ys);
+      run_forward<T, float>(saved, inputs, ys);
     else
-      run_forward<T, T>(saved, shifts, ys);
+      run_forward<T, T>(saved, inputs, ys);
   });
-  std::vector<Tensor> inputs(saved.inputs());
+  const Places& at = saved.at;
+  Tensors all(at.count);
   std::vector<OpResult> results;
   for (std::size_t i = 0; i < ys.size(); ++i) {
-    results.push_back({ys[i], {saved.x_of(i), saved.w_of(i)}});
-    inputs[saved.x_of(i)] = xs[i];
-    inputs[saved.w_of(i)] = of(ws, i);
-    if (shifts.empty()) continue;
-    results.back().from.push_back(saved.shift_of(i));
-    inputs[saved.shift_of(i)] = of(shifts, i);
+    results.push_back({ys[i], {}});
+    const auto take = [&](const std::vector<std::size_t>& places, const Tensors& given) {
+      if (places.empty()) return;
+      all[places[i]] = of(given, i);
+      results.back().from.push_back(places[i]);
+    };
+    take(at.x, xs);
+    take(at.w, ws);
+    take(at.scale, inputs.scales);
+    take(at.shift, inputs.shifts);
+    take(at.residual, inputs.residuals);
   }
   if (options.relu) saved.ys = std::move(ys);
-  std::vector<Tensor> tied =
-      record_results("conv2d_group", inputs, results,
-                     [saved = std::move(saved)](std::vector<Tensor> dys, const Wanted& wanted) {
-                       return backward_pass(saved, std::move(dys), wanted);
-                     });
+  Tensors tied = record_results("conv2d_group", all, results,
+                                [saved = std::move(saved)](Tensors dys, const Wanted& wanted) {
+                                  return backward_pass(saved, std::move(dys), wanted);
+                                });
   for (const Tensor& y : tied)
     if (options.relu && y.node()) y.node()->rectifies = true;
   return tied;

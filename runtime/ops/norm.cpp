@@ -6,32 +6,70 @@
 
 namespace ktrain {
 
-Tensor norm_scale(const Tensor& gamma, const Tensor& var, double eps) {
-  Tensor scale = Tensor::empty_like(gamma);
-  KT_RUN(gamma.queue(), norm_scale_forward, gamma.span<float>(), var.span<float>(),
-         scale.mutable_span<float>(), eps);
-  return record("norm_scale", {gamma}, scale,
-                [var = var.detached(), eps](const Tensor& dscale, const Wanted&) {
-                  Tensor dgamma = Tensor::empty_like(dscale);
-                  KT_RUN(dscale.queue(), norm_scale_backward, dscale.span<float>(),
-                         var.span<float>(), dgamma.mutable_span<float>(), eps);
-                  return std::vector{dgamma};
-                });
+namespace {
+
+// Places among the inputs of an op that folds `count` norms: in the order in which a walk would
+// meet them with an op for each.
+std::size_t beta_of(std::size_t norm, std::size_t count) { return 2 * (count - 1 - norm); }
+std::size_t gamma_of(std::size_t norm, std::size_t count) { return beta_of(norm, count) + 1; }
+
+struct Statistics {
+  Tensor mean, var;
+};
+
+std::vector<Tensor> fold_backward(const std::vector<Statistics>& saved, double eps,
+                                  std::vector<Tensor> dys, const Wanted& wanted) {
+  const std::size_t count = saved.size();
+  const auto span_of = [](const Tensor& t) {
+    return t.defined() ? t.span<float>() : Span<const float>{};
+  };
+  std::vector<Tensor> results(2 * count);
+  std::vector<NormFoldGradient<float>> list;
+  for (std::size_t k = 0; k < count; ++k) {
+    const Tensor &dscale = dys[2 * k], &dshift = dys[2 * k + 1];
+    results[beta_of(k, count)] = dshift;
+    if (!wanted[gamma_of(k, count)] || (!dscale.defined() && !dshift.defined())) continue;
+    Tensor& dgamma = results[gamma_of(k, count)];
+    dgamma = Tensor::empty_like(saved[k].var);
+    list.push_back({span_of(dscale), span_of(dshift), saved[k].mean.span<float>(),
+                    saved[k].var.span<float>(), dgamma.mutable_span<float>()});
+  }
+  const std::span<const NormFoldGradient<float>> all = list;
+  if (!list.empty()) KT_RUN(saved[0].var.queue(), norm_fold_backward, all, eps);
+  return results;
 }
 
-Tensor norm_shift(const Tensor& beta, const Tensor& mean, const Tensor& scale) {
-  Tensor shift = Tensor::empty_like(beta);
-  KT_RUN(beta.queue(), norm_shift_forward, beta.span<float>(), mean.span<float>(),
-         scale.span<float>(), shift.mutable_span<float>());
-  return record("norm_shift", {beta, scale}, shift,
-                [mean = mean.detached()](const Tensor& dshift, const Wanted& wanted) {
-                  std::vector<Tensor> results = {dshift, Tensor()};
-                  if (!wanted[1]) return results;
-                  results[1] = Tensor::empty_like(dshift);
-                  KT_RUN(dshift.queue(), norm_shift_backward, dshift.span<float>(),
-                         mean.span<float>(), results[1].mutable_span<float>());
-                  return results;
-                });
+}  // namespace
+
+std::vector<FoldedNorm> fold_norms(const std::vector<FrozenNorm>& norms, double eps) {
+  const std::size_t count = norms.size();
+  if (norms.empty()) return {};
+  std::vector<Tensor> inputs(2 * count);
+  std::vector<OpResult> results;
+  std::vector<Statistics> saved;
+  std::vector<NormFold<float>> list;
+  for (std::size_t k = 0; k < count; ++k) {
+    const FrozenNorm& norm = norms[k];
+    Tensor scale = Tensor::empty_like(norm.gamma), shift = Tensor::empty_like(norm.gamma);
+    list.push_back({norm.gamma.span<float>(), norm.beta.span<float>(), norm.mean.span<float>(),
+                    norm.var.span<float>(), scale.mutable_span<float>(),
+                    shift.mutable_span<float>()});
+    inputs[gamma_of(k, count)] = norm.gamma;
+    inputs[beta_of(k, count)] = norm.beta;
+    results.push_back({scale, {gamma_of(k, count)}});
+    results.push_back({shift, {beta_of(k, count), gamma_of(k, count)}});
+    saved.push_back({norm.mean.detached(), norm.var.detached()});
+  }
+  const std::span<const NormFold<float>> all = list;
+  KT_RUN(norms[0].gamma.queue(), norm_fold_forward, all, eps);
+  const std::vector<Tensor> tied = record_results(
+      "fold_norms", inputs, results,
+      [saved = std::move(saved), eps](std::vector<Tensor> dys, const Wanted& wanted) {
+        return fold_backward(saved, eps, std::move(dys), wanted);
+      });
+  std::vector<FoldedNorm> folded;
+  for (std::size_t k = 0; k < count; ++k) folded.push_back({tied[2 * k], tied[2 * k + 1]});
+  return folded;
 }
 
 Tensor batch_norm(const Tensor& x, const NormTensors& norm, double eps, double momentum) {

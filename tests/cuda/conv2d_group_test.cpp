@@ -146,9 +146,10 @@ TEST(Conv2dGroupCudaErrors, OfForwardAreNamed) {
               testing::HasSubstr("conv2d_group_forward: 0 members, wanted 1 to 8"));
   EXPECT_THAT(a.forward(std::vector<ForwardMember<float>>(9, right), {.pad = 1}),
               testing::HasSubstr("9 members, wanted 1 to 8"));
-  EXPECT_THAT(a.forward({right}, {.stride = 2, .pad = 1}),
-              testing::HasSubstr("stride 2, wanted 1"));
   ForwardMember<float> other = right;
+  other.epilogue.scale = {a.memory.data(), 2};
+  EXPECT_THAT(a.forward({right, other}, {.pad = 1}), testing::HasSubstr("1 scales for 2 filters"));
+  other = right;
   other.x.channels = 4;
   EXPECT_THAT(a.forward({right, other}, {.pad = 1}),
               testing::HasSubstr("maps of 1 images and 4 channels beside 1 and 3"));
@@ -163,22 +164,30 @@ TEST(Conv2dGroupCudaErrors, OfForwardAreNamed) {
 TEST(Conv2dGroupCudaErrors, OfGradientsAreNamed) {
   KT_NEEDS_GPU();
   const Wrong a;
-  DataMember<float> ended{a.g, a.w, a.dx, {}};
+  DataMember<float> ended{a.g, a.w, {}, a.dx, {}};
   ended.end.add = a.g;
-  const std::vector<DataMember<float>> data = {{a.g, a.w, a.dx, {}}, ended};
+  const std::vector<DataMember<float>> data = {{a.g, a.w, {}, a.dx, {}}, ended};
   EXPECT_THAT(test::message_of([&] {
                 cuda::conv2d_group_backward_data<float>(a.stream.get(), data, {}, {.pad = 1});
               }),
               testing::HasSubstr("conv2d_group_backward_data: add "));
   const std::vector<WeightsMember<float>> weights(3, {a.x, a.g});
-  const auto gradients = [&](const std::vector<Krsc<float>>& dw) {
+  using To = FilterGradient<float>;
+  const auto gradients = [&](const std::vector<To>& to) {
     return test::message_of([&] {
-      cuda::conv2d_group_backward_weights<float>(a.stream.get(), weights, {}, dw, {.pad = 1});
+      cuda::conv2d_group_backward_weights<float>(a.stream.get(), weights, {}, to, {.pad = 1});
     });
   };
-  EXPECT_THAT(gradients({a.dw, a.dw}), testing::HasSubstr("2 gradients of filters of 3 members"));
+  EXPECT_THAT(gradients({To{a.dw}, To{a.dw}}),
+              testing::HasSubstr("2 gradients of filters of 3 members"));
   // Three runs of 2 x 27.
-  EXPECT_THAT(gradients({a.dw}), testing::HasSubstr("workspace has 0 elements, wanted 162"));
+  EXPECT_THAT(gradients({To{a.dw}}), testing::HasSubstr("workspace has 0 elements, wanted 162"));
+  const To scaled{a.dw, {a.w, {a.memory.data(), 2}}, {a.memory.data(), 2}};
+  EXPECT_THAT(gradients({To{a.dw}, scaled, To{a.dw}}),
+              testing::HasSubstr("1 scales for 3 filters"));
+  const To unscaled{a.dw, {}, {a.memory.data(), 2}};
+  EXPECT_THAT(gradients({unscaled, unscaled, unscaled}),
+              testing::HasSubstr("dscale is asked for without a scale"));
 }
 
 }  // namespace

@@ -1,12 +1,14 @@
 // The CUDA batch normalisation against the CPU's, in double and in float.
 #include "kernels/norm.h"
 
+#include <array>
 #include <cmath>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "kernels/device/calls.h"
 #include "tests/support/boxes.h"
 #include "tests/support/close.h"
 #include "tests/support/cuda.h"
@@ -228,34 +230,109 @@ TEST(NormCudaValues, GradientsOfTheVectorsAloneAndNansShow) {
   }
 }
 
-class FrozenNormCuda : public testing::TestWithParam<std::int64_t> {};
-INSTANTIATE_TEST_SUITE_P(Sizes, FrozenNormCuda, testing::Values(0, 1, 33, 256, 1025));
+// None, an empty one, one, blocks that end short, more than a launch takes.
+std::vector<std::vector<std::int64_t>> lists_of_norms() {
+  std::vector<std::int64_t> many;
+  for (std::int64_t k = 0; k < 130; ++k) many.push_back(1 + k * 37 % 311);
+  return {{}, {0}, {1}, {256}, {33, 0, 257, 1025, 0}, many};
+}
 
-// The same operations in the same order, division and root rounded as they must be: the same bits.
-TEST_P(FrozenNormCuda, AgreesToTheBit) {
-  KT_NEEDS_GPU();
-  const std::int64_t size = GetParam();
+std::int64_t launches(std::int64_t norms) { return (norms + 59) / 60; }
+
+// What is on the host, or on the device, of some norms; both gradients, or one of them.
+template <class Array>
+struct Frozen {
+  Array gamma, beta, mean, var, dscale, dshift;
+};
+
+Frozen<Floats> frozen_of(std::int64_t size, unsigned seed) {
+  return {test::random_floats(size, seed),     test::random_floats(size, seed + 1),
+          test::random_floats(size, seed + 2), test::random_floats(size, seed + 3, 0.001, 3),
+          test::random_floats(size, seed + 4), test::random_floats(size, seed + 5)};
+}
+
+bool has_dscale(std::size_t norm) { return norm % 3 != 1; }
+bool has_dshift(std::size_t norm) { return norm % 3 != 2; }
+
+// Results of all norms in a row.
+struct FoldResults {
+  Floats scale, shift, dgamma;
+};
+
+void append(Floats& to, const Floats& values) { to.insert(to.end(), values.begin(), values.end()); }
+
+FoldResults fold_on_cpu(const std::vector<Frozen<Floats>>& norms) {
+  FoldResults r;
+  for (std::size_t k = 0; k < norms.size(); ++k) {
+    const Frozen<Floats>& n = norms[k];
+    Floats scale(n.gamma.size()), shift(n.gamma.size()), dgamma(n.gamma.size());
+    const NormFold<float> fold{test::span(n.gamma), test::span(n.beta), test::span(n.mean),
+                               test::span(n.var),   test::span(scale),  test::span(shift)};
+    cpu::norm_fold_forward<float>({&fold, 1}, kEps);
+    const NormFoldGradient<float> gradient{
+        has_dscale(k) ? test::span(n.dscale) : Span<const float>{},
+        has_dshift(k) ? test::span(n.dshift) : Span<const float>{}, test::span(n.mean),
+        test::span(n.var), test::span(dgamma)};
+    cpu::norm_fold_backward<float>({&gradient, 1}, kEps);
+    append(r.scale, scale);
+    append(r.shift, shift);
+    append(r.dgamma, dgamma);
+  }
+  return r;
+}
+
+FoldResults fold_on_device(const std::vector<Frozen<Floats>>& norms, std::int64_t offset) {
   const Stream stream;
   CudaStream const s = stream.get();
-  const Floats a = test::random_floats(size, 1), var = test::random_floats(size, 2, 0.001, 3),
-               mean = test::random_floats(size, 3), b = test::random_floats(size, 4);
-  Floats want(a.size());
-  const DeviceView<float> da(s, a), dvar(s, var), dmean(s, mean), db(s, b);
-  for (int run = 0; run < 2; ++run) {
-    const DeviceView<float> y(size);
-    cuda::norm_scale_forward(s, da.in(), dvar.in(), y.span(), kEps);
-    cpu::norm_scale_forward<float>(test::span(a), test::span(var), test::span(want), kEps);
-    EXPECT_TRUE(test::same_bits(y.to_host(s), want));
-    cuda::norm_scale_backward(s, db.in(), dvar.in(), y.span(), kEps);
-    cpu::norm_scale_backward<float>(test::span(b), test::span(var), test::span(want), kEps);
-    EXPECT_TRUE(test::same_bits(y.to_host(s), want));
-    cuda::norm_shift_forward(s, da.in(), dmean.in(), db.in(), y.span());
-    cpu::norm_shift_forward<float>(test::span(a), test::span(mean), test::span(b),
-                                   test::span(want));
-    EXPECT_TRUE(test::same_bits(y.to_host(s), want));
-    cuda::norm_shift_backward(s, da.in(), dmean.in(), y.span());
-    cpu::norm_shift_backward<float>(test::span(a), test::span(mean), test::span(want));
-    EXPECT_TRUE(test::same_bits(y.to_host(s), want));
+  std::vector<Frozen<DeviceView<float>>> in;
+  std::vector<std::array<DeviceView<float>, 3>> out;
+  std::vector<NormFold<float>> folds;
+  std::vector<NormFoldGradient<float>> gradients;
+  in.reserve(norms.size()), out.reserve(norms.size());
+  std::int64_t filled = 0;
+  for (const Frozen<Floats>& n : norms) {
+    const auto view = [&](const Floats& values) { return DeviceView<float>(s, values, offset); };
+    const std::size_t k = in.size();
+    in.push_back(
+        {view(n.gamma), view(n.beta), view(n.mean), view(n.var), view(n.dscale), view(n.dshift)});
+    const std::int64_t size = std::ssize(n.gamma);
+    out.push_back({DeviceView<float>(size, offset), DeviceView<float>(size, offset),
+                   DeviceView<float>(size, offset)});
+    filled += size > 0;
+    const auto& x = in.back();
+    folds.push_back({x.gamma.in(), x.beta.in(), x.mean.in(), x.var.in(), out.back()[0].span(),
+                     out.back()[1].span()});
+    gradients.push_back({has_dscale(k) ? x.dscale.in() : Span<const float>{},
+                         has_dshift(k) ? x.dshift.in() : Span<const float>{}, x.mean.in(),
+                         x.var.in(), out.back()[2].span()});
+  }
+  const DeviceCalls before = device_calls();
+  cuda::norm_fold_forward(s, folds, kEps);
+  cuda::norm_fold_backward(s, gradients, kEps);
+  EXPECT_EQ((device_calls() - before)[DeviceCall::kLaunch], 2 * launches(filled));
+  FoldResults r;
+  for (const auto& views : out) {
+    append(r.scale, views[0].to_host(s));
+    append(r.shift, views[1].to_host(s));
+    append(r.dgamma, views[2].to_host(s));
+  }
+  return r;
+}
+
+// The same operations in the same order, division and root rounded as they must be: the same bits.
+TEST(FrozenNormCuda, AgreesToTheBit) {
+  KT_NEEDS_GPU();
+  for (const std::vector<std::int64_t>& sizes : lists_of_norms()) {
+    std::vector<Frozen<Floats>> norms;
+    for (const std::int64_t size : sizes)
+      norms.push_back(frozen_of(size, static_cast<unsigned>(6 * norms.size())));
+    const FoldResults want = fold_on_cpu(norms);
+    for (const std::int64_t offset : {0, 0, 1}) {
+      const FoldResults got = fold_on_device(norms, offset);
+      EXPECT_TRUE(test::same_bits(got.scale, want.scale));
+      EXPECT_TRUE(test::same_bits(got.shift, want.shift));
+      EXPECT_TRUE(test::same_bits(got.dgamma, want.dgamma));
+    }
   }
 }
 
@@ -274,10 +351,16 @@ TEST(NormCudaErrors, AreNamed) {
   EXPECT_THAT(forward(three.in()),
               testing::StartsWith("norm_train_forward: beta has 3 elements, wanted 2"));
   EXPECT_THAT(forward(two.in()), testing::HasSubstr("scratch has 8 bytes, 64 or more wanted"));
+  const NormFold<float> fold{two.in(), three.in(), two.in(), two.in(), two.span(), two.span()};
   EXPECT_THAT(test::message_of([&] {
-                cuda::norm_shift_forward(stream.get(), two.in(), three.in(), two.in(), two.span());
+                cuda::norm_fold_forward(stream.get(), {&fold, 1}, kEps);
               }),
-              testing::StartsWith("norm_shift_forward: mean has 3 elements, wanted 2"));
+              testing::StartsWith("norm_fold_forward: beta has 3 elements, wanted 2"));
+  const NormFoldGradient<float> gradient{{}, {}, two.in(), two.in(), two.span()};
+  EXPECT_THAT(test::message_of([&] {
+                cuda::norm_fold_backward(stream.get(), {&gradient, 1}, kEps);
+              }),
+              testing::StartsWith("norm_fold_backward: neither dscale nor dshift of 2 channels"));
 }
 
 }  // namespace

@@ -121,8 +121,8 @@ TEST_F(DeviceStepTest, AfterWarmUpNothingIsAllocatedAndTheHostNeverWaitsForTheSt
     EXPECT_EQ(calls[DeviceCall::kWaitEvent], 2);
     if (step == kWarm - 1) {
       EXPECT_EQ(calls[DeviceCall::kCapture], 1);
-      // Two forks of the side stream, forward and backward, with their joins.
-      EXPECT_EQ(calls[DeviceCall::kHold], 8);
+      // A fork of the side stream, forward and backward, with their joins.
+      EXPECT_EQ(calls[DeviceCall::kHold], 4);
     } else {
       EXPECT_EQ(calls[DeviceCall::kCapture], 0);
       EXPECT_EQ(calls[DeviceCall::kLaunch], 0) << "all kernels are in the graph";

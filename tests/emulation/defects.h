@@ -42,7 +42,9 @@ std::vector<Defect> warpgroup_defects();    // tensor copies and a warpgroup's m
 std::vector<Defect> product_defects();      // products of one launch
 std::vector<Defect> side_sums_defects();    // sums of an operand's rows beside its product
 bool sums_of_sides();                       // without a defect: right?
+std::vector<Defect> list_defects();         // arrays of one launch
 bool group_of_products();                   // without a defect: right?
+bool arrays_of_a_list();                    // without a defect: right?
 bool warpgroup_product();                   // without a defect: right?
 bool tensor_core_product();                 // without a defect: right, and without bank conflicts?
 // The repaired kernels: nothing may be noticed and the result must be right.

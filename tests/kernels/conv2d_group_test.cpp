@@ -39,8 +39,8 @@ bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
 template <class T>
 struct Arrays {
   using W = Wide<T>;
-  std::vector<std::vector<T>> x, w, g, add, positive, dx;
-  std::vector<std::vector<W>> shift, dw;
+  std::vector<std::vector<T>> x, w, g, residual, add, positive, dx;
+  std::vector<std::vector<W>> scale, shift, dw, dscale;
 
   explicit Arrays(const GroupProblem& p) {
     for (std::size_t i = 0; i < p.size(); ++i) {
@@ -49,9 +49,12 @@ struct Arrays {
       g.push_back(values_of<T>(p.members[i].g));
       add.push_back(values_of<T>(p.add[i]));
       positive.push_back(values_of<T>(p.positive[i]));
+      residual.push_back(values_of<T>(p.members[i].residual));
+      scale.push_back(values_of<W>(p.members[i].scale));
       shift.push_back(values_of<W>(p.members[i].shift));
       dx.emplace_back(x[i].size());
       dw.emplace_back(w[i].size());
+      dscale.emplace_back(scale[i].size());
     }
   }
 };
@@ -59,11 +62,14 @@ struct Arrays {
 const GroupCase kLevels{{{8, 10}, {4, 5}, {2, 3}, {1, 1}}, 2, 4, 6, 3, 1, false};
 const GroupCase kShared{{{8, 10}, {4, 5}, {2, 3}, {1, 1}}, 2, 4, 6, 3, 1, true};
 const GroupCase kHeads{{{5, 4}, {0, 3}, {3, 1}}, 1, 5, 3, 1, 0, true};
+const GroupCase kStreams{{{7, 6}, {7, 6}}, 2, 4, 6, 3, 1, false, 2};
 const GroupCase kAlone{{{5, 4}}, 1, 5, 3, 3, 0, true};
 
+constexpr unsigned kEverything = test::kScale | test::kShift | test::kResidual | test::kRelu;
+
 template <class T, class Y>
-void expect_forward(const GroupCase& c) {
-  const GroupProblem p(c, test::kShift | test::kRelu);
+void expect_forward(const GroupCase& c, unsigned parts) {
+  const GroupProblem p(c, parts);
   Arrays<T> a(p);
   std::vector<std::vector<Y>> got, want;
   std::vector<ForwardMember<T, Y>> members;
@@ -72,8 +78,10 @@ void expect_forward(const GroupCase& c) {
     const auto& m = p.members[i];
     got.emplace_back(static_cast<std::size_t>(m.out_size()));
     want.emplace_back(static_cast<std::size_t>(m.out_size()));
-    members.push_back({m.in<const T>(a.x[i].data()), m.krsc<const T>(a.w[i].data()),
-                       test::span(a.shift[i]), m.out(got[i].data())});
+    members.push_back(
+        {m.in<const T>(a.x[i].data()), m.krsc<const T>(a.w[i].data()),
+         m.epilogue<T>(test::span(a.scale[i]), test::span(a.shift[i]), test::span(a.residual[i])),
+         m.out(got[i].data())});
   }
   const std::span<const ForwardMember<T, Y>> group = members;
   wanted = cpu::conv2d_group_forward_workspace<T, Y>(group, p.options());
@@ -81,68 +89,79 @@ void expect_forward(const GroupCase& c) {
   cpu::conv2d_group_forward<T, Y>(group, test::mutable_span(workspace), p.options());
   for (std::size_t i = 0; i < p.size(); ++i) {
     const auto& m = members[i];
-    cpu::conv2d_forward<T, Y>(m.x, m.w, {{}, m.shift, {}}, test::mutable_span(workspace),
+    cpu::conv2d_forward<T, Y>(m.x, m.w, m.epilogue, test::mutable_span(workspace),
                               p.members[i].out(want[i].data()), p.options());
     EXPECT_TRUE(same_bits(got[i], want[i])) << i;
   }
 }
 
 template <class T>
-void expect_backward(const GroupCase& c) {
-  const GroupProblem p(c);
+void expect_backward(const GroupCase& c, unsigned parts) {
+  const GroupProblem p(c, parts);
   Arrays<T> a(p);
   std::vector<DataMember<T>> data;
   std::vector<WeightsMember<T>> weights;
-  std::vector<Krsc<Wide<T>>> dw;
+  std::vector<FilterGradient<T>> to;
   for (std::size_t i = 0; i < p.size(); ++i) {
     const auto& m = p.members[i];
     GradientEnd<T> end;
     if (i % 2 == 0) end.add = m.in<const T>(a.add[i].data());
     if (i > 0) end.positive = m.in<const T>(a.positive[i].data());
-    data.push_back(
-        {m.out<const T>(a.g[i].data()), m.krsc<const T>(a.w[i].data()), m.in(a.dx[i].data()), end});
+    data.push_back({m.out<const T>(a.g[i].data()), m.krsc<const T>(a.w[i].data()),
+                    test::span(a.scale[i]), m.in(a.dx[i].data()), end});
     weights.push_back({m.in<const T>(a.x[i].data()), m.out<const T>(a.g[i].data())});
-    if (i < p.gradients()) dw.push_back(m.krsc(a.dw[i].data()));
+    if (i < p.gradients())
+      to.push_back({m.krsc(a.dw[i].data()),
+                    {m.krsc<const T>(a.w[i].data()), test::span(a.scale[i])},
+                    test::mutable_span(a.dscale[i])});
   }
   std::vector<Wide<T>> for_data(
       static_cast<std::size_t>(cpu::conv2d_group_backward_data_workspace<T>(data, p.options())));
   std::vector<Wide<T>> for_weights(static_cast<std::size_t>(
-      cpu::conv2d_group_backward_weights_workspace<T>(weights, dw, p.options())));
+      cpu::conv2d_group_backward_weights_workspace<T>(weights, to, p.options())));
   cpu::conv2d_group_backward_data<T>(data, test::mutable_span(for_data), p.options());
-  cpu::conv2d_group_backward_weights<T>(weights, test::mutable_span(for_weights), dw, p.options());
-  std::vector<std::vector<Wide<T>>> each;
+  cpu::conv2d_group_backward_weights<T>(weights, test::mutable_span(for_weights), to, p.options());
+  std::vector<std::vector<Wide<T>>> each, each_scale;
   for (std::size_t i = 0; i < p.size(); ++i) {
     const auto& m = p.members[i];
     std::vector<T> dx(a.dx[i].size());
-    cpu::conv2d_backward_data<T>(data[i].g, data[i].w, {}, test::mutable_span(for_data),
+    cpu::conv2d_backward_data<T>(data[i].g, data[i].w, data[i].scale, test::mutable_span(for_data),
                                  m.in(dx.data()), p.options(), data[i].end);
     EXPECT_TRUE(same_bits(a.dx[i], dx)) << i;
     each.emplace_back(a.dw[i].size());
-    cpu::conv2d_backward_weights<T>(weights[i].x, weights[i].g, {}, test::mutable_span(for_weights),
-                                    m.krsc(each[i].data()), {}, {}, p.options());
+    each_scale.emplace_back(a.dscale[i].size());
+    cpu::conv2d_backward_weights<T>(weights[i].x, weights[i].g, {data[i].w, data[i].scale},
+                                    test::mutable_span(for_weights), m.krsc(each[i].data()),
+                                    test::mutable_span(each_scale[i]), {}, p.options());
   }
   if (c.shared) {
     EXPECT_TRUE(same_bits(a.dw[0], test::sum_from_last(each)));
+    EXPECT_TRUE(same_bits(a.dscale[0], test::sum_from_last(each_scale)));
     return;
   }
-  for (std::size_t i = 0; i < p.size(); ++i) EXPECT_TRUE(same_bits(a.dw[i], each[i])) << i;
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    EXPECT_TRUE(same_bits(a.dw[i], each[i])) << i;
+    EXPECT_TRUE(same_bits(a.dscale[i], each_scale[i])) << i;
+  }
 }
 
 TEST(Conv2dGroup, MembersHaveTheBitsOfTheConvolutionAlone) {
-  for (const GroupCase& c : {kLevels, kShared, kHeads, kAlone}) {
-    expect_forward<float, float>(c);
-    expect_forward<double, double>(c);
-    expect_forward<Bfloat16, Bfloat16>(c);
-    expect_forward<Bfloat16, float>(c);
-  }
+  for (const GroupCase& c : {kLevels, kShared, kHeads, kStreams, kAlone})
+    for (const unsigned parts : {test::kShift | test::kRelu, kEverything}) {
+      expect_forward<float, float>(c, parts);
+      expect_forward<double, double>(c, parts);
+      expect_forward<Bfloat16, Bfloat16>(c, parts);
+      expect_forward<Bfloat16, float>(c, parts);
+    }
 }
 
 TEST(Conv2dGroup, GradientsAreTheMembersOwnOrTheirSumFromTheLastOn) {
-  for (const GroupCase& c : {kLevels, kShared, kHeads, kAlone}) {
-    expect_backward<float>(c);
-    expect_backward<double>(c);
-    expect_backward<Bfloat16>(c);
-  }
+  for (const GroupCase& c : {kLevels, kShared, kHeads, kStreams, kAlone})
+    for (const unsigned parts : {0u, kEverything}) {
+      expect_backward<float>(c, parts);
+      expect_backward<double>(c, parts);
+      expect_backward<Bfloat16>(c, parts);
+    }
 }
 
 struct Wrong {
@@ -157,7 +176,7 @@ struct Wrong {
   }
 };
 
-TEST(Conv2dGroupErrors, CountsStridesAndShapesAreRefused) {
+TEST(Conv2dGroupErrors, CountsScalesAndShapesAreRefused) {
   Wrong a;
   const ForwardMember<float> right{a.x, a.w, {}, a.y};
   EXPECT_THAT(a.forward({}), testing::HasSubstr("conv2d_group_forward: 0 members, wanted 1 to 8"));
@@ -177,8 +196,10 @@ TEST(Conv2dGroupErrors, CountsStridesAndShapesAreRefused) {
   other = right;
   other.y.height = 3;
   EXPECT_THAT(a.forward({other}), testing::HasSubstr("y is 1x3x4x2, wanted 1x4x4x2"));
-  a.options.stride = 2;
-  EXPECT_THAT(a.forward({right}), testing::HasSubstr("stride 2, wanted 1"));
+  other = right;
+  other.epilogue.scale = {a.memory.data(), 2};
+  EXPECT_THAT(a.forward({right, other}),
+              testing::HasSubstr("conv2d_group_forward: 1 scales for 2 filters"));
 }
 
 TEST(Conv2dGroupErrors, GradientsAreRefused) {
@@ -188,8 +209,8 @@ TEST(Conv2dGroupErrors, GradientsAreRefused) {
               testing::HasSubstr("conv2d_group_backward_data: 9 members, wanted 1 to 8"));
   const Nhwc<const float> g = a.y;
   const std::vector<WeightsMember<float>> weights(3, {a.x, g});
-  const Krsc<float> dw{a.memory.data(), 2, 3, 3, 3};
-  const auto gradients = [&](std::vector<Krsc<float>> to, Span<float> workspace) {
+  const FilterGradient<float> dw{{a.memory.data(), 2, 3, 3, 3}};
+  const auto gradients = [&](std::vector<FilterGradient<float>> to, Span<float> workspace) {
     return message_of(
         [&] { cpu::conv2d_group_backward_weights<float>(weights, workspace, to, a.options); });
   };
@@ -197,13 +218,16 @@ TEST(Conv2dGroupErrors, GradientsAreRefused) {
       gradients({dw, dw}, {}),
       testing::HasSubstr("conv2d_group_backward_weights: 2 gradients of filters of 3 members"));
   EXPECT_THAT(gradients({}, {}), testing::HasSubstr("0 gradients of filters of 3 members"));
-  Krsc<float> other = dw;
-  other.cols = 1;
+  FilterGradient<float> other = dw;
+  other.dw.cols = 1;
   EXPECT_THAT(gradients({dw, dw, other}, {}), testing::HasSubstr("filters of several shapes"));
-  const std::vector<Krsc<float>> one = {dw};
+  other = dw;
+  other.forward.scale = {a.memory.data(), 2};
+  EXPECT_THAT(gradients({dw, dw, other}, {}), testing::HasSubstr("1 scales for 3 filters"));
+  const std::vector<FilterGradient<float>> one = {dw};
   const std::int64_t wanted =
       cpu::conv2d_group_backward_weights_workspace<float>(weights, one, a.options);
-  ASSERT_GE(wanted, dw.size());
+  ASSERT_GE(wanted, dw.dw.size());
   EXPECT_THAT(
       gradients(one, {a.memory.data(), wanted - 1}),
       testing::HasSubstr(fmt::format("workspace has {} elements, wanted {}", wanted - 1, wanted)));

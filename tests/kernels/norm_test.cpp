@@ -32,10 +32,20 @@ constexpr double kEps = 1e-5;
 // scale and shift of frozen statistics, one after the other.
 Vec fold(const Vec& gamma, const Vec& beta, const Vec& mean, const Vec& var) {
   Vec scale(gamma.size()), shift(gamma.size());
-  cpu::norm_scale_forward<double>(span(gamma), span(var), span(scale), kEps);
-  cpu::norm_shift_forward<double>(span(beta), span(mean), span(scale), span(shift));
+  const NormFold<double> norm{span(gamma), span(beta),  span(mean),
+                              span(var),   span(scale), span(shift)};
+  cpu::norm_fold_forward<double>({&norm, 1}, kEps);
   scale.insert(scale.end(), shift.begin(), shift.end());
   return scale;
+}
+
+template <class T>
+std::vector<T> gamma_gradient(const std::vector<T>& dscale, const std::vector<T>& dshift,
+                              const std::vector<T>& mean, const std::vector<T>& var) {
+  std::vector<T> dgamma(var.size());
+  const NormFoldGradient<T> norm{span(dscale), span(dshift), span(mean), span(var), span(dgamma)};
+  cpu::norm_fold_backward<T>({&norm, 1}, kEps);
+  return dgamma;
 }
 
 TEST(FrozenNorm, IsTheNormalisationAsScaleAndShift) {
@@ -52,10 +62,7 @@ TEST(FrozenNorm, BackwardIsTheDerivative) {
             var = random_vec(4, 4, 0.1, 2), cotangent = random_vec(8, 5);
   const Vec dscale(cotangent.begin(), cotangent.begin() + 4);
   const Vec dshift(cotangent.begin() + 4, cotangent.end());
-  Vec through_shift(4), total(4), dgamma(4);
-  cpu::norm_shift_backward<double>(span(dshift), span(mean), span(through_shift));
-  for (std::size_t c = 0; c < 4; ++c) total[c] = dscale[c] + through_shift[c];
-  cpu::norm_scale_backward<double>(span(total), span(var), span(dgamma), kEps);
+  const Vec dgamma = gamma_gradient(dscale, dshift, mean, var);
   // Linear in gamma and beta: only rounding over the step of 1e-5 is left.
   EXPECT_LT(test::gradient_error([&](const Vec& g) { return fold(g, beta, mean, var); }, gamma,
                                  cotangent, dgamma),
@@ -63,6 +70,39 @@ TEST(FrozenNorm, BackwardIsTheDerivative) {
   EXPECT_LT(test::gradient_error([&](const Vec& b) { return fold(gamma, b, mean, var); }, beta,
                                  cotangent, dshift),
             1e-9);
+}
+
+// To the bit, the sign of a zero too.
+TEST(FrozenNorm, WhatIsMissingAddsNothing) {
+  const std::vector<float> dscale = {0.3f, -0.0f, 0.0f}, dshift = {0.7f, 0.0f, -0.0f},
+                           mean = {-0.4f, 2, 2}, var = {0.5f, 1, 1}, none;
+  const float inv = 1 / std::sqrt(0.5f + 1e-5f);
+  const auto of_scale = gamma_gradient(dscale, none, mean, var),
+             of_shift = gamma_gradient(none, dshift, mean, var);
+  EXPECT_FLOAT_EQ(of_scale[0], 0.3f * inv);
+  EXPECT_FLOAT_EQ(of_shift[0], 0.4f * 0.7f * inv);
+  for (const std::size_t c : {1u, 2u}) {
+    EXPECT_EQ(std::signbit(of_scale[c]), std::signbit(dscale[c]));
+    EXPECT_EQ(std::signbit(of_shift[c]), std::signbit(-2 * dshift[c]));
+  }
+}
+
+TEST(FrozenNorm, ListsHoldNormsOfAnySize) {
+  const Vec gamma = random_vec(7, 1), beta = random_vec(7, 2), mean = random_vec(7, 3),
+            var = random_vec(7, 4, 0.1, 2), want = fold(gamma, beta, mean, var);
+  Vec scale(7), shift(7);
+  std::vector<NormFold<double>> list;
+  for (const auto& [begin, size] : {std::pair{0, 3}, {3, 0}, {3, 4}}) {
+    const auto part = [b = begin, n = std::int64_t{size}](auto& v) {
+      return Span{v.data() + b, n};
+    };
+    list.push_back({part(gamma), part(beta), part(mean), part(var), part(scale), part(shift)});
+  }
+  cpu::norm_fold_forward<double>(list, kEps);
+  scale.insert(scale.end(), shift.begin(), shift.end());
+  EXPECT_EQ(scale, want);
+  cpu::norm_fold_forward<double>({}, kEps);
+  cpu::norm_fold_backward<double>({}, kEps);
 }
 
 template <class T>
@@ -181,10 +221,12 @@ TEST(TrainedNorm, BitsDoNotDependOnTheThreadCount) {
 TEST(Norm, WrongSizesSayWhatWasWanted) {
   using ::testing::HasSubstr;
   Vec two(2), three(3), x(6);
-  EXPECT_THAT(test::message_of([&] {
-                cpu::norm_scale_forward<double>(span(two), span(three), span(two), kEps);
-              }),
-              HasSubstr("norm_scale_forward: var has 3 elements, wanted 2"));
+  EXPECT_THAT(test::message_of([&] { (void)fold(two, two, two, three); }),
+              HasSubstr("norm_fold_forward: var has 3 elements, wanted 2"));
+  EXPECT_THAT(test::message_of([&] { (void)gamma_gradient(three, two, two, two); }),
+              HasSubstr("norm_fold_backward: dscale has 3 elements, wanted 2"));
+  EXPECT_THAT(test::message_of([&] { (void)gamma_gradient({}, {}, two, two); }),
+              HasSubstr("norm_fold_backward: neither dscale nor dshift of 2 channels"));
   EXPECT_THAT(test::message_of([&] {
                 cpu::norm_train_forward<double>({x.data(), 3, 2}, {span(two), span(three)}, {},
                                                 {span(two), span(two), span(two), span(two)},

@@ -197,6 +197,26 @@ TEST(GroupPlan, RunsOfAllMembersCoverTheirOwnK) {
       }
 }
 
+// Two streams of one layer: their sums are cut as far as leaves both of them enough blocks.
+TEST(GroupPlan, MembersOfOneSizeAreCutTogether) {
+  const ProductShape c5{1280, 512, 4608, true, Precision::kBf16, true};
+  const std::vector<ProductShape> streams = {c5, c5};
+  for (const int architecture : {80, kHopper}) {
+    const ProductPlan alone = plan_product(architecture, c5);
+    const GroupPlan both = plan_group(architecture, streams, false);
+    EXPECT_TRUE(both.through_runs);
+    EXPECT_GT(alone.splits, both.splits / 2);
+    EXPECT_EQ(both.splits, 2 * runs_of(c5.k, both.depth));
+    EXPECT_EQ(group_workspace(both, c5), both.splits * c5.m * c5.n);
+  }
+  const ProductShape c2{40960, 64, 576, true, Precision::kBf16, true};
+  EXPECT_FALSE(plan_group(kHopper, std::vector{c2, c2}, false).through_runs);
+  // Of sizes that differ none is cut.
+  ProductShape other = c5;
+  other.m = 320;
+  EXPECT_FALSE(plan_group(kHopper, std::vector{c5, other}, false).through_runs);
+}
+
 TEST(GroupPlan, OfNothingHasNoRuns) {
   const std::vector<ProductShape> none = {{64, 64, 0}, {64, 64, 0}};
   EXPECT_EQ(plan_group(kHopper, none, true).splits, 0);
@@ -220,8 +240,9 @@ TEST(GroupPlan, RefusesProductsThatDoNotBelongTogether) {
     return test::message_of([&] { (void)plan_group(kHopper, shapes, summed); });
   };
   EXPECT_THAT(message({}, false), testing::HasSubstr("a group of none"));
-  EXPECT_THAT(message({{64, 64, 9}, {65, 64, 9}}, false),
-              testing::HasSubstr("65x9 by 9x64 beside 64x9 by 9x64"));
+  EXPECT_THAT(message({{64, 64, 9}, {65, 64, 10}}, false),
+              testing::HasSubstr("2 of several sides beside 64x9 by 9x64"));
+  EXPECT_THAT(message({{64, 64, 9}, {64, 65, 9}}, false), testing::HasSubstr("several sides"));
   EXPECT_THAT(message({level(4), {4, 256, 2303, false}}, false), testing::HasSubstr("beside"));
   EXPECT_THAT(message({level(4), level(4)}, true), testing::HasSubstr("that are not cut"));
   EXPECT_THAT(message({{1, 1, std::int64_t{1} << 30}, {1, 1, std::int64_t{1} << 30}}, true),

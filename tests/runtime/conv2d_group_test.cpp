@@ -15,20 +15,25 @@ using test::random_leaf;
 // Three levels of two images, 8 channels onto 5.
 struct Levels {
   ContextPtr context = make_cpu_context();
-  std::vector<Tensor> xs, ws, shifts;
+  std::vector<Tensor> xs, ws, scales, shifts, residuals;
 
-  explicit Levels(bool own, std::int64_t taps = 3) {
-    for (const std::int64_t size : {7, 4, 1})
-      xs.push_back(random_leaf(context, {2, size, size + 1, 8}, static_cast<unsigned>(size)));
+  explicit Levels(bool own, std::int64_t taps = 3, std::int64_t stride = 1) {
+    for (const std::int64_t size : {7, 4, 1}) {
+      const auto seed = static_cast<unsigned>(size);
+      xs.push_back(random_leaf(context, {2, size, size + 1, 8}, seed));
+      residuals.push_back(
+          random_leaf(context, {2, (size - 1) / stride + 1, size / stride + 1, 5}, 70 + seed));
+    }
     for (unsigned i = 0; i < (own ? 3u : 1u); ++i) {
       ws.push_back(random_leaf(context, {5, taps, taps, 8}, 20 + i, -0.3f, 0.3f));
+      scales.push_back(random_leaf(context, {5}, 10 + i));
       shifts.push_back(random_leaf(context, {5}, 30 + i));
     }
   }
   [[nodiscard]] std::vector<Tensor> leaves() const {
     std::vector<Tensor> all = xs;
-    all.insert(all.end(), ws.begin(), ws.end());
-    all.insert(all.end(), shifts.begin(), shifts.end());
+    for (const auto* more : {&ws, &shifts, &scales, &residuals})
+      all.insert(all.end(), more->begin(), more->end());
     return all;
   }
 };
@@ -37,8 +42,13 @@ TEST(Conv2dGroup, GradientsReachEveryInput) {
   for (const bool own : {false, true}) {
     const Levels levels(own);
     const auto op = [&](const std::vector<Tensor>& t) {
-      const auto w = t.begin() + 3, shift = w + std::ssize(levels.ws);
-      return concat_columns(conv2d_group({t.begin(), w}, {w, shift}, {shift, t.end()}, {.pad = 1}));
+      const auto count = std::ssize(levels.ws);
+      const auto w = t.begin() + 3, shift = w + count, scale = shift + count,
+                 residual = scale + count;
+      return concat_columns(conv2d_group(
+          {t.begin(), w}, {w, shift},
+          {.scales = {scale, residual}, .shifts = {shift, scale}, .residuals = {residual, t.end()}},
+          {.pad = 1}));
     };
     EXPECT_LT(test::tape_error(op, levels.leaves()), 5e-3) << own;
   }
@@ -48,11 +58,14 @@ struct Case {
   bool own, relu;
   DType maps;
   OutputType output;
+  bool all = false;  // scale and residual too
+  std::int64_t stride = 1;
 };
 // Readable in a failure.
 void PrintTo(const Case& c, std::ostream* out) {
   *out << (c.own ? "own" : "shared") << (c.relu ? " relu " : " ") << name(c.maps)
-       << (c.output == OutputType::kFloat ? " to float" : "");
+       << (c.output == OutputType::kFloat ? " to float" : "") << (c.all ? " scale residual" : "")
+       << " stride " << c.stride;
 }
 
 class Conv2dGroupBits : public testing::TestWithParam<Case> {};
@@ -86,14 +99,23 @@ Values walked(const Levels& levels, const std::vector<Tensor>& ys,
 
 TEST_P(Conv2dGroupBits, AreThoseOfEveryConvolutionAlone) {
   const Case c = GetParam();
-  const Levels levels(c.own);
-  const Conv2dOptions options = {.pad = 1, .relu = c.relu};
+  const Levels levels(c.own, 3, c.stride);
+  const Conv2dOptions options = {.stride = c.stride, .pad = 1, .relu = c.relu};
   std::vector<Tensor> xs, alone;
   for (const Tensor& x : levels.xs) xs.push_back(cast(x, c.maps));
-  for (std::size_t i = 0; i < xs.size(); ++i)
-    alone.push_back(conv2d(xs[i], levels.ws[c.own ? i : 0], {.shift = levels.shifts[c.own ? i : 0]},
-                           options, c.output));
-  const std::vector<Tensor> group = conv2d_group(xs, levels.ws, levels.shifts, options, c.output);
+  Conv2dGroupInputs inputs{.shifts = levels.shifts};
+  if (c.all) {
+    inputs.scales = levels.scales;
+    for (const Tensor& residual : levels.residuals)
+      inputs.residuals.push_back(cast(residual, c.maps));
+  }
+  for (std::size_t i = 0; i < xs.size(); ++i) {
+    const std::size_t own = c.own ? i : 0;
+    Conv2dInputs epilogue{.shift = levels.shifts[own]};
+    if (c.all) epilogue.scale = levels.scales[own], epilogue.residual = inputs.residuals[i];
+    alone.push_back(conv2d(xs[i], levels.ws[own], epilogue, options, c.output));
+  }
+  const std::vector<Tensor> group = conv2d_group(xs, levels.ws, inputs, options, c.output);
   for (const std::vector<bool>& reached :
        {std::vector{true, true, true}, {true, false, true}, {false, true, false}}) {
     const Values want = walked(levels, alone, reached), got = walked(levels, group, reached);
@@ -102,20 +124,28 @@ TEST_P(Conv2dGroupBits, AreThoseOfEveryConvolutionAlone) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Conv2dGroupBits,
-                         testing::Values(Case{false, true, DType::kF32, OutputType::kAsInput},
-                                         Case{false, false, DType::kF32, OutputType::kAsInput},
-                                         Case{true, true, DType::kF32, OutputType::kAsInput},
-                                         Case{true, false, DType::kBf16, OutputType::kAsInput},
-                                         Case{false, true, DType::kBf16, OutputType::kAsInput},
-                                         Case{false, false, DType::kBf16, OutputType::kFloat},
-                                         Case{true, true, DType::kBf16, OutputType::kFloat}));
+INSTANTIATE_TEST_SUITE_P(
+    All, Conv2dGroupBits,
+    testing::Values(Case{false, true, DType::kF32, OutputType::kAsInput},
+                    Case{false, false, DType::kF32, OutputType::kAsInput},
+                    Case{true, true, DType::kF32, OutputType::kAsInput},
+                    Case{true, false, DType::kBf16, OutputType::kAsInput},
+                    Case{false, true, DType::kBf16, OutputType::kAsInput},
+                    Case{false, false, DType::kBf16, OutputType::kFloat},
+                    Case{true, true, DType::kBf16, OutputType::kFloat},
+                    Case{true, true, DType::kF32, OutputType::kAsInput, true},
+                    Case{false, true, DType::kF32, OutputType::kAsInput, true},
+                    Case{true, true, DType::kF32, OutputType::kAsInput, true, 2},
+                    Case{true, false, DType::kF32, OutputType::kAsInput, false, 2},
+                    Case{true, true, DType::kBf16, OutputType::kAsInput, true, 2},
+                    Case{false, true, DType::kBf16, OutputType::kAsInput, true}));
 
 TEST(Conv2dGroup, IsOneCallWithTheWorkOfAll) {
   const Levels levels(false);
   Profile profile;
   levels.context->queue.profile = &profile;
-  const std::vector<Tensor> ys = conv2d_group(levels.xs, levels.ws, levels.shifts, {.pad = 1});
+  const std::vector<Tensor> ys =
+      conv2d_group(levels.xs, levels.ws, {.shifts = levels.shifts}, {.pad = 1});
   const std::vector<Tensor> cotangents(ys.begin(), ys.end());
   (void)gradients(ys, cotangents, levels.leaves());
   // 56, 20 and 2 pixels of two images, 5 filters of 72 taps, two operations each.
@@ -201,7 +231,8 @@ TEST(Conv2dGroup, IsMetInTheOrderOfConvolutionsAlone) {
     for (std::size_t i = 0; i < 3; ++i)
       alone.push_back(conv2d(levels.xs[i], levels.ws[own ? i : 0],
                              {.shift = levels.shifts[own ? i : 0]}, {.pad = 1}));
-    EXPECT_EQ(told(conv2d_group(levels.xs, levels.ws, levels.shifts, {.pad = 1})), told(alone));
+    EXPECT_EQ(told(conv2d_group(levels.xs, levels.ws, {.shifts = levels.shifts}, {.pad = 1})),
+              told(alone));
   }
 }
 
@@ -232,13 +263,19 @@ TEST(Conv2dGroup, RefusesWhatIsNoGroup) {
     EXPECT_THAT(call, testing::ThrowsMessage<Error>(testing::HasSubstr(text)));
   };
   const std::vector<Tensor>&xs = levels.xs, &ws = levels.ws, &shifts = levels.shifts;
-  expect([&] { (void)conv2d_group({}, ws, shifts, {}); }, "0 maps, wanted 1 to 8");
+  expect([&] { (void)conv2d_group({}, ws, {.shifts = shifts}, {}); }, "0 maps, wanted 1 to 8");
   expect([&] { (void)conv2d_group(std::vector<Tensor>(9, xs[0]), {ws[0]}, {}, {}); },
          "9 maps, wanted 1 to 8");
   expect([&] { (void)conv2d_group(xs, {ws[0], ws[1]}, {}, {}); }, "2 filters for 3 maps");
-  expect([&] { (void)conv2d_group(xs, ws, {shifts[0], shifts[1]}, {}); }, "2 shifts for 3 maps");
-  expect([&] { (void)conv2d_group(xs, ws, shifts, {.stride = 2, .pad = 1}); },
-         "stride 2, wanted 1");
+  expect(
+      [&] {
+        (void)conv2d_group(xs, ws, {.shifts = {shifts[0], shifts[1]}}, {});
+      },
+      "2 shifts for 3 maps");
+  expect([&] { (void)conv2d_group(xs, {}, {}, {}); }, "0 filters for 3 maps");
+  expect([&] { (void)conv2d_group(xs, ws, {.scales = {shifts[0]}}, {}); },
+         "1 scales for 3 filters");
+  expect([&] { (void)conv2d_group(xs, ws, {.residuals = {xs[0]}}, {}); }, "1 residuals for 3 maps");
   expect(
       [&] {
         (void)conv2d_group({xs[0], cast(xs[1], DType::kBf16)}, {ws[0]}, {}, {.pad = 1});

@@ -16,8 +16,8 @@ TEST(NormOps, FrozenNormIsAScaleAndAShift) {
   const Tensor mean = random_leaf(c, {4}, 8).detached();
   const Tensor var = random_leaf(c, {4}, 9, 0.5f, 2).detached();
   const auto op = [&](const std::vector<Tensor>& t) {
-    const Tensor scale = norm_scale(t[2], var, 1e-5);
-    return conv2d(t[0], t[1], {.scale = scale, .shift = norm_shift(t[3], mean, scale)}, {.pad = 1});
+    const FoldedNorm norm = fold_norms({{t[2], t[3], mean, var}}, 1e-5).front();
+    return conv2d(t[0], t[1], {.scale = norm.scale, .shift = norm.shift}, {.pad = 1});
   };
   EXPECT_LT(tape_error(op, {random_leaf(c, {1, 4, 3, 2}, 1), random_leaf(c, {4, 3, 3, 2}, 2),
                             random_leaf(c, {4}, 3), random_leaf(c, {4}, 4)}),

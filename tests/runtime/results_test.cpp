@@ -6,6 +6,7 @@
 
 #include "runtime/ops.h"
 #include "runtime/part.h"
+#include "tests/support/message.h"
 
 namespace ktrain {
 namespace {
@@ -181,6 +182,23 @@ TEST(Results, ConsumedGiveMemoryBackAndRefuseASecondWalk) {
   EXPECT_EQ(context->memory.usage().live_bytes, before - 3 * kBytes + 2 * kBytes);
   EXPECT_THROW((void)grads({sum}, {one}, {a}), Error);
   EXPECT_THROW((void)grads({other}, {one}, {a}), Error);
+}
+
+// Also when the walk has already taken the results apart.
+TEST(Results, AForgottenGradientIsAnError) {
+  for (const Tape tape : {Tape::kKeep, Tape::kConsume}) {
+    const ContextPtr context = make_cpu_context();
+    const Tensor a = leaf(context, {2}), b = leaf(context, {3}), one = constant(context, {1});
+    const auto y = record_results("forgetful", {a, b}, {{a.clone(), {0}}, {b.clone(), {1}}},
+                                  [](std::vector<Tensor> dys, const Wanted&) {
+                                    return std::vector{dys[0], Tensor()};
+                                  });
+    const Tensor sum = add(square(y[0]), y[1]);
+    EXPECT_THAT(test::message_of([&] {
+                  (void)grads({sum}, {one}, {a, b}, tape);
+                }),
+                testing::HasSubstr("'forgetful' gave no gradient for input 1"));
+  }
 }
 
 // The gradients of the results are gone when the op has them, but for what is asked for.

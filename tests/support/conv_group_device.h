@@ -47,7 +47,7 @@ GroupProblem problem(const GroupCase& c, unsigned parts = 0) {
     ConvProblem& m = p.members[i];
     if (kKind == Kind::kTf32) m.options.precision = Precision::kTf32;
     if (!Traits<kKind>::kIsBf16) continue;
-    for (Floats* const values : {&m.x, &m.w, &m.g, &p.add[i], &p.positive[i]})
+    for (Floats* const values : {&m.x, &m.w, &m.g, &m.residual, &p.add[i], &p.positive[i]})
       *values = rounded_to_bf16(*values);
   }
   return p;
@@ -55,7 +55,8 @@ GroupProblem problem(const GroupCase& c, unsigned parts = 0) {
 
 // The same with all terms positive and none cut off.
 inline ConvProblem positive(ConvProblem p) {
-  for (Floats* const values : {&p.x, &p.w, &p.shift, &p.g}) *values = magnitudes(*values);
+  for (Floats* const values : {&p.x, &p.w, &p.scale, &p.shift, &p.residual, &p.g})
+    *values = magnitudes(*values);
   p.options.relu = false;
   return p;
 }
@@ -72,6 +73,9 @@ class DeviceArrays {
   T* make(std::int64_t size) {
     arrays_.emplace_back(size, offset_);
     return arrays_.back().data();
+  }
+  Span<const T> span_of(CudaStream stream, const Floats& values) {
+    return {put(stream, values), static_cast<std::int64_t>(values.size())};
   }
   [[nodiscard]] Each<T> to_host(CudaStream stream) const {
     Each<T> all;
@@ -102,16 +106,16 @@ template <class T, class Y = T>
 Results<Y> forward_on_device(const GroupProblem& p, std::int64_t offset = 0) {
   const Stream stream;
   const CudaStream s = stream.get();
-  DeviceArrays<T> x(offset), w(offset);
-  DeviceArrays<float> shift(offset);
+  DeviceArrays<T> x(offset), w(offset), residual(offset);
+  DeviceArrays<float> scale(offset), shift(offset);
   DeviceArrays<Y> y(offset);
   std::vector<ForwardMember<T, Y>> members;
   for (const ConvProblem& m : p.members) {
     const T* const from = x.put(s, m.x);
     const T* const filters = w.put(s, m.w);
-    members.push_back({m.in(from),
-                       m.krsc(filters),
-                       {shift.put(s, m.shift), static_cast<std::int64_t>(m.shift.size())},
+    members.push_back({m.in(from), m.krsc(filters),
+                       m.epilogue<T>(scale.span_of(s, m.scale), shift.span_of(s, m.shift),
+                                     residual.span_of(s, m.residual)),
                        m.out(y.make(m.out_size()))});
   }
   const std::span<const ForwardMember<T, Y>> group = members;
@@ -128,6 +132,7 @@ Results<T> data_gradients_on_device(const GroupProblem& p, bool ends, std::int64
   const Stream stream;
   const CudaStream s = stream.get();
   DeviceArrays<T> g(offset), w(offset), add(offset), mask(offset), dx(offset);
+  DeviceArrays<float> scale(offset);
   std::vector<DataMember<T>> members;
   for (std::size_t i = 0; i < p.size(); ++i) {
     const ConvProblem& m = p.members[i];
@@ -136,8 +141,8 @@ Results<T> data_gradients_on_device(const GroupProblem& p, bool ends, std::int64
     if (ends && i % 3 != 1) end.positive = m.in<const T>(mask.put(s, p.positive[i]));
     const T* const from = g.put(s, m.g);
     const T* const filters = w.put(s, m.w);
-    members.push_back(
-        {m.out(from), m.krsc(filters), m.in(dx.make(static_cast<std::int64_t>(m.x.size()))), end});
+    members.push_back({m.out(from), m.krsc(filters), scale.span_of(s, m.scale),
+                       m.in(dx.make(static_cast<std::int64_t>(m.x.size()))), end});
   }
   const DeviceView<float> workspace(
       cuda::conv2d_group_backward_data_workspace<T>(members, p.options()), offset);
@@ -146,27 +151,34 @@ Results<T> data_gradients_on_device(const GroupProblem& p, bool ends, std::int64
   return {dx.to_host(s), calls};
 }
 
+// Gradients of filters, then those of scales.
 template <class T>
 Results<float> filter_gradients_on_device(const GroupProblem& p, std::int64_t offset = 0) {
   const Stream stream;
   const CudaStream s = stream.get();
-  DeviceArrays<T> x(offset), g(offset);
-  DeviceArrays<float> dw(offset);
+  DeviceArrays<T> x(offset), g(offset), w(offset);
+  DeviceArrays<float> scale(offset), dw(offset), dscale(offset);
   std::vector<WeightsMember<T>> members;
-  std::vector<Krsc<float>> to;
+  std::vector<FilterGradient<T>> to;
   for (const ConvProblem& m : p.members) {
     const T* const from = x.put(s, m.x);
     const T* const gradient = g.put(s, m.g);
     members.push_back({m.in(from), m.out(gradient)});
-    if (to.size() < p.gradients())
-      to.push_back(m.krsc(dw.make(static_cast<std::int64_t>(m.w.size()))));
+    if (to.size() == p.gradients()) continue;
+    const T* const filters = w.put(s, m.w);
+    const auto scales = static_cast<std::int64_t>(m.scale.size());
+    to.push_back({m.krsc(dw.make(static_cast<std::int64_t>(m.w.size()))),
+                  {m.krsc(filters), scale.span_of(s, m.scale)},
+                  {dscale.make(scales), scales}});
   }
   const DeviceView<float> workspace(
       cuda::conv2d_group_backward_weights_workspace<T>(members, to, p.options()), offset);
   const DeviceCalls calls = calls_of([&] {
     cuda::conv2d_group_backward_weights<T>(s, members, workspace.span(), to, p.options());
   });
-  return {dw.to_host(s), calls};
+  Each<float> all = dw.to_host(s);
+  for (Floats& of_scale : dscale.to_host(s)) all.push_back(std::move(of_scale));
+  return {std::move(all), calls};
 }
 
 template <class T>
@@ -183,6 +195,14 @@ void expect_calls(const DeviceCalls& calls, std::int64_t most, bool any, bool ca
   EXPECT_EQ(calls[DeviceCall::kTensorMap] > 0, kKind == Kind::kWgmma && can_wgmma() && can_copy);
 }
 
+// Launches that add runs: sums over taps are cut only where all maps have one count of pixels.
+inline std::int64_t most_sums(const GroupProblem& p) {
+  const bool alike = std::ranges::all_of(p.members, [&](const ConvProblem& m) {
+    return m.out_size() == p.members[0].out_size() && m.x.size() == p.members[0].x.size();
+  });
+  return alike ? 1 : 0;
+}
+
 template <Kind kKind>
 void expect_forward(const GroupCase& c, unsigned parts) {
   using T = typename Traits<kKind>::T;
@@ -191,7 +211,7 @@ void expect_forward(const GroupCase& c, unsigned parts) {
   const double bound = Traits<kKind>::of_sum(c.taps * c.taps * c.channels);
   const Results<T> got = forward_on_device<T>(p);
   const Results<float> wide = forward_on_device<T, float>(p);
-  expect_calls<kKind>(got.calls, p.size() > 1 ? 1 : 2, any(got.arrays), c.channels % 64 == 0);
+  expect_calls<kKind>(got.calls, 1 + most_sums(p), any(got.arrays), c.channels % 64 == 0);
   for (std::size_t i = 0; i < p.size(); ++i) {
     SCOPED_TRACE(i);
     const std::vector<double> want = forward_on_cpu<double>(p.members[i]),
@@ -202,12 +222,17 @@ void expect_forward(const GroupCase& c, unsigned parts) {
 }
 
 template <Kind kKind>
-void expect_data_gradients(const GroupCase& c, bool ends) {
+void expect_data_gradients(const GroupCase& c, bool ends, unsigned parts = 0) {
   using T = typename Traits<kKind>::T;
-  const GroupProblem p = problem<kKind>(c);
+  const GroupProblem p = problem<kKind>(c, parts);
   const double of_result = Traits<kKind>::kOfResult;
   const Results<T> got = data_gradients_on_device<T>(p, ends);
-  expect_calls<kKind>(got.calls, p.size() > 1 ? 1 : 2, any(got.arrays), c.filters % 64 == 0);
+  const std::int64_t products = std::ssize(p.members) * c.stride * c.stride;
+  const bool scaled = kKind != Kind::kFloat && (parts & kScale) != 0;
+  expect_calls<kKind>(got.calls, (products + 7) / 8 + most_sums(p) + (scaled ? 1 : 0),
+                      any(got.arrays), c.filters % 64 == 0 && c.stride == 1);
+  // Filters times their scale are rounded: to float, or to bf16.
+  const double of_scaled = (parts & kScale) == 0 ? 0 : std::max(of_result, kSumUnit);
   for (std::size_t i = 0; i < p.size(); ++i) {
     SCOPED_TRACE(i);
     const Floats none, &add = ends && i % 3 != 2 ? p.add[i] : none,
@@ -217,31 +242,41 @@ void expect_data_gradients(const GroupCase& c, bool ends) {
     const auto terms =
         ended(backward_on_cpu<double>(positive(p.members[i])).dx, magnitudes(add), mask);
     const double before = ends ? of_result + kSumUnit : 0;
-    const double bound = Traits<kKind>::of_sum(c.taps * c.taps * c.filters) * (1 + before) + before;
+    const double of_sum =
+        Traits<kKind>::of_sum(c.taps * c.taps * c.filters) * (1 + of_scaled) + of_scaled;
+    const double bound = of_sum * (1 + before) + before;
     EXPECT_TRUE(within(got.arrays[i], want, terms, bound * (1 + of_result), of_result));
   }
 }
 
 template <Kind kKind>
-void expect_filter_gradients(const GroupCase& c) {
-  const GroupProblem p = problem<kKind>(c);
+void expect_filter_gradients(const GroupCase& c, unsigned parts = 0) {
+  const GroupProblem p = problem<kKind>(c, parts);
   const Results<float> got = filter_gradients_on_device<typename Traits<kKind>::T>(p);
   expect_calls<kKind>(got.calls, 2, any(got.arrays), c.channels % 64 == 0 && c.filters % 8 == 0);
-  Each<double> want, terms;
+  Each<double> dw, dscale, dw_terms, dscale_terms;
   std::vector<std::int64_t> pixels;
   for (const ConvProblem& m : p.members) {
-    want.push_back(backward_on_cpu<double>(m).dw);
-    terms.push_back(backward_on_cpu<double>(positive(m)).dw);
+    const CpuGradients<double> want = backward_on_cpu<double>(m),
+                               terms = backward_on_cpu<double>(positive(m));
+    dw.push_back(want.dw);
+    dscale.push_back(want.dscale);
+    dw_terms.push_back(terms.dw);
+    dscale_terms.push_back(terms.dscale);
     pixels.push_back(c.batch * m.out_height * m.out_width);
   }
   if (c.shared) {
-    want = {sum_from_last(want)};
-    terms = {sum_from_last(terms)};
+    for (Each<double>* const each : {&dw, &dscale, &dw_terms, &dscale_terms})
+      *each = {sum_from_last(*each)};
     for (std::size_t i = 1; i < pixels.size(); ++i) pixels[0] += pixels[i];
   }
-  ASSERT_EQ(got.arrays.size(), want.size());
-  for (std::size_t i = 0; i < want.size(); ++i)
-    EXPECT_TRUE(within(got.arrays[i], want[i], terms[i], Traits<kKind>::of_sum(pixels[i]), 0)) << i;
+  const std::size_t count = dw.size();
+  ASSERT_EQ(got.arrays.size(), 2 * count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const double bound = Traits<kKind>::of_sum(pixels[i]);
+    EXPECT_TRUE(within(got.arrays[i], dw[i], dw_terms[i], bound, 0)) << i;
+    EXPECT_TRUE(within(got.arrays[count + i], dscale[i], dscale_terms[i], bound, 0)) << i;
+  }
 }
 
 template <Kind kKind>
@@ -250,8 +285,11 @@ void expect_all(GroupCase c) {
     SCOPED_TRACE(shared);
     c.shared = shared;
     expect_forward<kKind>(c, shared ? kShift | kRelu : 0u);
-    expect_data_gradients<kKind>(c, shared);
-    expect_filter_gradients<kKind>(c);
+    expect_forward<kKind>(c, kScale | kShift | kResidual | kRelu);
+    for (const unsigned parts : {0u, unsigned{kScale}}) {
+      expect_data_gradients<kKind>(c, shared, parts);
+      expect_filter_gradients<kKind>(c, parts);
+    }
   }
 }
 
@@ -260,7 +298,7 @@ void expect_same_bits(GroupCase c, std::int64_t offset) {
   using T = typename Traits<kKind>::T;
   for (const bool shared : {false, true}) {
     c.shared = shared;
-    const GroupProblem p = problem<kKind>(c, kShift | kRelu);
+    const GroupProblem p = problem<kKind>(c, kScale | kShift | kResidual | kRelu);
     const auto bits = [](const auto& results) {
       std::vector<std::uint32_t> all;
       for (const auto& array : results.arrays)
