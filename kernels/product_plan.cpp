@@ -180,6 +180,10 @@ std::int64_t group_workspace(const GroupPlan& plan, const ProductShape& shape) {
   return plan.through_runs ? plan.splits * shape.m * shape.n : 0;
 }
 
+std::int64_t group_row_sums_workspace(const GroupPlan& plan, const ProductShape& shape) {
+  return plan.through_runs ? plan.splits * shape.m : 0;
+}
+
 std::int64_t product_workspace(const ProductPlan& plan, const ProductShape& shape) {
   return plan.splits > 1 ? plan.splits * shape.m * shape.n : 0;
 }

@@ -182,8 +182,7 @@ void backward_weights(CudaStream stream, Nhwc<const T> x, Nhwc<const T> g,
                       Span<float> dscale, Span<float> dshift, const Conv2dOptions& options) {
   constexpr auto kWho = "conv2d_backward_weights";
   const bool is_scaled = !forward.scale.empty();
-  check_gradient<T>(kWho, forward, dw, dscale);
-  check_filter_vector(kWho, "dshift", dshift.size, dw.filters);
+  check_gradient<T>(kWho, forward, dw, dscale, dshift);
   check_workspace(kWho, workspace.size,
                   cuda::conv2d_backward_weights_workspace<T>(x, g, dw, dshift, options));
   check_map(kWho, x);
