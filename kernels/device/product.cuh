@@ -71,10 +71,10 @@ struct RowSumRuns {
 
   // Adds a row's runs in their order.
   __device__ __forceinline__ void finish(int row, int m, int num_runs) const {
+    const float* p = runs + row;
     double total = 0;
 #pragma unroll 4
-    for (int run = 0; run < num_runs; ++run)
-      total += static_cast<double>(runs[std::int64_t{run} * m + row]);
+    for (int run = 0; run < num_runs; ++run, p += m) total += static_cast<double>(*p);
     to[row] = static_cast<float>(total);
   }
 };

@@ -315,8 +315,15 @@ __device__ __forceinline__ void multiply_slices(const A& a, const B& b, int firs
   }
 }
 
+// Of floats the small tile has registers for a block more than of bf16, where a thread keeps the
+// places of more windows.
+template <class Tile, class T>
+constexpr int resident_blocks() {
+  return Tile::kBlocks + (Tile::kRows == 64 && std::is_same_v<T, float> ? 1 : 0);
+}
+
 template <class Tile, bool kGeneral, class P, int kCount>
-__global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
+__global__ void __launch_bounds__(Tile::kThreads, resident_blocks<Tile, typename P::A::Element>())
     mma_kernel(const __grid_constant__ ProductBatch<P, kCount> batch) {
   unsigned char* const shared = shared_array<unsigned char, Tile::kBytes, struct MmaSlices>();
   const TilePlace at = batch.place(static_cast<int>(blockIdx.x), Tile::kRows, Tile::kCols);
