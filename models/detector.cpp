@@ -60,7 +60,17 @@ TwoStreamDetector::TwoStreamDetector(const Maker& maker, const DetectorOptions& 
       msp_(options.msp ? std::optional<MspGate>(std::in_place, maker / "msp", options.channels)
                        : std::nullopt),
       rpn_(maker / "rpn_head", options.channels, options.rpn),
-      roi_head_(maker / "roi_head", options.channels, options.num_classes, options.roi) {}
+      roi_head_(maker / "roi_head", options.channels, options.num_classes, options.roi) {
+  // The fusion reads its weights in parts, and the gates theirs in float.
+  for (const Parameter& parameter : maker.parameters().all()) {
+    const auto below = [&](std::string_view name) {
+      return parameter.name.starts_with(maker.full_name(name));
+    };
+    if (parameter.kind == ParameterKind::kWeight && below("") && !below("fusion.") &&
+        !below("msp."))
+      multiplied_.push_back(parameter.value);
+  }
+}
 
 std::vector<TwoStreamDetector::Branch> TwoStreamDetector::make_branches(
     const Maker& maker, const DetectorOptions& options) {
@@ -127,7 +137,7 @@ TwoStreamDetector::Features TwoStreamDetector::features(const DetectorInput& inp
 
 DetectorLosses TwoStreamDetector::losses(const DetectorInput& input, const Proposals* fixed,
                                          const Beside& beside) const {
-  const WeightCastScope casts;
+  const WeightCastScope casts(multiplied_, options_.maps);
   const ProductPrecisionScope products(options_.products);
   DetectorLosses made;
   Features f = features(input, Mode::kTrain);
@@ -169,7 +179,7 @@ DetectorLosses TwoStreamDetector::losses(const DetectorInput& input, const Propo
 
 DetectionTensors TwoStreamDetector::predict(const DetectorInput& input) const {
   const NoGradScope no_grad;
-  const WeightCastScope casts;
+  const WeightCastScope casts(multiplied_, options_.maps);
   const ProductPrecisionScope products(options_.products);
   const Features f = features(input, Mode::kEval);
   const Proposals proposals = rpn_.propose(rpn_(f.fused), input.sizes, Mode::kEval);

@@ -134,6 +134,7 @@ class TwoStreamDetector {
   std::optional<MspGate> msp_;
   Rpn rpn_;
   RoiHead roi_head_;
+  std::vector<Tensor> multiplied_;  // weights that convolutions and layers read whole
 };
 
 }  // namespace ktrain

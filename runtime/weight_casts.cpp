@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/convert_list.h"
 #include "runtime/ops.h"
 
 namespace ktrain {
@@ -35,6 +36,19 @@ WeightCastScope::WeightCastScope() {
   if (current_ != nullptr) return;
   own_ = std::make_unique<Casts>();
   current_ = own_.get();
+}
+
+WeightCastScope::WeightCastScope(std::span<const Tensor> weights, DType dtype) : WeightCastScope() {
+  if (!own_ || weights.empty() || dtype == DType::kF32) return;
+  const MemoryUseScope use(MemoryUse::kParameters);
+  std::vector<Conversion> list;
+  for (const Tensor& weight : weights) {
+    Tensor copy = Tensor::empty(weight.context(), weight.shape(), dtype);
+    list.push_back({weight.span<float>(), copy.mutable_span<Bfloat16>()});
+    own_->all.push_back({weight.detached(), std::move(copy)});
+  }
+  const std::span<const Conversion> all = list;
+  KT_RUN(weights[0].queue(), convert_list, all);
 }
 
 WeightCastScope::~WeightCastScope() {

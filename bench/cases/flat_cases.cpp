@@ -3,11 +3,13 @@
 // level.
 #include <array>
 #include <limits>
+#include <span>
 
 #include "bench/cases.h"
 #include "kernels/adamw.h"
 #include "kernels/clamp.h"
 #include "kernels/clip.h"
+#include "kernels/convert_list.h"
 #include "kernels/elementwise.h"
 #include "kernels/random.h"
 #include "kernels/reduce.h"
@@ -117,6 +119,25 @@ Job clip(const Lab& lab) {
           .rivals = {}};
 }
 
+// The weights that a two-stream ResNet-50 detector multiplies, rounded to bf16.
+Job convert(const Lab& lab) {
+  constexpr std::int64_t kTensors = 134;
+  const std::int64_t n = lab.scaled(kDetectorWeights / kTensors);
+  const Array<float> weights = lab.normal(kTensors * n);
+  const Array<Bfloat16> copies = lab.make<Bfloat16>(weights.size());
+  std::vector<Conversion> list;
+  for (std::int64_t k = 0; k < kTensors; ++k)
+    list.push_back({{weights.data() + k * n, n}, {copies.data() + k * n, n}});
+  return {.bytes = 1.5 * static_cast<double>(weights.bytes()),
+          .run =
+              [=, &lab] {
+                (void)weights, (void)copies;  // what the list points to
+                const std::span<const Conversion> all = list;
+                KT_RUN(lab.queue(), convert_list, all);
+              },
+          .rivals = {}};
+}
+
 // `tensors` equal parts of `weights` weights.
 Job adamw(const Lab& lab, std::int64_t weights, std::int64_t tensors) {
   const std::int64_t part = lab.scaled(weights / tensors), n = part * tensors;
@@ -173,6 +194,7 @@ Job uniform(const Lab& lab) {
 
 const bool kOptimisers =
     add_case("clip", "clip_factor", "260 tensors, detector weights", clip) &&
+    add_case("elementwise", "convert_list", "134 tensors, detector weights", convert) &&
     add_case("adamw", "step", "backbone weights",
              [](const Lab& lab) { return adamw(lab, kBackboneWeights, 1); }) &&
     add_case("adamw", "step", "260 tensors, detector weights",

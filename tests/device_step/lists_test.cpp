@@ -4,6 +4,7 @@
 #include "kernels/device/calls.h"
 #include "runtime/fork.h"
 #include "runtime/ops.h"
+#include "runtime/weight_casts.h"
 #include "tests/support/tape.h"
 
 namespace ktrain::test {
@@ -75,6 +76,17 @@ TEST(DeviceLists, NormsAreFoldedInALaunchPerList) {
 TEST(DeviceLists, ResultsMayBeUsedInTwoLanes) {
   const auto want = lane_gradients(make_cpu_context());
   EXPECT_EQ(lane_gradients(make_cuda_context(1 << 20)), want);
+}
+
+TEST(DeviceLists, WeightsAreConvertedInALaunchPerListAndFoundAgain) {
+  const ContextPtr context = make_cuda_context(1 << 20);
+  std::vector<Tensor> weights;
+  for (unsigned k = 0; k < 121; ++k) weights.push_back(random_leaf(context, {3, 7}, k));
+  const DeviceCalls before = device_calls();
+  const WeightCastScope scope(weights, DType::kBf16);
+  EXPECT_EQ((device_calls() - before)[DeviceCall::kLaunch], 2);
+  for (const Tensor& weight : weights) (void)weight_as(weight, DType::kBf16);
+  EXPECT_EQ((device_calls() - before)[DeviceCall::kLaunch], 2);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "kernels/profile.h"
 #include "models/observe.h"
 #include "tests/support/toy_detector.h"
 
@@ -103,6 +104,33 @@ TEST(Precision, EveryShapeOfTheModelTrainsInBf16) {
     EXPECT_NEAR(got.gradient_norm, want.gradient_norm,
                 6 * rounding_deviation() * want.gradient_norm)
         << "shape " << i;
+  }
+}
+
+// Whatever a pass multiplies is rounded when it begins, but for the two parts of each of the
+// fusion's weights.
+TEST(Precision, WeightsAreRoundedTogether) {
+  for (const FusionKind fusion : {FusionKind::kAdd, FusionKind::kGated}) {
+    DetectorOptions options = toy_options(DType::kBf16);
+    options.fusion = fusion;
+    options.msp = true;
+    const ToyDetector low(make_cpu_context(), options);
+    const std::int64_t parts = fusion == FusionKind::kAdd ? 0 : 2 * kPyramidLevels;
+    for (const bool training : {true, false}) {
+      Profile profile;
+      low.context->queue.profile = &profile;
+      if (training)
+        (void)low.detector.losses(low.input);
+      else
+        (void)low.detector.predict(low.input);
+      low.context->queue.profile = nullptr;
+      const auto calls = [&](const char* kernel) {
+        const auto entry = profile.entries().find(kernel);
+        return entry == profile.entries().end() ? 0 : entry->second.calls;
+      };
+      EXPECT_EQ(calls("convert_list"), 1) << training;
+      EXPECT_EQ(calls("convert"), parts) << training;
+    }
   }
 }
 

@@ -216,6 +216,35 @@ TEST(WeightCasts, OneCopyAWeightInAScopeAndNoneThatOutlivesIt) {
   EXPECT_THAT(numbers(weight_as(w, DType::kBf16)), testing::Each(0.5f));
 }
 
+TEST(WeightCasts, ManyAtOnceAreWhatEachIsAlone) {
+  const ContextPtr c = make_cpu_context();
+  const std::vector<Tensor> weights = {random_leaf(c, {6, 13}, 2), random_leaf(c, {5}, 3)};
+  const Tensor other = random_leaf(c, {4}, 4);
+  std::vector<Floats> want;
+  for (const Tensor& w : weights) want.push_back(numbers(weight_as(w, DType::kBf16)));
+  const WeightCastScope scope(weights, DType::kBf16);
+  const std::int64_t before = c->memory.usage().live_bytes;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    EXPECT_EQ(numbers(weight_as(weights[i], DType::kBf16)), want[i]);
+    EXPECT_FALSE(weight_as(weights[i], DType::kBf16).requires_grad());
+  }
+  EXPECT_EQ(c->memory.usage().live_bytes, before) << "they were there";
+  EXPECT_TRUE(weight_as(other, DType::kBf16).shares_memory(weight_as(other, DType::kBf16)));
+  const std::int64_t with_other = c->memory.usage().live_bytes;
+  EXPECT_GT(with_other, before);
+  const WeightCastScope inner(weights, DType::kBf16);
+  EXPECT_EQ(c->memory.usage().live_bytes, with_other) << "the outer one serves";
+}
+
+TEST(WeightCasts, FloatsStayAsTheyAre) {
+  const ContextPtr c = make_cpu_context();
+  const std::vector<Tensor> weights = {random_leaf(c, {6, 13}, 2)};
+  const std::int64_t before = c->memory.usage().live_bytes;
+  const WeightCastScope scope(weights, DType::kF32);
+  EXPECT_TRUE(weight_as(weights[0], DType::kF32).shares_memory(weights[0]));
+  EXPECT_EQ(c->memory.usage().live_bytes, before);
+}
+
 TEST(Bfloat16Ops, WrongTypesAreErrors) {
   const ContextPtr c = make_cpu_context();
   const Tensor x = random_leaf(c, {4}, 1), low = cast(x, DType::kBf16);
