@@ -89,12 +89,13 @@ std::vector<Tensor> backward_pass(const Saved& saved, const Tensor& dy, const Wa
     epilogue_backward<D>(saved, dy, relu, g, along ? Span<float>{} : shift_out);
   });
   g = cast(g, DTypeOf<T>::value);
-  if (want_w) {
+  const auto weights = [&] {
     results[1] = Tensor::empty(dy.context(), saved.w.shape());
     if (want_scale) results[2] = Tensor::empty_like(saved.scale);
     weight_gradient<T>(saved, g, results[1], results[2], along ? shift_out : Span<float>{});
-  }
-  if (want_x) results[0] = data_gradient<T>(saved, g, wanted.take_end(0));
+  };
+  const auto data = [&] { results[0] = data_gradient<T>(saved, g, wanted.take_end(0)); };
+  run_gradients(dy.context(), want_w, weights, want_x, data);
   if (want_residual) results[4] = g;
   return results;
 }

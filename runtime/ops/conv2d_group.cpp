@@ -70,6 +70,10 @@ bool wants(const Wanted& wanted, const std::vector<std::size_t>& places, std::si
   return !places.empty() && wanted[places[i]];
 }
 
+bool wants_any(const Wanted& wanted, const std::vector<std::size_t>& places) {
+  return std::ranges::any_of(places, [&](std::size_t place) { return wanted[place]; });
+}
+
 // T: of xs and ws; Y: of ys.
 template <class T, class Y>
 void run_forward(const Saved& saved, const Conv2dGroupInputs& inputs, Tensors& ys) {
@@ -233,8 +237,10 @@ std::vector<Tensor> backward_pass(const Saved& saved, std::vector<Tensor> dys,
   const DType of_dy = dtype_of(dys);
   const std::vector<Tensor> gs = epilogues_backward(saved, std::move(dys), wanted, results);
   with_map_type(saved.xs[0], [&]<class T>(T) {
-    weight_gradients<T>(saved, gs, of_dy, wanted, results);
-    data_gradients<T>(saved, gs, wanted, results);
+    run_gradients(
+        saved.xs[0].context(), wants_any(wanted, saved.at.w) || wants_any(wanted, saved.at.scale),
+        [&] { weight_gradients<T>(saved, gs, of_dy, wanted, results); },
+        wants_any(wanted, saved.at.x), [&] { data_gradients<T>(saved, gs, wanted, results); });
   });
   return results;
 }
