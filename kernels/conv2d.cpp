@@ -4,6 +4,7 @@
 #include <array>
 #include <type_traits>
 
+#include "kernels/bias_relu.h"
 #include "kernels/check.h"
 #include "kernels/checks/gradient_end.h"
 #include "kernels/cpu/conv2d_engines.h"
@@ -216,10 +217,8 @@ void conv2d_backward_data(Nhwc<const T> g, Krsc<const T> w, Span<const Wide<T>> 
 }
 
 template <class T>
-std::int64_t conv2d_backward_weights_workspace(Nhwc<const T> x, Nhwc<const T> g,
-                                               Krsc<const Wide<T>> dw,
-                                               const Conv2dOptions& options) {
-  check_shapes("conv2d_backward_weights", x, dw, g, options);
+std::int64_t weight_gradient_workspace(Nhwc<const T> x, Nhwc<const T> g, Krsc<const Wide<T>> dw,
+                                       const Conv2dOptions& options) {
   if constexpr (std::is_same_v<T, Bfloat16>) {
     return bf16::conv2d_backward_weights_workspace(x, g, dw, options);
   } else {
@@ -233,18 +232,30 @@ std::int64_t conv2d_backward_weights_workspace(Nhwc<const T> x, Nhwc<const T> g,
   }
 }
 
+// dw and dshift are computed one after the other and share it.
+template <class T>
+std::int64_t conv2d_backward_weights_workspace(Nhwc<const T> x, Nhwc<const T> g,
+                                               Krsc<const Wide<T>> dw, Span<const Wide<T>> dshift,
+                                               const Conv2dOptions& options) {
+  check_shapes("conv2d_backward_weights", x, dw, g, options);
+  return std::max(weight_gradient_workspace<T>(x, g, dw, options),
+                  dshift.empty() ? 0 : bias_relu_backward_workspace(g.pixels(), g.channels));
+}
+
 template <class T>
 void conv2d_backward_weights(Nhwc<const T> x, Nhwc<const T> g, Conv2dScaled<T> forward,
                              Span<Wide<T>> workspace, Krsc<Wide<T>> dw, Span<Wide<T>> dscale,
-                             const Conv2dOptions& options) {
+                             Span<Wide<T>> dshift, const Conv2dOptions& options) {
   constexpr auto kWho = "conv2d_backward_weights";
   const bool scaled = !forward.scale.empty();
   check_filter_vector(kWho, "scale", forward.scale, dw.filters);
   check_filter_vector(kWho, "dscale", dscale, dw.filters);
+  check_filter_vector(kWho, "dshift", dshift, dw.filters);
   KT_CHECK(scaled || dscale.empty(), "{}: dscale is asked for without a scale", kWho);
   KT_CHECK(!scaled || forward.w.size() == dw.size(), "{}: w has {} elements, dw {}", kWho,
            forward.w.size(), dw.size());
-  check_workspace(kWho, workspace.size, conv2d_backward_weights_workspace<T>(x, g, dw, options));
+  check_workspace(kWho, workspace.size,
+                  conv2d_backward_weights_workspace<T>(x, g, dw, dshift, options));
   if constexpr (std::is_same_v<T, Bfloat16>) {
     bf16::conv2d_backward_weights(x, g, forward, workspace, dw, dscale, options);
   } else {
@@ -258,6 +269,8 @@ void conv2d_backward_weights(Nhwc<const T> x, Nhwc<const T> g, Conv2dScaled<T> f
     }
     if (scaled) scale_gradients(forward, dw, dscale);
   }
+  if (!dshift.empty())
+    bias_relu_backward<T>({}, {g.data, g.pixels(), g.channels}, workspace, {}, dshift);
 }
 
 #define KT_INSTANTIATE_FORWARD(T, Y)                                                  \
@@ -269,7 +282,7 @@ void conv2d_backward_weights(Nhwc<const T> x, Nhwc<const T> g, Conv2dScaled<T> f
                                         const GradientEnd<T>&);                            \
   template void conv2d_backward_weights<T>(Nhwc<const T>, Nhwc<const T>, Conv2dScaled<T>,  \
                                            Span<Wide<T>>, Krsc<Wide<T>>, Span<Wide<T>>,    \
-                                           const Conv2dOptions&);
+                                           Span<Wide<T>>, const Conv2dOptions&);
 KT_INSTANTIATE(float)
 KT_INSTANTIATE(double)
 KT_INSTANTIATE(Bfloat16)
@@ -286,7 +299,8 @@ KT_INSTANTIATE_FORWARD(Bfloat16, float)
   template std::int64_t conv2d_backward_data_workspace<T>(                                     \
       Nhwc<const T>, Krsc<const T>, Span<const Wide<T>>, Nhwc<const T>, const Conv2dOptions&); \
   template std::int64_t conv2d_backward_weights_workspace<T>(                                  \
-      Nhwc<const T>, Nhwc<const T>, Krsc<const Wide<T>>, const Conv2dOptions&);
+      Nhwc<const T>, Nhwc<const T>, Krsc<const Wide<T>>, Span<const Wide<T>>,                  \
+      const Conv2dOptions&);
 KT_WORKSPACES(float)
 KT_WORKSPACES(double)
 KT_WORKSPACES(Bfloat16)
@@ -332,13 +346,13 @@ std::int64_t conv2d_backward_data_workspace(Nhwc<const T> g, Krsc<const T> w,
 
 template <class T>
 std::int64_t conv2d_backward_weights_workspace(Nhwc<const T> x, Nhwc<const T> g,
-                                               Krsc<const Wide<T>> dw,
+                                               Krsc<const Wide<T>> dw, Span<const Wide<T>> dshift,
                                                const Conv2dOptions& options) {
   constexpr auto kWho = "conv2d_backward_weights";
   check_shapes(kWho, x, dw, g, options);
   ProductShape shape = weights_product(g, dw);
   const ProductPlan plan = plan_of<T>(kWho, shape, options);
-  return product_workspace(plan, shape);
+  return product_workspace(plan, shape) + (dshift.empty() ? 0 : row_sums_workspace(plan, shape));
 }
 
 KT_WORKSPACES(float)

@@ -10,7 +10,8 @@
 //             zero that a stride put there, and every pixel is written once.
 //   weights   dw[k, t] = sum_pixel g[pixel, k] x[pixel's window, t]: few tiles and a long sum, so
 //             it is cut into runs of pixels. One more kernel adds the runs in their order and, with
-//             a scale, takes dscale = <w, G> and dw = scale G from them on the way.
+//             a scale, takes dscale = <w, G> and dw = scale G from them on the way. dshift, the
+//             sums of the columns of g, is taken by the blocks that bring g for the first taps.
 #include "kernels/conv2d.h"
 
 #include "kernels/device/conv2d_products.cuh"

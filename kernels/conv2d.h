@@ -1,17 +1,19 @@
 // Two-dimensional convolution (cross-correlation, square stride and padding) with an epilogue.
 //   a[n,p,q,k] = sum_{r,s,c} x[n, p*stride-pad+r, q*stride-pad+s, c] * w[k,r,s,c], x zero outside
 //   forward:   y = act(scale[k] * a + shift[k] + residual), act(v) = max(v, 0) with relu, else v
-//   backward:  g = dy * (y > 0) with relu, else dy: see bias_relu.h, which also gives dshift;
-//              dresidual = g
+//   backward:  g = dy * (y > 0) with relu, else dy: see bias_relu.h;
+//              dresidual = g, dshift[k] = sum_{n,p,q} g[n,p,q,k]
 //              dx[n,h,w,c] = sum of scale[k] * w[k,r,s,c] * g[n,p,q,k] over all taps onto (h,w)
 //              G[k,r,s,c]  = sum_{n,p,q} x[n, p*stride-pad+r, q*stride-pad+s, c] * g[n,p,q,k]
 //              dw = scale[k] * G,  dscale[k] = <w[k], G[k]>: the convolution's own output a is
 //              not needed, so nothing but x, y and w has to be kept for the backward pass.
+//              dshift is taken along with dw, or by bias_relu.h: on the CPU the same bits, on CUDA
+//              sums in float in an order of their own, which depends on the shape.
 //              dx ends as GradientEnd says, with the bits of separate passes.
 // Of scale, shift and residual each may be absent: an empty view. y's size is the output size
-// below. Outputs alias nothing. Empty x, w or y: outputs of backward are zero, forward without
-// channels still runs its epilogue. Throws Error on shapes that do not fit or a workspace too
-// small.
+// below. Outputs alias nothing. Empty x, w or y: outputs of backward are zero, but for dshift where
+// g has pixels, and forward without channels still runs its epilogue. Throws Error on shapes that
+// do not fit or a workspace too small.
 //
 // Bfloat16: sums, parameters and gradients of parameters are in float, maps are rounded once, w *
 // scale is rounded before the data gradient's product, and y may be in float, not rounded at all.
@@ -53,7 +55,7 @@ struct Conv2dEpilogue {
 };
 
 // What backward_weights reads beside x and g: only when `scale` is not empty is w read and may
-// dscale be asked for (not empty).
+// dscale be asked for (not empty). dshift may be empty, with or without it.
 template <class T>
 struct Conv2dScaled {
   Krsc<const T> w;
@@ -93,7 +95,7 @@ void conv2d_backward_data(Nhwc<const T> g, Krsc<const T> w, Span<const Wide<T>> 
 template <class T>
 void conv2d_backward_weights(Nhwc<const T> x, Nhwc<const T> g, Conv2dScaled<T> forward,
                              Span<Wide<T>> workspace, Krsc<Wide<T>> dw, Span<Wide<T>> dscale,
-                             const Conv2dOptions& options);
+                             Span<Wide<T>> dshift, const Conv2dOptions& options);
 template <class T>
 [[nodiscard]] std::int64_t conv2d_forward_workspace(Nhwc<const T> x, Krsc<const T> w,
                                                     Conv2dEpilogue<T> epilogue, Nhwc<const T> y,
@@ -106,6 +108,7 @@ template <class T>
 template <class T>
 [[nodiscard]] std::int64_t conv2d_backward_weights_workspace(Nhwc<const T> x, Nhwc<const T> g,
                                                              Krsc<const Wide<T>> dw,
+                                                             Span<const Wide<T>> dshift,
                                                              const Conv2dOptions& options);
 
 }  // namespace cpu
@@ -123,7 +126,8 @@ void conv2d_backward_data(CudaStream stream, Nhwc<const T> g, Krsc<const T> w,
 template <class T>
 void conv2d_backward_weights(CudaStream stream, Nhwc<const T> x, Nhwc<const T> g,
                              Conv2dScaled<T> forward, Span<Wide<T>> workspace, Krsc<Wide<T>> dw,
-                             Span<Wide<T>> dscale, const Conv2dOptions& options);
+                             Span<Wide<T>> dscale, Span<Wide<T>> dshift,
+                             const Conv2dOptions& options);
 // In every build.
 template <class T>
 [[nodiscard]] std::int64_t conv2d_forward_workspace(Nhwc<const T> x, Krsc<const T> w,
@@ -137,6 +141,7 @@ template <class T>
 template <class T>
 [[nodiscard]] std::int64_t conv2d_backward_weights_workspace(Nhwc<const T> x, Nhwc<const T> g,
                                                              Krsc<const Wide<T>> dw,
+                                                             Span<const Wide<T>> dshift,
                                                              const Conv2dOptions& options);
 
 }  // namespace cuda

@@ -46,14 +46,22 @@ void conv2d_group_backward_data(std::span<const DataMember<T>> members, Span<Wid
 }
 
 template <class T>
+std::int64_t size_of_all(const FilterGradient<T>& to) {
+  return to.dw.size() + to.dscale.size + to.dshift.size;
+}
+
+template <class T>
 std::int64_t conv2d_group_backward_weights_workspace(std::span<const WeightsMember<T>> members,
                                                      std::span<const FilterGradient<T>> to,
                                                      const Conv2dOptions& options) {
   checks::conv2d_group_gradients("conv2d_group_backward_weights", members.size(), to);
   std::int64_t most = 0;
-  for (const auto& [x, g] : members)
-    most = std::max(most, conv2d_backward_weights_workspace<T>(x, g, to[0].dw, options));
-  return most + (to.size() < members.size() ? to[0].dw.size() + to[0].dscale.size : 0);
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    const FilterGradient<T>& into = to[to.size() == 1 ? 0 : i];
+    most = std::max(most, conv2d_backward_weights_workspace<T>(members[i].x, members[i].g, into.dw,
+                                                               into.dshift, options));
+  }
+  return most + (to.size() < members.size() ? size_of_all(to[0]) : 0);
 }
 
 template <class T>
@@ -67,22 +75,24 @@ void conv2d_group_backward_weights(std::span<const WeightsMember<T>> members,
            workspace.size, wanted);
   const auto run = [&](std::size_t i, Span<Wide<T>> room, const FilterGradient<T>& into) {
     conv2d_backward_weights<T>(members[i].x, members[i].g, into.forward, room, into.dw, into.dscale,
-                               options);
+                               into.dshift, options);
   };
   if (to.size() == members.size()) {
     for (std::size_t i = 0; i < members.size(); ++i) run(i, workspace, to[i]);
     return;
   }
-  const std::int64_t size = to[0].dw.size(), scales = to[0].dscale.size;
-  const Span<Wide<T>> rest{workspace.data + size + scales, workspace.size - size - scales};
+  const std::int64_t size = to[0].dw.size(), taken = size_of_all(to[0]);
+  const Span<Wide<T>> rest{workspace.data + taken, workspace.size - taken};
   FilterGradient<T> term = to[0];
   term.dw.data = workspace.data;
-  term.dscale.data = scales == 0 ? nullptr : workspace.data + size;
+  term.dscale.data = workspace.data + size;
+  term.dshift.data = term.dscale.data + term.dscale.size;
   run(members.size() - 1, rest, to[0]);
   for (std::size_t i = members.size() - 1; i-- > 0;) {
     run(i, rest, term);
     accumulate(Span<const Wide<T>>{term.dw.data, size}, Span<Wide<T>>{to[0].dw.data, size});
-    accumulate(Span<const Wide<T>>{term.dscale.data, scales}, to[0].dscale);
+    accumulate<Wide<T>>(term.dscale, to[0].dscale);
+    accumulate<Wide<T>>(term.dshift, to[0].dshift);
   }
 }
 
@@ -141,7 +151,8 @@ std::int64_t conv2d_group_backward_weights_workspace(std::span<const WeightsMemb
                                                      const Conv2dOptions& options) {
   const std::int64_t group = product::plan_weights<T>(members, to, options).workspace;
   if (members.size() > 1) return group;
-  return conv2d_backward_weights_workspace<T>(members[0].x, members[0].g, to[0].dw, options);
+  return conv2d_backward_weights_workspace<T>(members[0].x, members[0].g, to[0].dw, to[0].dshift,
+                                              options);
 }
 
 #define KT_INSTANTIATE_FORWARD(T, Y)                                                         \

@@ -35,8 +35,8 @@ struct DataMember {
   GradientEnd<T> end;
 };
 
-// What gives the gradient of one filter: dw and dscale are sums over `x` and `g` of all members
-// where they share their filters.
+// What gives the gradient of one filter: dw, dscale and dshift are sums over `x` and `g` of all
+// members where they share their filters.
 template <class T>
 struct WeightsMember {
   Nhwc<const T> x, g;
@@ -48,6 +48,7 @@ struct FilterGradient {
   Krsc<Wide<T>> dw;
   Conv2dScaled<T> forward = {};
   Span<Wide<T>> dscale = {};
+  Span<Wide<T>> dshift = {};
 };
 
 namespace cpu {

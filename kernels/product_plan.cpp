@@ -180,8 +180,16 @@ std::int64_t group_workspace(const GroupPlan& plan, const ProductShape& shape) {
   return plan.through_runs ? plan.splits * shape.m * shape.n : 0;
 }
 
+std::int64_t group_row_sums_workspace(const GroupPlan& plan, const ProductShape& shape) {
+  return plan.through_runs ? plan.splits * shape.m : 0;
+}
+
 std::int64_t product_workspace(const ProductPlan& plan, const ProductShape& shape) {
   return plan.splits > 1 ? plan.splits * shape.m * shape.n : 0;
+}
+
+std::int64_t row_sums_workspace(const ProductPlan& plan, const ProductShape& shape) {
+  return plan.splits > 1 ? plan.splits * shape.m : 0;
 }
 
 std::int64_t scaled_filter_floats(const ProductPlan& plan, std::int64_t bytes) {

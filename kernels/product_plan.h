@@ -80,8 +80,12 @@ struct GroupPlan : ProductPlan {  // `splits` are the runs of all, one product's
 
 // Floats that the runs of a plan need; none when k is not cut.
 [[nodiscard]] std::int64_t product_workspace(const ProductPlan& plan, const ProductShape& shape);
+// And after them, for the sums of a's rows over each run (Product::row_sums).
+[[nodiscard]] std::int64_t row_sums_workspace(const ProductPlan& plan, const ProductShape& shape);
 // The same of a group; `shape`: of any product.
 [[nodiscard]] std::int64_t group_workspace(const GroupPlan& plan, const ProductShape& shape);
+[[nodiscard]] std::int64_t group_row_sums_workspace(const GroupPlan& plan,
+                                                    const ProductShape& shape);
 
 // Floats of workspace, in front of the runs, for filters of so many bytes times their scale: on
 // tensor cores what is copied to them cannot be scaled on the way. A multiple of 4.

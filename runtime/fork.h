@@ -40,4 +40,21 @@ class Fork {
   int exceptions_;
 };
 
+// Two parts that need nothing of each other, in lanes 2 and 1; inside another fork, where the host
+// may be in either lane, one after the other. `beside` is given first.
+template <class Beside, class Main>
+void side_by_side(const ContextPtr& context, const Beside& beside, const Main& main) {
+  if (context->lane != 0) {
+    beside();
+    main();
+    return;
+  }
+  Fork fork(context);
+  fork.enter(2);
+  beside();
+  fork.enter(1);
+  main();
+  fork.join();
+}
+
 }  // namespace ktrain

@@ -161,8 +161,8 @@ Job backward_weights(const Lab& lab, const Layer& layer) {
     members.push_back({p.x[i], p.y[i]});
     const auto& [x, g] = members.back();
     most = std::max(
-        most, lab.cuda() ? cuda::conv2d_backward_weights_workspace<T>(x, g, filters, p.options)
-                         : cpu::conv2d_backward_weights_workspace<T>(x, g, filters, p.options));
+        most, lab.cuda() ? cuda::conv2d_backward_weights_workspace<T>(x, g, filters, {}, p.options)
+                         : cpu::conv2d_backward_weights_workspace<T>(x, g, filters, {}, p.options));
   }
   const std::vector<FilterGradient<T>> dw = {{p.gradient(p.dw)}};
   const Array<float> space = lab.make<float>(
@@ -182,7 +182,7 @@ Job backward_weights(const Lab& lab, const Layer& layer) {
                           for (std::size_t i = 0; i < members.size(); ++i) {
                             KT_RUN(lab.queue(), conv2d_backward_weights, members[i].x, members[i].g,
                                    unscaled, for_one.out(), p.gradient(i == 0 ? p.dw : p.term),
-                                   none, p.options);
+                                   none, none, p.options);
                             if (i > 0) KT_RUN(lab.queue(), accumulate, p.term.span(), p.dw.out());
                           }
                         },

@@ -75,8 +75,8 @@ struct Convolution {
     if (pass == ConvPass::kBackwardData)
       return gpu ? cuda::conv2d_backward_data_workspace<T>(cy(), cw(), scale.span(), cx(), o)
                  : cpu::conv2d_backward_data_workspace<T>(cy(), cw(), scale.span(), cx(), o);
-    return gpu ? cuda::conv2d_backward_weights_workspace<T>(cx(), cy(), to, o)
-               : cpu::conv2d_backward_weights_workspace<T>(cx(), cy(), to, o);
+    return gpu ? cuda::conv2d_backward_weights_workspace<T>(cx(), cy(), to, {}, o)
+               : cpu::conv2d_backward_weights_workspace<T>(cx(), cy(), to, {}, o);
   }
   void run(const Lab& lab, ConvPass pass, const Array<float>& space, const Conv2dOptions& o) const {
     const Conv2dEpilogue<T> end = epilogue();
@@ -87,7 +87,7 @@ struct Convolution {
       KT_RUN(lab.queue(), conv2d_backward_data, cy(), cw(), scale.span(), space.out(), x, o);
     else
       KT_RUN(lab.queue(), conv2d_backward_weights, cx(), cy(), scaled, space.out(), gradient(),
-             dscale.out(), o);
+             dscale.out(), {}, o);
   }
   // For rivals: of bf16 the shapes alone, since they have arrays of their own.
   [[nodiscard]] ConvArrays arrays(ConvPass pass) const {

@@ -95,7 +95,8 @@ std::int64_t conv2d_backward_weights_workspace(Nhwc<const Bfloat16> x, Nhwc<cons
   WidenedRoom room;
   const Nhwc<const float> wide_x = room.map(x), wide_g = room.map(g);
   (void)room.take(dw.size());
-  return room.taken() + cpu::conv2d_backward_weights_workspace<float>(wide_x, wide_g, dw, options);
+  return room.taken() +
+         cpu::conv2d_backward_weights_workspace<float>(wide_x, wide_g, dw, {}, options);
 }
 
 void conv2d_backward_weights(Nhwc<const Bfloat16> x, Nhwc<const Bfloat16> g,
@@ -108,7 +109,7 @@ void conv2d_backward_weights(Nhwc<const Bfloat16> x, Nhwc<const Bfloat16> g,
     (void)room.take(dw.size());
   else
     wide.w = room.filters(forward.w);
-  cpu::conv2d_backward_weights<float>(wide_x, wide_g, wide, room.left(), dw, dscale, options);
+  cpu::conv2d_backward_weights<float>(wide_x, wide_g, wide, room.left(), dw, dscale, {}, options);
 }
 
 }  // namespace ktrain::cpu::bf16

@@ -2,6 +2,7 @@
 // size of its workspace agree on. Each member is checked as the convolution that it is.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <type_traits>
 
@@ -62,11 +63,14 @@ ConvGroup plan_weights(std::span<const WeightsMember<T>> members,
   checks::conv2d_group(kWho, members, [](const auto& m) { return m.x; });
   checks::conv2d_group_gradients(kWho, members.size(), to);
   const Krsc<const Wide<T>> filters = to[0].dw;
-  return plan_members<T>(
-      members, to.size() < members.size(), options, [&](const WeightsMember<T>& m) {
-        (void)cuda::conv2d_backward_weights_workspace<T>(m.x, m.g, filters, options);
+  ConvGroup group =
+      plan_members<T>(members, to.size() < members.size(), options, [&](const WeightsMember<T>& m) {
+        (void)cuda::conv2d_backward_weights_workspace<T>(m.x, m.g, filters, {}, options);
         return weights_product(m.g, filters);
       });
+  if (std::ranges::any_of(to, [](const FilterGradient<T>& t) { return !t.dshift.empty(); }))
+    group.workspace += group_row_sums_workspace(group.plan, group.shapes[0]);
+  return group;
 }
 
 }  // namespace ktrain::product

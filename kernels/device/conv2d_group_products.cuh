@@ -169,7 +169,7 @@ void conv2d_group_backward_weights(CudaStream stream, std::span<const WeightsMem
   checks::conv2d_group(kWho, members, [](const auto& m) { return m.x; });
   checks::conv2d_group_gradients(kWho, 1, to);
   conv2d_backward_weights<T>(stream, members[0].x, members[0].g, to[0].forward, workspace, to[0].dw,
-                             to[0].dscale, options);
+                             to[0].dscale, to[0].dshift, options);
 }
 
 // conv2d_group.h for T; KT_CONV2D_GROUP_FORWARD for outputs of Y.

@@ -59,10 +59,11 @@ inline void check_filter_vector(const char* who, const char* what, std::int64_t 
 
 template <class T>
 void check_gradient(const char* who, const Conv2dScaled<T>& forward, Krsc<float> dw,
-                    Span<float> dscale) {
+                    Span<float> dscale, Span<float> dshift) {
   const bool is_scaled = !forward.scale.empty();
   check_filter_vector(who, "scale", forward.scale.size, dw.filters);
   check_filter_vector(who, "dscale", dscale.size, dw.filters);
+  check_filter_vector(who, "dshift", dshift.size, dw.filters);
   KT_CHECK(is_scaled || dscale.empty(), "{}: dscale is asked for without a scale", who);
   KT_CHECK(!is_scaled || forward.w.size() == dw.size(), "{}: w has {} elements, dw {}", who,
            forward.w.size(), dw.size());

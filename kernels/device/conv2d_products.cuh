@@ -20,7 +20,8 @@ ProductShape shape_for(ProductShape shape, const Conv2dOptions& options) {
 // dw and dscale from the runs that stand in the workspace, or from the one that stands in dw.
 template <class T>
 void scale_gradients(CudaStream stream, const ProductPlan& plan, const float* runs,
-                     const Conv2dScaled<T>& forward, Krsc<float> dw, Span<float> dscale) {
+                     const Conv2dScaled<T>& forward, Krsc<float> dw, Span<float> dscale,
+                     const RowSumRuns& rows) {
   ScaledGradients<T, 1> one;
   one.runs[0] = runs;
   one.num_runs[0] = plan.splits;
@@ -28,6 +29,7 @@ void scale_gradients(CudaStream stream, const ProductPlan& plan, const float* ru
   one.scale[0] = forward.scale.data;
   one.dw[0] = dw.data;
   one.dscale[0] = dscale.empty() ? nullptr : dscale.data;
+  one.rows[0] = rows;
   one.run_size = dw.size();
   one.filters = static_cast<int>(dw.filters);
   one.taps = static_cast<int>(dw.rows * dw.cols * dw.channels);
@@ -145,15 +147,44 @@ void backward_data(CudaStream stream, Nhwc<const T> g, Krsc<const T> w, Span<con
   }
 }
 
+// dw = g^T x, whole or in runs, and what the rows of g^T sum to.
+template <class T>
+void multiply_weights(const char* who, CudaStream stream, const ProductPlan& plan,
+                      const ProductShape& shape, Nhwc<const T> x, Nhwc<const T> g, Krsc<float> dw,
+                      Span<float> workspace, const DenseOutput<T>& output, float* row_sums,
+                      const Conv2dOptions& options) {
+  if (is_plain(dw, options))
+    return dense_product_runs<T>(who, stream, plan, workspace,
+                                 {.m = shape.m,
+                                  .n = shape.n,
+                                  .k = shape.k,
+                                  .a = g.data,
+                                  .b = x.data,
+                                  .a_along_k = false,
+                                  .b_along_k = false,
+                                  .scale = nullptr,
+                                  .output = output,
+                                  .row_sums = row_sums});
+  ProductBatch<Product<DenseAlongSide<T>, WindowsAlongSide<T>, DenseOutput<T>>, 1> batch{};
+  batch.products[0] = {DenseAlongSide<T>(g.data, shape.m, shape.k),
+                       {windows_of(x, g, dw, options)},
+                       output,
+                       static_cast<int>(shape.m),
+                       static_cast<int>(shape.n),
+                       static_cast<int>(shape.k),
+                       row_sums};
+  multiply_batch(who, stream, plan, workspace, batch);
+}
+
 template <class T>
 void backward_weights(CudaStream stream, Nhwc<const T> x, Nhwc<const T> g,
                       const Conv2dScaled<T>& forward, Span<float> workspace, Krsc<float> dw,
-                      Span<float> dscale, const Conv2dOptions& options) {
+                      Span<float> dscale, Span<float> dshift, const Conv2dOptions& options) {
   constexpr auto kWho = "conv2d_backward_weights";
   const bool is_scaled = !forward.scale.empty();
-  check_gradient<T>(kWho, forward, dw, dscale);
+  check_gradient<T>(kWho, forward, dw, dscale, dshift);
   check_workspace(kWho, workspace.size,
-                  cuda::conv2d_backward_weights_workspace<T>(x, g, dw, options));
+                  cuda::conv2d_backward_weights_workspace<T>(x, g, dw, dshift, options));
   check_map(kWho, x);
   if (dw.filters == 0) return;
   const ProductShape shape = shape_for<T>(weights_product(g, dw), options);
@@ -162,33 +193,16 @@ void backward_weights(CudaStream stream, Nhwc<const T> x, Nhwc<const T> g,
   output.write_to(dw.data);
   output.cols = static_cast<int>(shape.n);
   output.align();
-  if (is_plain(dw, options)) {
-    dense_product_runs<T>(kWho, stream, plan, workspace,
-                          {.m = shape.m,
-                           .n = shape.n,
-                           .k = shape.k,
-                           .a = g.data,
-                           .b = x.data,
-                           .a_along_k = false,
-                           .b_along_k = false,
-                           .scale = nullptr,
-                           .output = output});
-  } else {
-    ProductBatch<Product<DenseAlongSide<T>, WindowsAlongSide<T>, DenseOutput<T>>, 1> batch{};
-    batch.products[0] = {DenseAlongSide<T>(g.data, shape.m, shape.k),
-                         {windows_of(x, g, dw, options)},
-                         output,
-                         static_cast<int>(shape.m),
-                         static_cast<int>(shape.n),
-                         static_cast<int>(shape.k)};
-    multiply_batch(kWho, stream, plan, workspace, batch);
-  }
-  const float* const runs = plan.splits > 1 ? workspace.data : dw.data;
+  const bool cut = plan.splits > 1;
+  float* const sums = cut ? workspace.data + product_workspace(plan, shape) : dshift.data;
+  const RowSumRuns rows{sums, cut && !dshift.empty() ? dshift.data : nullptr};
+  multiply_weights(kWho, stream, plan, shape, x, g, dw, workspace, output,
+                   dshift.empty() ? nullptr : sums, options);
   if (is_scaled)
-    scale_gradients(stream, plan, runs, forward, dw, dscale);
-  else if (plan.splits > 1)
+    scale_gradients(stream, plan, cut ? workspace.data : dw.data, forward, dw, dscale, rows);
+  else if (cut)
     finish_runs(kWho, stream, plan, workspace, static_cast<int>(shape.m), static_cast<int>(shape.n),
-                output);
+                output, rows);
 }
 
 }  // namespace ktrain::product
@@ -211,8 +225,9 @@ void conv2d_backward_data(CudaStream stream, Nhwc<const T> g, Krsc<const T> w,
 template <class T>
 void conv2d_backward_weights(CudaStream stream, Nhwc<const T> x, Nhwc<const T> g,
                              Conv2dScaled<T> forward, Span<Wide<T>> workspace, Krsc<Wide<T>> dw,
-                             Span<Wide<T>> dscale, const Conv2dOptions& options) {
-  product::backward_weights(stream, x, g, forward, workspace, dw, dscale, options);
+                             Span<Wide<T>> dscale, Span<Wide<T>> dshift,
+                             const Conv2dOptions& options) {
+  product::backward_weights(stream, x, g, forward, workspace, dw, dscale, dshift, options);
 }
 
 // conv2d.h for T; KT_CONV2D_FORWARD for outputs of Y.
@@ -225,6 +240,6 @@ void conv2d_backward_weights(CudaStream stream, Nhwc<const T> x, Nhwc<const T> g
                                      const Conv2dOptions&, const GradientEnd<T>&);                 \
   template void conv2d_backward_weights(CudaStream, Nhwc<const T>, Nhwc<const T>, Conv2dScaled<T>, \
                                         Span<Wide<T>>, Krsc<Wide<T>>, Span<Wide<T>>,               \
-                                        const Conv2dOptions&);
+                                        Span<Wide<T>>, const Conv2dOptions&);
 
 }  // namespace ktrain::cuda

@@ -17,6 +17,7 @@ struct DenseProduct {
   bool b_along_k = false;        // b's is n x k, else k x n
   const float* scale = nullptr;  // of b's rows, for kSimt and with b_along_k false
   DenseOutput<T> output;
+  float* row_sums = nullptr;  // Product::row_sums, where neither runs along k
 };
 
 // For float (gemm.cu) and Bfloat16 (gemm_bf16.cu; without a scale). `workspace` holds

@@ -15,7 +15,8 @@ void multiply_dense(const char* name, CudaStream stream, const ProductPlan& plan
                     Span<float> workspace, const DenseProduct<T>& p, const A& a, const B& b) {
   ProductBatch<Product<A, B, DenseOutput<T>>, 1> batch{};
   batch.products[0] = {
-      a, b, p.output, static_cast<int>(p.m), static_cast<int>(p.n), static_cast<int>(p.k)};
+      a,         b, p.output, static_cast<int>(p.m), static_cast<int>(p.n), static_cast<int>(p.k),
+      p.row_sums};
   multiply_batch(name, stream, plan, workspace, batch);
 }
 

@@ -2,6 +2,8 @@
 // A further tier is a file beside product_mma.cuh and a line in multiply_products().
 #pragma once
 
+#include <algorithm>
+
 #include "kernels/device/product_batch.cuh"
 #include "kernels/device/product_mma.cuh"
 #include "kernels/device/product_simt.cuh"
@@ -29,7 +31,10 @@ template <class P, int kCount>
 void multiply_products(const char* name, CudaStream stream, const ProductPlan& plan, float* runs,
                        ProductBatch<P, kCount> batch) {
   int deepest = 0;
-  for (const P& p : batch.products) deepest = p.k > deepest ? p.k : deepest;
+  for (const P& p : batch.products) {
+    deepest = p.k > deepest ? p.k : deepest;
+    KT_CHECK(!p.row_sums || kSumsRows<P>, "{}: sums of rows of an operand along k", name);
+  }
   batch.depth = runs ? static_cast<int>(plan.depth) : deepest;
   batch.partials = runs;
   batch.partials_aligned = batch.products[0].n % 4 == 0 && aligned_for_quads(runs);
@@ -58,12 +63,30 @@ void multiply_batch(const char* name, CudaStream stream, const ProductPlan& plan
 
 constexpr int kFinishThreads = 256;
 
-// A thread per quad of c. The runs are added in their order.
+// Sums of rows (Product::row_sums), m for each run, and where their totals go: nowhere, if nobody
+// asked or there is one run, which is the total.
+struct RowSumRuns {
+  const float* runs = nullptr;
+  float* to = nullptr;
+
+  // Adds a row's runs in their order.
+  __device__ __forceinline__ void finish(int row, int m, int num_runs) const {
+    const float* p = runs + row;
+    double total = 0;
+#pragma unroll 4
+    for (int run = 0; run < num_runs; ++run, p += m) total += static_cast<double>(*p);
+    to[row] = static_cast<float>(total);
+  }
+};
+
+// A thread per quad of c, and, where they are summed, per row. The runs are added in their order.
 template <class Output>
 __global__ void __launch_bounds__(kFinishThreads)
-    finish_runs_kernel(const float* partials, int runs, int m, int n, bool aligned, Output output) {
+    finish_runs_kernel(const float* partials, int runs, int m, int n, bool aligned, Output output,
+                       RowSumRuns rows) {
   const int quads = (n + 3) / 4;
   const std::int64_t i = std::int64_t{blockIdx.x} * kFinishThreads + threadIdx.x;
+  if (rows.to && i < m) rows.finish(static_cast<int>(i), m, runs);
   if (i >= std::int64_t{m} * quads) return;
   const int r = static_cast<int>(i / quads), c = static_cast<int>(i % quads) * 4;
   const std::int64_t run_size = std::int64_t{m} * n;
@@ -78,11 +101,13 @@ __global__ void __launch_bounds__(kFinishThreads)
 // The sum of a plan's runs, to the output.
 template <class Output>
 void finish_runs(const char* name, CudaStream stream, const ProductPlan& plan,
-                 Span<float> workspace, int m, int n, const Output& output) {
-  if (m == 0 || n == 0) return;
+                 Span<float> workspace, int m, int n, const Output& output,
+                 const RowSumRuns& rows = {}) {
+  const std::int64_t across = std::max<std::int64_t>(num_blocks(n, 4), rows.to ? 1 : 0);
+  if (m == 0 || across == 0) return;
   const bool aligned = n % 4 == 0 && aligned_for_quads(workspace.data);
-  launch(name, finish_runs_kernel<Output>, num_blocks(m * num_blocks(n, 4), kFinishThreads),
-         kFinishThreads, stream, workspace.data, plan.splits, m, n, aligned, output);
+  launch(name, finish_runs_kernel<Output>, num_blocks(m * across, kFinishThreads), kFinishThreads,
+         stream, workspace.data, plan.splits, m, n, aligned, output, rows);
 }
 
 // One product, whatever the plan.

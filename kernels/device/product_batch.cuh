@@ -5,6 +5,7 @@
 // rows of a, then rows of tiles, then runs of k, then products.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 
@@ -14,7 +15,8 @@
 
 namespace ktrain::product {
 
-// output = a b, m x k by k x n.
+// output = a b, m x k by k x n. Where there are `row_sums`, the blocks of the first column of tiles
+// also sum a's rows over k: m floats, m more for each further run.
 template <class A_, class B_, class Output_>
 struct Product {
   using A = A_;
@@ -23,7 +25,12 @@ struct Product {
   B_ b;
   Output_ output;
   int m = 0, n = 0, k = 0;
+  float* row_sums = nullptr;
 };
+
+// Can they be? Of weight gradients, both of whose operands run along their sides.
+template <class P>
+constexpr bool kSumsRows = !P::A::kAlongK && !P::B::kAlongK;
 
 // A block's tile starts at (row, col) of a product; it adds over k in [begin, end).
 struct TilePlace {
@@ -60,6 +67,17 @@ struct ProductBatch {
     return at;
   }
 
+  // Does a block sum its tile's rows of a?
+  [[nodiscard]] __device__ bool sums_rows(const TilePlace& at) const {
+    return at.col == 0 && products[at.product].row_sums;
+  }
+  // Takes the sum of a row of the block's tile.
+  __device__ void put_row_sum(const TilePlace& at, int row, float sum) const {
+    const P& p = products[at.product];
+    const int m = at.row + row;
+    if (m < p.m) p.row_sums[std::int64_t{at.run} * p.m + m] = sum;
+  }
+
   // Takes a quad of a block's tile: to the product's output, or among the runs.
   __device__ void put(const TilePlace& at, int m, int n, float4 v) const {
     const P& p = products[at.product];
@@ -81,7 +99,9 @@ std::int64_t deal_out(const char* name, int tile_rows, int tile_cols,
   batch.first[0] = 0;
   for (int i = 0; i < kCount; ++i) {
     const P& p = batch.products[i];
-    const std::int64_t across = num_blocks(p.n, tile_cols);
+    // Of no columns the rows may still be summed.
+    const std::int64_t across =
+        std::max<std::int64_t>(num_blocks(p.n, tile_cols), p.row_sums ? 1 : 0);
     const std::int64_t tiles = num_blocks(p.m, tile_rows) * across;
     const int runs = batch.partials ? runs_of(p.k, batch.depth) : 1;
     blocks += tiles * runs;

@@ -1,6 +1,7 @@
 // Products of a group of convolutions in one launch, and the sums of their runs in another.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "kernels/device/conv2d_group_plan.h"
@@ -14,6 +15,7 @@ constexpr int kGroup = static_cast<int>(kMaxGroup);
 template <class Output>
 struct SumsOfRuns {
   Output outputs[kGroup];
+  RowSumRuns rows[kGroup];  // of the same runs
   int first_run[kGroup + 1] = {};
   const float* runs = nullptr;  // m x n each
   int m = 0, n = 0;
@@ -21,7 +23,8 @@ struct SumsOfRuns {
   int blocks = 0;  // of one sum
 };
 
-// A thread per quad of an output. Runs are added in their order.
+// A thread per quad of an output, and, where they are summed, per row. Runs are added in their
+// order.
 template <class Output>
 __global__ void __launch_bounds__(kFinishThreads)
     finish_group_kernel(const __grid_constant__ SumsOfRuns<Output> sums) {
@@ -29,6 +32,9 @@ __global__ void __launch_bounds__(kFinishThreads)
   const int block = static_cast<int>(blockIdx.x) - which * sums.blocks;
   const int quads = (sums.n + 3) / 4;
   const std::int64_t i = std::int64_t{block} * kFinishThreads + threadIdx.x;
+  if (sums.rows[which].to && i < sums.m)
+    sums.rows[which].finish(static_cast<int>(i), sums.m,
+                            sums.first_run[which + 1] - sums.first_run[which]);
   if (i >= std::int64_t{sums.m} * quads) return;
   const int r = static_cast<int>(i / quads), c = static_cast<int>(i % quads) * 4;
   const std::int64_t run_size = std::int64_t{sums.m} * sums.n;
@@ -48,7 +54,9 @@ void finish_group(const char* name, CudaStream stream, SumsOfRuns<Output>& sums,
   sums.m = static_cast<int>(shape.m);
   sums.n = static_cast<int>(shape.n);
   sums.aligned = shape.n % 4 == 0 && aligned_for_quads(runs);
-  sums.blocks = static_cast<int>(num_blocks(shape.m * num_blocks(shape.n, 4), kFinishThreads));
+  const bool any_rows = std::ranges::any_of(sums.rows, [](const RowSumRuns& r) { return r.to; });
+  const std::int64_t across = std::max<std::int64_t>(num_blocks(shape.n, 4), any_rows ? 1 : 0);
+  sums.blocks = static_cast<int>(num_blocks(shape.m * across, kFinishThreads));
   if (sums.blocks == 0) return;
   launch(name, finish_group_kernel<Output>, sums.blocks * static_cast<std::int64_t>(outputs),
          kFinishThreads, stream, sums);
@@ -90,13 +98,14 @@ void multiply_and_finish(const char* name, CudaStream stream, const ConvGroup& g
 
 template <class A, class B, class Output>
 Product<A, B, Output> product_from(const A& a, const B& b, const Output& output,
-                                   const ProductShape& shape) {
+                                   const ProductShape& shape, float* row_sums = nullptr) {
   return {a,
           b,
           output,
           static_cast<int>(shape.m),
           static_cast<int>(shape.n),
-          static_cast<int>(shape.k)};
+          static_cast<int>(shape.k),
+          row_sums};
 }
 
 }  // namespace ktrain::product

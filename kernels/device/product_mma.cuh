@@ -22,6 +22,9 @@
 // through registers, element by element, in the small tile. Neither that nor the tile changes a
 // sum's order, which is that of k: the same bits.
 //
+// Where rows of a are summed, all threads read a's slice once more when it has been multiplied
+// (side_sums.cuh): 8 KiB of shared memory's bandwidth beside the 48 that a slice costs.
+//
 // Sums leave through shared memory, 16 rows of a warp at a time: lanes hold pairs of columns, and c
 // is written, and a residual read, in runs of 128 or 256 bytes.
 #pragma once
@@ -31,6 +34,7 @@
 
 #include "kernels/device/product_batch.cuh"
 #include "kernels/device/reduce.cuh"
+#include "kernels/device/side_sums.cuh"
 #include "kernels/device/slice_layout.h"
 #include "kernels/device/tensor_core.cuh"
 
@@ -252,12 +256,16 @@ struct WarpTile {
   }
 };
 
+template <class Tile, class A>
+using MmaRowSums = SideSums<typename A::Element, Tile::kRows, Tile::kThreads>;
+
 // Adds a's rows from first_row on times b's columns from first_col on, k in [begin, end). With
 // kGeneral operands need not be in pieces.
 template <class Tile, bool kGeneral, class A, class B>
 __device__ __forceinline__ void multiply_slices(const A& a, const B& b, int first_row,
                                                 int first_col, int begin, int end,
-                                                unsigned char* shared, WarpTile<Tile>& tile) {
+                                                unsigned char* shared, WarpTile<Tile>& tile,
+                                                MmaRowSums<Tile, A>& rows) {
   static_assert(std::is_same_v<typename A::Element, typename B::Element>);
   constexpr int kSlice = kSliceOf<typename A::Element>, kStages = Tile::kStages;
   const int thread = static_cast<int>(threadIdx.x);
@@ -300,21 +308,31 @@ __device__ __forceinline__ void multiply_slices(const A& a, const B& b, int firs
     start(ahead, last);
     const unsigned char* const slice = shared + now * Tile::kStageBytes;
     tile.add(load_a, load_b, slice, slice + Tile::kBytesA);
+    if (rows.wanted) rows.template add<kSlice>(slice);
     finish(ahead, last);
     last = now;
     now = now + 1 == kStages ? 0 : now + 1;
   }
 }
 
+// Of floats the small tile has registers for a block more than of bf16, where a thread keeps the
+// places of more windows.
+template <class Tile, class T>
+constexpr int resident_blocks() {
+  return Tile::kBlocks + (Tile::kRows == 64 && std::is_same_v<T, float> ? 1 : 0);
+}
+
 template <class Tile, bool kGeneral, class P, int kCount>
-__global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
+__global__ void __launch_bounds__(Tile::kThreads, resident_blocks<Tile, typename P::A::Element>())
     mma_kernel(const __grid_constant__ ProductBatch<P, kCount> batch) {
   unsigned char* const shared = shared_array<unsigned char, Tile::kBytes, struct MmaSlices>();
   const TilePlace at = batch.place(static_cast<int>(blockIdx.x), Tile::kRows, Tile::kCols);
   const P& p = batch.products[at.product];
   WarpTile<Tile> tile(static_cast<int>(threadIdx.x));
+  MmaRowSums<Tile, typename P::A> rows(kSumsRows<P> && batch.sums_rows(at));
   if (at.begin < at.end)
-    multiply_slices<Tile, kGeneral>(p.a, p.b, at.row, at.col, at.begin, at.end, shared, tile);
+    multiply_slices<Tile, kGeneral>(p.a, p.b, at.row, at.col, at.begin, at.end, shared, tile, rows);
+  if (rows.wanted) rows.give([&](int row, float sum) { batch.put_row_sum(at, row, sum); });
   __syncthreads();
   tile.give(shared, at.row, at.col, p.m, [&](int m, int n, float4 v) { batch.put(at, m, n, v); });
 }

@@ -11,6 +11,8 @@
 // An operand whose memory runs along k is turned on the way. Some threads hold one side's floats;
 // that they do not all write into the same banks, the side is moved by 8 or 16 for every 4 of k
 // (swizzle()), and the reader, who knows k when it is compiled, looks there.
+//
+// Rows of a are summed by the threads that carry them: always the same four sides, every so many k.
 #pragma once
 
 #include <cstdint>
@@ -58,6 +60,13 @@ class Carrier {
 #pragma unroll
     for (int i = 0; i < kEach; ++i)
       if (exists(i)) held_[i] = operand.load(cursors_[kAlongK ? i : 0], k + k_of(i));
+  }
+
+  // Adds what is held to the sums over k of this thread's four sides, of an operand along sides.
+  __device__ void add_to(float4& sums) const {
+#pragma unroll
+    for (int i = 0; i < kEach; ++i)
+      if (exists(i)) sums = sum_of(sums, held_[i]);
   }
 
   __device__ void put(float* slice) const {
@@ -163,20 +172,43 @@ struct Square {
   }
 };
 
+// Sums over k of this thread's sides of a tile's a, where they are wanted.
+struct CarriedSums {
+  bool wanted;
+  float4 sums = no_quad();
+
+  // put(row, sum) for the tile's rows. `shared`, kThreads quads, is nobody's any more.
+  template <class Tile, class Put>
+  __device__ __forceinline__ void give(float* shared, const Put& put) const {
+    constexpr int kShares = Tile::kThreads * 4 / Tile::kRows;  // threads with the same sides
+    const int thread = static_cast<int>(threadIdx.x);
+    store_quad(shared + thread * 4, sums, true);
+    __syncthreads();
+    if (thread >= Tile::kRows) return;
+    float total = 0;
+#pragma unroll
+    for (int i = 0; i < kShares; ++i) total += shared[i * Tile::kRows + thread];
+    put(thread, total);
+  }
+};
+
 // Adds a's rows from first_row on times b's columns from first_col on, k in [begin, end).
 template <class Tile, class A, class B>
 __device__ __forceinline__ void multiply_tile(const A& a, const B& b, int first_row, int first_col,
-                                              int begin, int end, Square<Tile>& square) {
+                                              int begin, int end, float* slices_a, float* slices_b,
+                                              Square<Tile>& square, CarriedSums& rows) {
   constexpr int kSlice = Tile::kSlice;
   constexpr int kSliceA = Tile::kRows * kSlice, kSliceB = Tile::kCols * kSlice;
-  float* const slices_a = shared_array<float, 2 * kSliceA, struct SlicesA>();
-  float* const slices_b = shared_array<float, 2 * kSliceB, struct SlicesB>();
   const int thread = static_cast<int>(threadIdx.x);
   Carrier<A, Tile::kRows, kSlice, Tile::kThreads> carry_a(a, first_row, thread);
   Carrier<B, Tile::kCols, kSlice, Tile::kThreads> carry_b(b, first_col, thread);
+  const auto put_a = [&](float* slice) {
+    carry_a.put(slice);
+    if (rows.wanted) carry_a.add_to(rows.sums);
+  };
   carry_a.fetch(a, begin);
   carry_b.fetch(b, begin);
-  carry_a.put(slices_a);
+  put_a(slices_a);
   carry_b.put(slices_b);
   __syncthreads();
   int now = 0;
@@ -188,7 +220,7 @@ __device__ __forceinline__ void multiply_tile(const A& a, const B& b, int first_
     square.template add<0, kSlice / 2, A::kAlongK, B::kAlongK>(now_a, now_b);
     // The other slices were multiplied before the last barrier.
     if (more) {
-      carry_a.put(slices_a + (now ^ 1) * kSliceA);
+      put_a(slices_a + (now ^ 1) * kSliceA);
       carry_b.fetch(b, k + kSlice);
     }
     square.template add<kSlice / 2, kSlice, A::kAlongK, B::kAlongK>(now_a, now_b);
@@ -210,8 +242,17 @@ __global__ void __launch_bounds__(Tile::kThreads, held_blocks<Tile, typename P::
     simt_kernel(const __grid_constant__ ProductBatch<P, kCount> batch) {
   const TilePlace at = batch.place(static_cast<int>(blockIdx.x), Tile::kRows, Tile::kCols);
   const P& p = batch.products[at.product];
+  float* const slices_a = shared_array<float, 2 * Tile::kRows * Tile::kSlice, struct SlicesA>();
+  float* const slices_b = shared_array<float, 2 * Tile::kCols * Tile::kSlice, struct SlicesB>();
   Square<Tile> square(static_cast<int>(threadIdx.x));
-  if (at.begin < at.end) multiply_tile<Tile>(p.a, p.b, at.row, at.col, at.begin, at.end, square);
+  CarriedSums rows{.wanted = kSumsRows<P> && batch.sums_rows(at)};
+  if (at.begin < at.end)
+    multiply_tile<Tile>(p.a, p.b, at.row, at.col, at.begin, at.end, slices_a, slices_b, square,
+                        rows);
+  if (rows.wanted) {
+    __syncthreads();
+    rows.give<Tile>(slices_a, [&](int row, float sum) { batch.put_row_sum(at, row, sum); });
+  }
   square.give(at.row, at.col, p.m, [&](int m, int n, float4 v) { batch.put(at, m, n, v); });
 }
 

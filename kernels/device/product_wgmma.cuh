@@ -19,12 +19,16 @@
 // there are; tiles of 128 x 128 read 64. One block fills the shared memory; the others leave room
 // for two, one of which multiplies while the other writes.
 //
+// Where rows of a are summed, each warpgroup reads its own of a step (side_sums.cuh) between the
+// multiplications and the wait, so that a place in the ring is given back when both are done.
+//
 // Sums leave through the ring, which is nobody's when all have been multiplied, 16 rows and 64
 // columns of a warp at a time, so that c is written in runs of 128 or 256 bytes.
 #pragma once
 
 #include "kernels/device/lost.cuh"
 #include "kernels/device/reduce.cuh"
+#include "kernels/device/side_sums.cuh"
 #include "kernels/device/warpgroup_multiply.cuh"
 #include "kernels/device/wgmma_batch.cuh"
 
@@ -109,11 +113,14 @@ __device__ __forceinline__ void bring_steps(const WgmmaProduct& p, const TilePla
   }
 }
 
-// A warpgroup: adds the products of its 64 rows, the `group`-th.
+// Of the 64 rows of a warpgroup, from lines that tensor copies swizzled.
+using WgmmaRowSums = SideSums<Bfloat16, 64, warpgroup::kThreads>;
+
+// A warpgroup: adds the products of its 64 rows, the `group`-th, and sums them while it multiplies.
 template <class Tile, bool kSideA, bool kSideB>
 __device__ __forceinline__ void multiply_steps(const TilePlace& at, int group,
                                                const WgmmaRing<Tile>& ring,
-                                               float (&sums)[Tile::kCols / 2]) {
+                                               float (&sums)[Tile::kCols / 2], WgmmaRowSums& rows) {
   // From 16 of k to the next, in bytes: within a line, or 16 lines.
   constexpr int kNextA = kSideA ? 16 * kBoxLine * 2 : 32, kNextB = kSideB ? 16 * kBoxLine * 2 : 32;
   constexpr int kEight = 8 * kBoxLine * 2;  // lines
@@ -131,6 +138,10 @@ __device__ __forceinline__ void multiply_steps(const TilePlace& at, int group,
       warpgroup::multiply<Tile::kCols, kSideA, kSideB>(sums, warpgroup::further(a, i * kNextA),
                                                        warpgroup::further(b, i * kNextB));
     warpgroup::commit_products();
+    if (rows.wanted) {
+      rows.template add<kWgmmaStep>(ring.a(now.stage) + group * kBlockBytes);
+      __syncwarp();  // all lanes have read before their first gives the place back
+    }
     warpgroup::wait_for_products<1>();
     if (k > at.begin && first_lane) warpgroup::arrive(ring.empty(before));
     before = now.stage;
@@ -189,7 +200,10 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     }
     const int group = thread / warpgroup::kThreads, warp = thread / kWarpSize % 4;
     float sums[Tile::kCols / 2] = {};
-    multiply_steps<Tile, kSideA, kSideB>(at, group, ring, sums);
+    WgmmaRowSums rows(kSideA && kSideB && batch.sums_rows(at));
+    multiply_steps<Tile, kSideA, kSideB>(at, group, ring, sums, rows);
+    if (rows.wanted)
+      rows.give([&](int row, float sum) { batch.put_row_sum(at, group * 64 + row, sum); });
     warpgroup::arrive(ring.finished());
     warpgroup::wait_for_phase(ring.finished(), 0);
     float* const strip =

@@ -6,7 +6,7 @@
 
 #include "kernels/conv2d.h"
 #include "kernels/device/launch.cuh"
-#include "kernels/device/product_operands.cuh"
+#include "kernels/device/product.cuh"
 #include "kernels/device/reduce.cuh"
 
 namespace ktrain::product {
@@ -47,7 +47,8 @@ struct ScaledGradients {
   const T* w[kMost];
   const float* scale[kMost];
   float* dw[kMost];
-  float* dscale[kMost];  // or null
+  float* dscale[kMost];    // or null
+  RowSumRuns rows[kMost];  // of the same runs
   std::int64_t run_size = 0;
   int filters = 0, taps = 0;
   bool aligned = false;  // all of them
@@ -65,6 +66,9 @@ __global__ void __launch_bounds__(kFilterThreads)
   const int num_runs = all.num_runs[which];
   const float factor = all.scale[which][filter];
   float* const dscale = all.dscale[which];
+  // By a thread that has least to do else.
+  if (all.rows[which].to && threadIdx.x == kFilterThreads - 1)
+    all.rows[which].finish(filter, all.filters, num_runs);
   double dot = 0;
   for (int i = static_cast<int>(threadIdx.x) * 4; i < all.taps; i += kFilterThreads * 4) {
     const int left = all.taps - i;

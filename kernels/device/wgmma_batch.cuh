@@ -36,6 +36,7 @@ bool describe(const ProductBatch<P, kCount>& from, WgmmaBatch<kCount>& to) {
     w.m = p.m;
     w.n = p.n;
     w.k = p.k;
+    w.row_sums = p.row_sums;
     if (p.k == 0) continue;
     if (!describe(p.a, w.a) || !describe(p.b, w.b)) return false;
     any = true;

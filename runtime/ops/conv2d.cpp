@@ -23,12 +23,16 @@ bool is_on_cpu(const Tensor& t) { return t.queue().device == Device::kCpu; }
 Span<const float> optional_span(const Tensor& t) {
   return t.defined() ? t.span<float>() : Span<const float>{};
 }
+Span<float> optional_mutable_span(Tensor& t) {
+  return t.defined() ? t.mutable_span<float>() : Span<float>{};
+}
 
-// g = dy through the ReLU, where it has not been, and the sum of its columns.
+// g = dy through the ReLU, where it has not been, and the sum of its columns into `sums`; either
+// may be unwanted.
 template <class T>
-void epilogue_backward(const Saved& saved, const Tensor& dy, bool relu, Tensor& g, Tensor& dshift) {
+void epilogue_backward(const Saved& saved, const Tensor& dy, bool relu, Tensor& g,
+                       Span<float> sums) {
   Rows<T> g_rows = relu ? g.mutable_rows<T>() : Rows<T>{};
-  const Span<float> sums = dshift.defined() ? dshift.mutable_span<float>() : Span<float>{};
   if (!relu && sums.empty()) return;
   Tensor scratch = workspace(
       dy, sums.empty() ? 0 : cpu::bias_relu_backward_workspace(dy.rows<T>().rows, dy.size(-1)));
@@ -53,17 +57,18 @@ Tensor data_gradient(const Saved& saved, const Tensor& g, const InputEnd& input_
 }
 
 template <class T>
-void weight_gradient(const Saved& saved, const Tensor& g, Tensor& dw, Tensor& dscale) {
+void weight_gradient(const Saved& saved, const Tensor& g, Tensor& dw, Tensor& dscale,
+                     Span<float> shift_out) {
   const Conv2dScaled<T> forward = {saved.w.krsc<T>(), optional_span(saved.scale)};
-  const Span<float> scale_out = dscale.defined() ? dscale.mutable_span<float>() : Span<float>{};
   const Nhwc<const T> x = saved.x.nhwc<T>(), from = g.nhwc<T>();
   const Krsc<float> to = dw.mutable_krsc<float>();
   Tensor scratch = workspace(
-      g, is_on_cpu(g) ? cpu::conv2d_backward_weights_workspace<T>(x, from, to, saved.options)
-                      : cuda::conv2d_backward_weights_workspace<T>(x, from, to, saved.options));
+      g, is_on_cpu(g)
+             ? cpu::conv2d_backward_weights_workspace<T>(x, from, to, shift_out, saved.options)
+             : cuda::conv2d_backward_weights_workspace<T>(x, from, to, shift_out, saved.options));
   note_flops(g.queue(), "conv2d_backward_weights", from, forward.w);
   KT_RUN(g.queue(), conv2d_backward_weights, x, from, forward, scratch.mutable_span<float>(), to,
-         scale_out, saved.options);
+         optional_mutable_span(dscale), shift_out, saved.options);
 }
 
 // Gradients of x, w, scale, shift, residual, in this order. T: of the maps; dy may be float where
@@ -76,14 +81,21 @@ std::vector<Tensor> backward_pass(const Saved& saved, const Tensor& dy, const Wa
   const bool relu = saved.options.relu && !wanted.rectified();
   Tensor g = relu ? Tensor::empty_like(dy) : dy;
   if (want_shift) results[3] = Tensor::empty(dy.context(), {dy.size(-1)});
-  with_map_type(dy, [&]<class D>(D) { epilogue_backward<D>(saved, dy, relu, g, results[3]); });
+  const Span<float> shift_out = optional_mutable_span(results[3]);
+  // The weight gradient reads g in any case; but where it is rounded for that, its sum is taken
+  // before.
+  const bool along = want_w && dy.dtype() == DTypeOf<T>::value;
+  with_map_type(dy, [&]<class D>(D) {
+    epilogue_backward<D>(saved, dy, relu, g, along ? Span<float>{} : shift_out);
+  });
   g = cast(g, DTypeOf<T>::value);
-  if (want_w) {
+  const auto weights = [&] {
     results[1] = Tensor::empty(dy.context(), saved.w.shape());
     if (want_scale) results[2] = Tensor::empty_like(saved.scale);
-    weight_gradient<T>(saved, g, results[1], results[2]);
-  }
-  if (want_x) results[0] = data_gradient<T>(saved, g, wanted.take_end(0));
+    weight_gradient<T>(saved, g, results[1], results[2], along ? shift_out : Span<float>{});
+  };
+  const auto data = [&] { results[0] = data_gradient<T>(saved, g, wanted.take_end(0)); };
+  run_gradients(dy.context(), want_w, weights, want_x, data);
   if (want_residual) results[4] = g;
   return results;
 }

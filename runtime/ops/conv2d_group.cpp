@@ -70,6 +70,10 @@ bool wants(const Wanted& wanted, const std::vector<std::size_t>& places, std::si
   return !places.empty() && wanted[places[i]];
 }
 
+bool wants_any(const Wanted& wanted, const std::vector<std::size_t>& places) {
+  return std::ranges::any_of(places, [&](std::size_t place) { return wanted[place]; });
+}
+
 // T: of xs and ws; Y: of ys.
 template <class T, class Y>
 void run_forward(const Saved& saved, const Conv2dGroupInputs& inputs, Tensors& ys) {
@@ -108,8 +112,19 @@ Tensor epilogue_backward(const Tensor& y, const Tensor& dy, Tensor* dshift) {
   return g;
 }
 
-// What the convolutions alone get, by member, and the gradients of the shifts and residuals. Where
-// members share a shift, the last member's comes first.
+// Is member i's shift summed along with the gradient of its filters? Where that is computed, of
+// gradients that are not rounded for it, and members share both or neither.
+bool sums_along(const Saved& saved, const Wanted& wanted, DType of_dy, std::size_t i) {
+  const bool filters = wants(wanted, saved.at.w, i) || wants(wanted, saved.at.scale, i);
+  const auto shared = [&](const std::vector<std::size_t>& places) {
+    return places.front() == places.back();
+  };
+  return wants(wanted, saved.at.shift, i) && filters && of_dy == saved.xs[i].dtype() &&
+         shared(saved.at.shift) == shared(saved.at.w);
+}
+
+// What the convolutions alone get, by member, and the gradients of the residuals, and of the shifts
+// that weight_gradients() does not sum. Where members share a shift, the last member's comes first.
 Tensors epilogues_backward(const Saved& saved, Tensors dys, const Wanted& wanted,
                            Tensors& results) {
   Tensors gs(dys.size());
@@ -117,7 +132,8 @@ Tensors epilogues_backward(const Saved& saved, Tensors dys, const Wanted& wanted
     const Tensor dy = std::move(dys[i]);
     dys[i] = Tensor();
     if (!dy.defined()) continue;
-    const bool want_shift = wants(wanted, saved.at.shift, i);
+    const bool want_shift =
+        wants(wanted, saved.at.shift, i) && !sums_along(saved, wanted, dy.dtype(), i);
     const Tensor y = saved.options.relu && !wanted.rectified(i) ? saved.ys[i] : Tensor();
     Tensor dshift;
     with_map_type(dy, [&]<class D>(D) {
@@ -135,14 +151,20 @@ Tensors epilogues_backward(const Saved& saved, Tensors dys, const Wanted& wanted
   return gs;
 }
 
-// Room for the gradient of member i's filters and, where it is wanted, of their scale.
+// Room for the gradient of member i's filters and, where they are wanted, of their scale and the
+// shift that is summed along.
 template <class T>
 FilterGradient<T> filter_gradient(const Saved& saved, std::size_t i, const Wanted& wanted,
-                                  Tensors& results) {
+                                  bool with_shift, Tensors& results) {
   const Tensor& w = of(saved.ws, i);
   Tensor& dw = results[saved.at.w[i]];
   dw = Tensor::empty(w.context(), w.shape());
-  FilterGradient<T> to{dw.mutable_krsc<float>(), {w.krsc<T>(), span_of(saved.scales, i)}, {}};
+  FilterGradient<T> to{dw.mutable_krsc<float>(), {w.krsc<T>(), span_of(saved.scales, i)}, {}, {}};
+  if (with_shift) {
+    Tensor& dshift = results[saved.at.shift[i]];
+    dshift = Tensor::empty(w.context(), {w.size(0)});
+    to.dshift = dshift.mutable_span<float>();
+  }
   if (!wants(wanted, saved.at.scale, i)) return to;
   Tensor& dscale = results[saved.at.scale[i]];
   dscale = Tensor::empty_like(of(saved.scales, i));
@@ -151,7 +173,7 @@ FilterGradient<T> filter_gradient(const Saved& saved, std::size_t i, const Wante
 }
 
 template <class T>
-void weight_gradients(const Saved& saved, const Tensors& gs, const Wanted& wanted,
+void weight_gradients(const Saved& saved, const Tensors& gs, DType of_dy, const Wanted& wanted,
                       Tensors& results) {
   std::vector<WeightsMember<T>> members;
   std::vector<FilterGradient<T>> to;
@@ -162,7 +184,8 @@ void weight_gradients(const Saved& saved, const Tensors& gs, const Wanted& wante
     note_flops<T>(gs[i].queue(), "conv2d_group_backward_weights", members.back().g,
                   of(saved.ws, i).krsc<T>());
     if (!results[saved.at.w[i]].defined())
-      to.push_back(filter_gradient<T>(saved, i, wanted, results));
+      to.push_back(
+          filter_gradient<T>(saved, i, wanted, sums_along(saved, wanted, of_dy, i), results));
   }
   if (members.empty()) return;
   const std::span<const WeightsMember<T>> group = members;
@@ -200,14 +223,24 @@ void data_gradients(const Saved& saved, const std::vector<Tensor>& gs, const Wan
   KT_RUN(queue, conv2d_group_backward_data, group, scratch.mutable_span<float>(), saved.options);
 }
 
+// Of those that are there: the results' all have one type.
+DType dtype_of(const Tensors& dys) {
+  const auto first = std::ranges::find_if(dys, [](const Tensor& dy) { return dy.defined(); });
+  KT_CHECK(first != dys.end(), "conv2d_group: a backward pass without a gradient");
+  return first->dtype();
+}
+
 // Gradients of the inputs, in their order.
 std::vector<Tensor> backward_pass(const Saved& saved, std::vector<Tensor> dys,
                                   const Wanted& wanted) {
   std::vector<Tensor> results(saved.at.count);
+  const DType of_dy = dtype_of(dys);
   const std::vector<Tensor> gs = epilogues_backward(saved, std::move(dys), wanted, results);
   with_map_type(saved.xs[0], [&]<class T>(T) {
-    weight_gradients<T>(saved, gs, wanted, results);
-    data_gradients<T>(saved, gs, wanted, results);
+    run_gradients(
+        saved.xs[0].context(), wants_any(wanted, saved.at.w) || wants_any(wanted, saved.at.scale),
+        [&] { weight_gradients<T>(saved, gs, of_dy, wanted, results); },
+        wants_any(wanted, saved.at.x), [&] { data_gradients<T>(saved, gs, wanted, results); });
   });
   return results;
 }

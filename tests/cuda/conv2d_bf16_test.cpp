@@ -106,11 +106,12 @@ WeightGradients weight_gradients_on_device(const Problem& p, std::int64_t offset
       dscale(static_cast<std::int64_t>(p.scale.size()), offset);
   const auto in = p.in<const T>(x.data());
   const auto out = p.out<const T>(g.data());
-  const DeviceView<float> workspace(cuda::conv2d_backward_weights_workspace(
-                                        in, out, p.krsc<const float>(dw.data()), options_of<T>(p)),
-                                    offset);
+  const DeviceView<float> workspace(
+      cuda::conv2d_backward_weights_workspace(in, out, p.krsc<const float>(dw.data()), {},
+                                              options_of<T>(p)),
+      offset);
   cuda::conv2d_backward_weights(s, in, out, {p.krsc<const T>(w.data()), scale.in()},
-                                workspace.span(), p.krsc(dw.data()), dscale.span(),
+                                workspace.span(), p.krsc(dw.data()), dscale.span(), {},
                                 options_of<T>(p));
   return {dw.to_host(s), dscale.to_host(s)};
 }

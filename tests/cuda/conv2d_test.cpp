@@ -76,10 +76,10 @@ Gradients backward_on_device(const Problem& p, std::int64_t offset = 0) {
   const auto filters = p.krsc<const float>(w.data());
   const auto out = p.out<const float>(g.data());
   const DeviceView<float> workspace(cuda::conv2d_backward_weights_workspace<float>(
-                                        in, out, p.krsc<const float>(dw.data()), p.options),
+                                        in, out, p.krsc<const float>(dw.data()), {}, p.options),
                                     offset);
   cuda::conv2d_backward_weights<float>(s, in, out, {filters, scale.in()}, workspace.span(),
-                                       p.krsc(dw.data()), dscale.span(), p.options);
+                                       p.krsc(dw.data()), dscale.span(), {}, p.options);
   return {data_gradient_on_device(p, offset), dw.to_host(s), dscale.to_host(s)};
 }
 
@@ -218,7 +218,7 @@ TEST(Conv2dCudaErrors, AreNamed) {
               testing::HasSubstr("on CUDA there is the engine auto alone"));
   EXPECT_THAT(test::message_of([&] {
                 cuda::conv2d_backward_weights<float>(stream.get(), x, {m.data(), 1, 4, 4, 2}, {},
-                                                     {}, {m.data(), 2, 3, 3, 3}, {m.data(), 2},
+                                                     {}, {m.data(), 2, 3, 3, 3}, {m.data(), 2}, {},
                                                      {.pad = 1});
               }),
               testing::HasSubstr("dscale is asked for without a scale"));

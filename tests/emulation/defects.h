@@ -40,6 +40,8 @@ std::vector<Defect> stripped_ops();         // the project's own kernels without
 std::vector<Defect> stripped_maps();        // more of them: on maps, images and random numbers
 std::vector<Defect> warpgroup_defects();    // tensor copies and a warpgroup's multiplications
 std::vector<Defect> product_defects();      // products of one launch
+std::vector<Defect> side_sums_defects();    // sums of an operand's rows beside its product
+bool sums_of_sides();                       // without a defect: right?
 std::vector<Defect> list_defects();         // arrays of one launch
 bool group_of_products();                   // without a defect: right?
 bool arrays_of_a_list();                    // without a defect: right?

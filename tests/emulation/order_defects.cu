@@ -275,6 +275,7 @@ std::vector<Defect> clean_kernels() {
           {"product on tensor cores", nothing, "", tensor_core_product},
           {"product of a warpgroup", nothing, "", warpgroup_product},
           {"two products of a launch", nothing, "", group_of_products},
+          {"sums of rows", nothing, "", sums_of_sides},
           {"two arrays of a list", nothing, "", arrays_of_a_list}};
 }
 

@@ -207,11 +207,22 @@ bool bf16_convolution_without_barriers() {
   const DeviceView<Bfloat16> dx(b.stream.get(), as_bf16(x));
   cuda::conv2d_backward_weights<Bfloat16>(b.stream.get(), {dx.data(), 1, 4, 4, 8},
                                           {dx.data(), 1, 4, 4, 8}, {}, {}, {b.y.data(), 8, 3, 3, 8},
-                                          {}, {.pad = 1});
+                                          {}, {}, {.pad = 1});
   std::vector<float> want(8 * 9 * 8);
   cpu::conv2d_backward_weights<float>({x.data(), 1, 4, 4, 8}, {x.data(), 1, 4, 4, 8}, {}, {},
-                                      {want.data(), 8, 3, 3, 8}, {},
+                                      {want.data(), 8, 3, 3, 8}, {}, {},
                                       {.pad = 1, .engine = ConvEngine::kReference});
+  return b.gives(want);
+}
+
+bool shift_gradient_without_barriers() {
+  DefectBench b;
+  const DeviceView<float> dw(10 * 4);
+  cuda::conv2d_backward_weights<float>(b.stream.get(), {b.dx.data(), 1, 8, 8, 4},
+                                       {b.dx.data(), 1, 8, 8, 10}, {}, {}, {dw.data(), 10, 1, 1, 4},
+                                       {}, {b.y.data(), 10}, {});
+  std::vector<float> want(10, 0.0f);
+  for (std::size_t i = 0; i < b.x.size(); ++i) want[i % 10] += b.x[i];
   return b.gives(want);
 }
 
@@ -359,6 +370,10 @@ std::vector<Defect> stripped_ops() {
        {'W', 'W', 'W', 'E'},
        "race|what nobody wrote",
        bf16_convolution_without_barriers},
+      {"shift gradient without barriers",
+       {'W', 'W', 'W', 'E'},
+       "race|what nobody wrote",
+       shift_gradient_without_barriers},
       {"bias gradient without barriers",
        {'W', 'W', 'W', 'E'},
        "race|what nobody wrote",

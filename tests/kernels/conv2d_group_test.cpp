@@ -1,5 +1,6 @@
 #include "kernels/conv2d_group.h"
 
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -102,6 +103,8 @@ void expect_backward(const GroupCase& c, unsigned parts) {
   std::vector<DataMember<T>> data;
   std::vector<WeightsMember<T>> weights;
   std::vector<FilterGradient<T>> to;
+  const auto filters = static_cast<std::size_t>(c.filters);
+  std::vector<std::vector<Wide<T>>> dshift(p.size(), std::vector<Wide<T>>(filters, NAN));
   for (std::size_t i = 0; i < p.size(); ++i) {
     const auto& m = p.members[i];
     GradientEnd<T> end;
@@ -113,7 +116,8 @@ void expect_backward(const GroupCase& c, unsigned parts) {
     if (i < p.gradients())
       to.push_back({m.krsc(a.dw[i].data()),
                     {m.krsc<const T>(a.w[i].data()), test::span(a.scale[i])},
-                    test::mutable_span(a.dscale[i])});
+                    test::mutable_span(a.dscale[i]),
+                    test::mutable_span(dshift[i])});
   }
   std::vector<Wide<T>> for_data(
       static_cast<std::size_t>(cpu::conv2d_group_backward_data_workspace<T>(data, p.options())));
@@ -121,7 +125,7 @@ void expect_backward(const GroupCase& c, unsigned parts) {
       cpu::conv2d_group_backward_weights_workspace<T>(weights, to, p.options())));
   cpu::conv2d_group_backward_data<T>(data, test::mutable_span(for_data), p.options());
   cpu::conv2d_group_backward_weights<T>(weights, test::mutable_span(for_weights), to, p.options());
-  std::vector<std::vector<Wide<T>>> each, each_scale;
+  std::vector<std::vector<Wide<T>>> each, each_scale, each_shift;
   for (std::size_t i = 0; i < p.size(); ++i) {
     const auto& m = p.members[i];
     std::vector<T> dx(a.dx[i].size());
@@ -130,18 +134,22 @@ void expect_backward(const GroupCase& c, unsigned parts) {
     EXPECT_TRUE(same_bits(a.dx[i], dx)) << i;
     each.emplace_back(a.dw[i].size());
     each_scale.emplace_back(a.dscale[i].size());
+    each_shift.emplace_back(filters);
     cpu::conv2d_backward_weights<T>(weights[i].x, weights[i].g, {data[i].w, data[i].scale},
                                     test::mutable_span(for_weights), m.krsc(each[i].data()),
-                                    test::mutable_span(each_scale[i]), p.options());
+                                    test::mutable_span(each_scale[i]),
+                                    test::mutable_span(each_shift[i]), p.options());
   }
   if (c.shared) {
     EXPECT_TRUE(same_bits(a.dw[0], test::sum_from_last(each)));
     EXPECT_TRUE(same_bits(a.dscale[0], test::sum_from_last(each_scale)));
+    EXPECT_TRUE(same_bits(dshift[0], test::sum_from_last(each_shift)));
     return;
   }
   for (std::size_t i = 0; i < p.size(); ++i) {
     EXPECT_TRUE(same_bits(a.dw[i], each[i])) << i;
     EXPECT_TRUE(same_bits(a.dscale[i], each_scale[i])) << i;
+    EXPECT_TRUE(same_bits(dshift[i], each_shift[i])) << i;
   }
 }
 

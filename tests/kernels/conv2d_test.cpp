@@ -126,9 +126,9 @@ Gradients<T> backward(const Problem<T>& p, const std::vector<T>& cotangent) {
   std::vector<T> workspace =
       poisoned<T>(cpu::conv2d_backward_data_workspace<T>(g, w, p.span(p.scale), dx, p.options));
   cpu::conv2d_backward_data<T>(g, w, p.span(p.scale), span(workspace), dx, p.options);
-  workspace = poisoned<T>(cpu::conv2d_backward_weights_workspace<T>(x, g, dw, p.options));
+  workspace = poisoned<T>(cpu::conv2d_backward_weights_workspace<T>(x, g, dw, {}, p.options));
   cpu::conv2d_backward_weights<T>(x, g, {w, p.span(p.scale)}, span(workspace), dw, span(out.dscale),
-                                  p.options);
+                                  {}, p.options);
   return out;
 }
 
@@ -371,7 +371,8 @@ TEST(Conv2d, WrongCallsSayWhatWasWanted) {
               HasSubstr("engine winograd computes 3x3 filters of stride 1"));
   EXPECT_THAT(message_of([&] {
                 cpu::conv2d_backward_weights<float>(x, {data.data(), 1, 6, 6, 4}, {}, {},
-                                                    {y.data(), 4, 3, 3, 3}, {y.data(), 4}, padded);
+                                                    {y.data(), 4, 3, 3, 3}, {y.data(), 4}, {},
+                                                    padded);
               }),
               HasSubstr("dscale is asked for without a scale"));
 }

@@ -99,9 +99,12 @@ TEST_P(GradientEnds, HaveTheBitsOfAWalkWithout) {
   // `first` and `second` each get a sum from the convolution that hands to them last; the sums of
   // `bias` stay.
   EXPECT_EQ(without.sums - with.sums, 2);
+  // What each adds to the gradient of `bias` its weight gradient takes along.
+  EXPECT_EQ(without.masks, 5);
+  EXPECT_EQ(with.masks, 1);
 }
 
-// Where no bias is trained, nothing is left of the ReLUs but the first to be met.
+// Nothing is left of the ReLUs but the first to be met.
 TEST_P(GradientEnds, LeaveOneMaskOfFive) {
   Blocks blocks(GetParam());
   blocks.bias.set_requires_grad(false);

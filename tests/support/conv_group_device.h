@@ -151,13 +151,14 @@ Results<T> data_gradients_on_device(const GroupProblem& p, bool ends, std::int64
   return {dx.to_host(s), calls};
 }
 
-// Gradients of filters, then those of scales.
+// Gradients of filters, then those of scales, then those of shifts.
 template <class T>
-Results<float> filter_gradients_on_device(const GroupProblem& p, std::int64_t offset = 0) {
+Results<float> filter_gradients_on_device(const GroupProblem& p, std::int64_t offset = 0,
+                                          bool with_shift = true) {
   const Stream stream;
   const CudaStream s = stream.get();
   DeviceArrays<T> x(offset), g(offset), w(offset);
-  DeviceArrays<float> scale(offset), dw(offset), dscale(offset);
+  DeviceArrays<float> scale(offset), dw(offset), dscale(offset), dshift(offset);
   std::vector<WeightsMember<T>> members;
   std::vector<FilterGradient<T>> to;
   for (const ConvProblem& m : p.members) {
@@ -169,7 +170,9 @@ Results<float> filter_gradients_on_device(const GroupProblem& p, std::int64_t of
     const auto scales = static_cast<std::int64_t>(m.scale.size());
     to.push_back({m.krsc(dw.make(static_cast<std::int64_t>(m.w.size()))),
                   {m.krsc(filters), scale.span_of(s, m.scale)},
-                  {dscale.make(scales), scales}});
+                  {dscale.make(scales), scales},
+                  {}});
+    if (with_shift) to.back().dshift = {dshift.make(p.c.filters), p.c.filters};
   }
   const DeviceView<float> workspace(
       cuda::conv2d_group_backward_weights_workspace<T>(members, to, p.options()), offset);
@@ -177,7 +180,8 @@ Results<float> filter_gradients_on_device(const GroupProblem& p, std::int64_t of
     cuda::conv2d_group_backward_weights<T>(s, members, workspace.span(), to, p.options());
   });
   Each<float> all = dw.to_host(s);
-  for (Floats& of_scale : dscale.to_host(s)) all.push_back(std::move(of_scale));
+  for (auto* const more : {&dscale, &dshift})
+    for (Floats& array : more->to_host(s)) all.push_back(std::move(array));
   return {std::move(all), calls};
 }
 
@@ -249,12 +253,18 @@ void expect_data_gradients(const GroupCase& c, bool ends, unsigned parts = 0) {
   }
 }
 
+inline std::vector<double> column_sums(const Floats& g, std::int64_t columns) {
+  std::vector<double> sums(static_cast<std::size_t>(columns));
+  for (std::size_t i = 0; i < g.size(); ++i) sums[i % sums.size()] += static_cast<double>(g[i]);
+  return sums;
+}
+
 template <Kind kKind>
 void expect_filter_gradients(const GroupCase& c, unsigned parts = 0) {
   const GroupProblem p = problem<kKind>(c, parts);
   const Results<float> got = filter_gradients_on_device<typename Traits<kKind>::T>(p);
   expect_calls<kKind>(got.calls, 2, any(got.arrays), c.channels % 64 == 0 && c.filters % 8 == 0);
-  Each<double> dw, dscale, dw_terms, dscale_terms;
+  Each<double> dw, dscale, dshift, dw_terms, dscale_terms, dshift_terms;
   std::vector<std::int64_t> pixels;
   for (const ConvProblem& m : p.members) {
     const CpuGradients<double> want = backward_on_cpu<double>(m),
@@ -263,19 +273,24 @@ void expect_filter_gradients(const GroupCase& c, unsigned parts = 0) {
     dscale.push_back(want.dscale);
     dw_terms.push_back(terms.dw);
     dscale_terms.push_back(terms.dscale);
+    dshift.push_back(column_sums(m.g, m.c.filters));
+    dshift_terms.push_back(column_sums(magnitudes(m.g), m.c.filters));
     pixels.push_back(c.batch * m.out_height * m.out_width);
   }
   if (c.shared) {
-    for (Each<double>* const each : {&dw, &dscale, &dw_terms, &dscale_terms})
+    for (Each<double>* const each :
+         {&dw, &dscale, &dshift, &dw_terms, &dscale_terms, &dshift_terms})
       *each = {sum_from_last(*each)};
     for (std::size_t i = 1; i < pixels.size(); ++i) pixels[0] += pixels[i];
   }
   const std::size_t count = dw.size();
-  ASSERT_EQ(got.arrays.size(), 2 * count);
+  ASSERT_EQ(got.arrays.size(), 3 * count);
   for (std::size_t i = 0; i < count; ++i) {
     const double bound = Traits<kKind>::of_sum(pixels[i]);
     EXPECT_TRUE(within(got.arrays[i], dw[i], dw_terms[i], bound, 0)) << i;
     EXPECT_TRUE(within(got.arrays[count + i], dscale[i], dscale_terms[i], bound, 0)) << i;
+    const double of_sum = kSumUnit * static_cast<double>(pixels[i] + 4);
+    EXPECT_TRUE(within(got.arrays[2 * count + i], dshift[i], dshift_terms[i], of_sum, 0)) << i;
   }
 }
 
@@ -313,8 +328,12 @@ void expect_same_bits(GroupCase c, std::int64_t offset) {
     EXPECT_EQ(bits(forward_on_device<T>(p, offset)), bits(forward_on_device<T>(p)));
     EXPECT_EQ(bits(data_gradients_on_device<T>(p, true, offset)),
               bits(data_gradients_on_device<T>(p, true)));
-    EXPECT_EQ(bits(filter_gradients_on_device<T>(p, offset)),
-              bits(filter_gradients_on_device<T>(p)));
+    const auto gradients = filter_gradients_on_device<T>(p);
+    EXPECT_EQ(bits(filter_gradients_on_device<T>(p, offset)), bits(gradients));
+    // Shifts are summed without a trace in the others.
+    auto others = gradients;
+    others.arrays.resize(2 * p.gradients());
+    EXPECT_EQ(bits(filter_gradients_on_device<T>(p, 0, false)), bits(others));
   }
 }
 

@@ -95,7 +95,7 @@ CpuGradients<T> backward_on_cpu(const ConvProblem& p) {
                                p.in(out.dx.data()), options);
   cpu::conv2d_backward_weights<T>(p.in<const T>(x.data()), p.out<const T>(g.data()),
                                   {p.krsc<const T>(w.data()), span(scale)}, {},
-                                  p.krsc(out.dw.data()), mutable_span(out.dscale), options);
+                                  p.krsc(out.dw.data()), mutable_span(out.dscale), {}, options);
   return out;
 }
 

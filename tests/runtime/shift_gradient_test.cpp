@@ -1,0 +1,76 @@
+// The gradient of a convolution's shift: who takes it, and that it has the same bits either way.
+#include <gtest/gtest.h>
+
+#include "kernels/profile.h"
+#include "runtime/autograd.h"
+#include "runtime/ops.h"
+#include "tests/support/gradcheck.h"
+
+namespace ktrain {
+namespace {
+
+Tensor random_leaf(const ContextPtr& context, const Shape& shape, unsigned seed) {
+  const test::Vec values = test::random_vec(static_cast<std::size_t>(shape.size()), seed);
+  const std::vector<float> floats(values.begin(), values.end());
+  Tensor leaf = Tensor::from<float>(context, shape, floats);
+  leaf.set_requires_grad(true);
+  return leaf;
+}
+
+struct Layer {
+  ContextPtr context = make_cpu_context();
+  Profile profile;
+  Tensor x = random_leaf(context, {2, 17, 16, 8}, 1), w = random_leaf(context, {8, 3, 3, 8}, 2),
+         shift = random_leaf(context, {8}, 3);
+
+  // The shift's gradient, that of w beside it where it is wanted.
+  std::vector<float> gradient(DType maps, OutputType output, bool relu, bool with_w) {
+    const Tensor y =
+        conv2d(cast(x.detached(), maps), w, {.shift = shift}, {.pad = 1, .relu = relu}, output);
+    const Tensor dy = cast(random_leaf(context, y.shape(), 4).detached(), y.dtype());
+    std::vector<Tensor> wrt = {shift};
+    if (with_w) wrt.push_back(w);
+    context->queue.profile = &profile;
+    profile.clear();
+    const std::vector<float> sums =
+        gradients({&y, 1}, {&dy, 1}, {wrt.data(), wrt.size()})[0].to_vector<float>();
+    context->queue.profile = nullptr;
+    return sums;
+  }
+  [[nodiscard]] std::int64_t passes() const {
+    const auto entry = profile.entries().find("bias_relu_backward");
+    return entry == profile.entries().end() ? 0 : entry->second.calls;
+  }
+};
+
+TEST(ShiftGradient, IsTheWeightGradientsWhereBothAreWanted) {
+  for (const DType maps : {DType::kF32, DType::kBf16}) {
+    Layer layer;
+    const auto along = layer.gradient(maps, OutputType::kAsInput, false, true);
+    EXPECT_EQ(layer.passes(), 0);
+    EXPECT_EQ(layer.gradient(maps, OutputType::kAsInput, false, false), along);
+    EXPECT_EQ(layer.passes(), 1);
+  }
+}
+
+TEST(ShiftGradient, LeavesThePassWithTheMaskAlone) {
+  for (const DType maps : {DType::kF32, DType::kBf16}) {
+    Layer layer;
+    const auto along = layer.gradient(maps, OutputType::kAsInput, true, true);
+    EXPECT_EQ(layer.passes(), 1);
+    EXPECT_EQ(layer.gradient(maps, OutputType::kAsInput, true, false), along);
+    EXPECT_EQ(layer.passes(), 1);
+  }
+}
+
+// What is rounded for the weight gradient is summed before.
+TEST(ShiftGradient, OfFloatsBesideBf16IsTakenBeforeTheyAreRounded) {
+  Layer layer;
+  const auto sums = layer.gradient(DType::kBf16, OutputType::kFloat, false, true);
+  EXPECT_EQ(layer.passes(), 1);
+  EXPECT_EQ(layer.gradient(DType::kF32, OutputType::kFloat, false, true), sums);
+  EXPECT_EQ(layer.passes(), 0);
+}
+
+}  // namespace
+}  // namespace ktrain
