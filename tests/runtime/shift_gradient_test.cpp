@@ -72,5 +72,37 @@ TEST(ShiftGradient, OfFloatsBesideBf16IsTakenBeforeTheyAreRounded) {
   EXPECT_EQ(layer.passes(), 0);
 }
 
+// Of a group, where the members share filters and shifts alike.
+TEST(ShiftGradient, OfAGroupIsTheWeightGradients) {
+  for (const std::size_t filters : {1u, 2u})
+    for (const std::size_t shifts : {1u, 2u}) {
+      Layer layer;
+      const ContextPtr& c = layer.context;
+      const std::vector<Tensor> xs = {layer.x.detached(),
+                                      random_leaf(c, {2, 5, 6, 8}, 5).detached()};
+      std::vector<Tensor> ws = {layer.w}, shift = {layer.shift};
+      if (filters == 2) ws.push_back(random_leaf(c, {8, 3, 3, 8}, 6));
+      if (shifts == 2) shift.push_back(random_leaf(c, {8}, 7));
+      const std::vector<Tensor> ys = conv2d_group(xs, ws, {.shifts = shift}, {.pad = 1});
+      std::vector<Tensor> dys;
+      for (const Tensor& y : ys) dys.push_back(random_leaf(c, y.shape(), 8).detached());
+      const auto sums = [&](bool with_ws) {
+        std::vector<Tensor> wrt = shift;
+        if (with_ws) wrt.insert(wrt.end(), ws.begin(), ws.end());
+        layer.profile.clear();
+        const std::vector<Tensor> all = gradients(ys, dys, wrt);
+        std::vector<std::vector<float>> values;
+        for (std::size_t i = 0; i < shifts; ++i) values.push_back(all[i].to_vector<float>());
+        return values;
+      };
+      c->queue.profile = &layer.profile;
+      const auto along = sums(true);
+      EXPECT_EQ(layer.passes(), filters == shifts ? 0 : 2);
+      EXPECT_EQ(sums(false), along);
+      EXPECT_EQ(layer.passes(), 2);
+      c->queue.profile = nullptr;
+    }
+}
+
 }  // namespace
 }  // namespace ktrain
