@@ -117,7 +117,8 @@ TwoStreamDetector::Features TwoStreamDetector::features(const DetectorInput& inp
   const std::vector<Stream> streams = streams_of(input);
   std::vector<Pyramid> made;
   ForwardObserver* const observer = forward_observer();
-  if (branches_.size() == 2 && observer == nullptr) {
+  const bool on_gpu = input.sizes.queue().device == Device::kCuda;
+  if (branches_.size() == 2 && on_gpu && observer == nullptr) {
     made = pyramids(streams, input.sizes, mode);
   } else {
     for (const Stream& stream : streams) {

@@ -123,7 +123,8 @@ class TwoStreamDetector {
     const ImageStatistics* statistics;
   };
   [[nodiscard]] std::vector<Stream> streams_of(const DetectorInput& input) const;
-  // Of one, or of several whose weights are their own, layer by layer side by side.
+  // Of one, or of several whose weights are their own, layer by layer side by side: on a GPU. On the
+  // CPU that saves nothing and holds both streams' gradients at once.
   [[nodiscard]] std::vector<Pyramid> pyramids(std::span<const Stream> streams, const Tensor& sizes,
                                               Mode mode) const;
 
