@@ -7,8 +7,8 @@
 //              G[k,r,s,c]  = sum_{n,p,q} x[n, p*stride-pad+r, q*stride-pad+s, c] * g[n,p,q,k]
 //              dw = scale[k] * G,  dscale[k] = <w[k], G[k]>: the convolution's own output a is
 //              not needed, so nothing but x, y and w has to be kept for the backward pass.
-//              dshift is taken along with dw, or by bias_relu.h: on the CPU the same bits, on CUDA
-//              sums in float in an order of their own, which depends on the shape.
+//              dshift comes with dw, or by bias_relu.h: on the CPU the same bits, on CUDA sums in
+//              float in an order of the shape and, of bf16 and tf32, of maps in pieces or not.
 //              dx ends as GradientEnd says, with the bits of separate passes.
 // Of scale, shift and residual each may be absent: an empty view. y's size is the output size
 // below. Outputs alias nothing. Empty x, w or y: outputs of backward are zero, but for dshift where

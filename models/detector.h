@@ -123,8 +123,7 @@ class TwoStreamDetector {
     const ImageStatistics* statistics;
   };
   [[nodiscard]] std::vector<Stream> streams_of(const DetectorInput& input) const;
-  // Of one, or of several whose weights are their own, layer by layer side by side: on a GPU. On the
-  // CPU that saves nothing and holds both streams' gradients at once.
+  // Of one or, on a GPU, of several with weights of their own, layer by layer side by side.
   [[nodiscard]] std::vector<Pyramid> pyramids(std::span<const Stream> streams, const Tensor& sizes,
                                               Mode mode) const;
 

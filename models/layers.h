@@ -32,7 +32,7 @@ class Conv {
   Conv(const Maker& maker, const ConvShape& shape, const Initial& initial,
        Activation activation = Activation::kNone, OutputType output = OutputType::kAsInput);
   [[nodiscard]] Tensor operator()(const Tensor& x) const;
-  // Of each map, as one launch (conv2d_group). Stride 1.
+  // Of each map, as one launch (conv2d_group).
   [[nodiscard]] std::vector<Tensor> operator()(const std::vector<Tensor>& xs) const;
   // The same with a convolution for each map, which are alike but for their parameters.
   [[nodiscard]] static std::vector<Tensor> each(const std::vector<const Conv*>& convs,

@@ -23,7 +23,8 @@
 // sum's order, which is that of k: the same bits.
 //
 // Where rows of a are summed, all threads read a's slice once more when it has been multiplied
-// (side_sums.cuh): 8 KiB of shared memory's bandwidth beside the 48 that a slice costs.
+// (side_sums.cuh): 8 KiB of shared memory's bandwidth beside the 48 that a slice costs. The order
+// of these sums is the tile's.
 //
 // Sums leave through shared memory, 16 rows of a warp at a time: lanes hold pairs of columns, and c
 // is written, and a residual read, in runs of 128 or 256 bytes.

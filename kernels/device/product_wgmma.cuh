@@ -140,7 +140,9 @@ __device__ __forceinline__ void multiply_steps(const TilePlace& at, int group,
     warpgroup::commit_products();
     if (rows.wanted) {
       rows.template add<kWgmmaStep>(ring.a(now.stage) + group * kBlockBytes);
-      __syncwarp();  // all lanes have read before their first gives the place back
+      // All lanes have read before their first gives the place back to tensor copies.
+      warpgroup::fence_shared();
+      __syncwarp();
     }
     warpgroup::wait_for_products<1>();
     if (k > at.begin && first_lane) warpgroup::arrive(ring.empty(before));

@@ -11,7 +11,9 @@
 //   complete_bytes(b, bytes)       counts as if a copy had brought them
 //   copy_tile(to, map, b, {x, y, z})      by one thread: a box of a TileMap; `to` divides by 1024
 //   copy_windows(to, map, b, place)       of a WindowMap; their bytes are counted by b
-//   fence_shared_stores()          what this thread stored in shared memory may be multiplied
+//   fence_shared()                 what this thread stored in shared memory may be multiplied;
+//   where
+//                                  it has read copies may write, once a barrier has told them
 //   descriptor(p, leading, stride) of an operand in lines of 128 bytes, swizzled as copies leave
 //                                  them. p is the first element's place in the first line.
 //     along k      64 k are a line; 8 sides are 1024 bytes, `stride` from 8 sides to the next
@@ -131,7 +133,7 @@ __device__ __forceinline__ void copy_windows(void* to, const TensorMap& map, std
       : "memory");
 }
 
-__device__ __forceinline__ void fence_shared_stores() {
+__device__ __forceinline__ void fence_shared() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 __device__ __forceinline__ void fence_sums() {
@@ -160,7 +162,7 @@ __device__ void complete_bytes(std::uint64_t*, int);
 __device__ void copy_tile(void*, const TensorMap&, std::uint64_t*, int, int);
 __device__ void copy_tile(void*, const TensorMap&, std::uint64_t*, const TilePlaceInMap&);
 __device__ void copy_windows(void*, const TensorMap&, std::uint64_t*, const WindowPlaceInMap&);
-__device__ void fence_shared_stores();
+__device__ void fence_shared();
 __device__ void fence_sums();
 __device__ void commit_products();
 template <int kGroupsLeft>
@@ -203,7 +205,7 @@ inline void copy_windows(void* to, const TensorMap& map, std::uint64_t* b,
   emulation::copy_windows(
       to, map, b, {at.channel, at.col, at.row, at.image, at.col_offset, at.row_offset}, site);
 }
-inline void fence_shared_stores() { emulation::access_check::fence_proxy(); }
+inline void fence_shared() { emulation::access_check::fence_proxy(); }
 inline void fence_sums(Site site = Site::here()) { emulation::fence_sums(site); }
 inline void commit_products(Site site = Site::here()) { emulation::commit_products(site); }
 template <int kGroupsLeft>

@@ -82,9 +82,10 @@ std::vector<Tensor> backward_pass(const Saved& saved, const Tensor& dy, const Wa
   Tensor g = relu ? Tensor::empty_like(dy) : dy;
   if (want_shift) results[3] = Tensor::empty(dy.context(), {dy.size(-1)});
   const Span<float> shift_out = optional_mutable_span(results[3]);
-  // The weight gradient reads g in any case; but where it is rounded for that, or written by a pass
-  // of its own, its sum is taken there.
-  const bool along = want_w && !relu && dy.dtype() == DTypeOf<T>::value;
+  // The weight gradient reads g in any case; but where it is rounded for that, its sum is taken
+  // before. On the CPU so it is where g is written by a pass of its own, which has the same bits;
+  // on a GPU it would have others, and they must not depend on who does the mask.
+  const bool along = want_w && dy.dtype() == DTypeOf<T>::value && !(relu && is_on_cpu(dy));
   with_map_type(dy, [&]<class D>(D) {
     epilogue_backward<D>(saved, dy, relu, g, along ? Span<float>{} : shift_out);
   });

@@ -60,7 +60,25 @@ INSTANTIATE_TEST_SUITE_P(
                               3,
                               1,
                               false},
-                    GroupCase{{{24, 23}, {12, 11}, {6, 5}}, 2, 64, 64, 3, 1, false}));
+                    GroupCase{{{24, 23}, {12, 11}, {6, 5}}, 2, 64, 64, 3, 1, false},
+                    GroupCase{{{5, 6}, {5, 6}}, 1, 192, 64, 3, 1, false},
+                    GroupCase{{{7, 6}, {7, 6}}, 1, 64, 64, 3, 1, false, 2}));
+
+// Two maps of one size have their sums cut, by this tier too.
+TEST(Conv2dGroupWgmmaStreams, AreCutAlongK) {
+  KT_NEEDS_GPU();
+  const test::WgmmaSetting wgmma(true);
+  const GroupProblem p({{{5, 6}, {5, 6}}, 1, 192, 64, 3, 1, false});
+  std::vector<ForwardMember<Bfloat16>> members;
+  for (const test::ConvProblem& m : p.members)
+    members.push_back({m.in<const Bfloat16>(nullptr),
+                       m.krsc<const Bfloat16>(nullptr),
+                       {},
+                       m.out<Bfloat16>(nullptr)});
+  const GroupPlan plan = product::plan_forward<Bfloat16, Bfloat16>(members, p.options()).plan;
+  EXPECT_TRUE(plan.through_runs);
+  EXPECT_GE(plan.splits, 4);
+}
 
 TEST_P(Conv2dGroupWgmma, AgreesWithTheCpu) {
   KT_NEEDS_GPU();
@@ -103,6 +121,20 @@ TEST(Conv2dGroupWgmmaLarge, WideTiles) {
                                test::kShift);
   expect_data_gradients<Kind::kWgmma>({{{side, 93}, {side, 92}, {1, 3}}, 1, 256, 64, 1, 0, true},
                                       true);
+}
+
+// With sums of rows, which the wide tile has the fewest registers for.
+TEST(Conv2dGroupWgmmaLarge, FilterGradientsWithWideTiles) {
+  KT_NEEDS_GPU();
+  const test::WgmmaSetting wgmma(true);
+  const bool large = test::large(92) == 92;
+  const std::int64_t filters = large ? 1408 : 128, channels = large ? 3072 : 256;
+  if (large && test::can_wgmma()) {
+    ASSERT_EQ(plan_product(0, {filters, channels, 19, true, Precision::kBf16, true}).tile,
+              ProductTile::kWide);
+  }
+  expect_filter_gradients<Kind::kWgmma>({{{4, 4}, {1, 3}}, 1, channels, filters, 1, 0, true},
+                                        test::kShift);
 }
 
 }  // namespace

@@ -41,6 +41,7 @@ __device__ void add_up(const unsigned char* ring, std::uint64_t* full, std::uint
     warpgroup::wait_for_phase(full + stage, static_cast<unsigned>(step / kStages) & 1);
     if (kBug == Bug::kReleasedEarly && first_lane) warpgroup::arrive(empty + stage);
     sums.template add<kBug == Bug::kHalfOfK ? kStep / 2 : kStep>(ring + stage * kStepBytes);
+    warpgroup::fence_shared();
     if (kBug != Bug::kLanesNotWaitedFor) __syncwarp();
     if (kBug != Bug::kReleasedEarly && first_lane) warpgroup::arrive(empty + stage);
   }

@@ -82,7 +82,7 @@ __global__ void __launch_bounds__(128) multiply_kernel(const __grid_constant__ P
     const int thread = static_cast<int>(threadIdx.x);
     for (int i = thread; i < kProbeImageBytes / 2; i += 128)
       reinterpret_cast<std::uint16_t*>(shared)[i] = image[i];
-    fence_shared_stores();
+    fence_shared();
     __syncthreads();
     const auto of = [shared](const ProbeOperand& o) {
       return descriptor(shared + o.start, o.leading, o.stride);
