@@ -6,6 +6,7 @@
 namespace ktrain::bench {
 namespace {
 
+constexpr Layer kShifted = {"P3 3x3 256-256", 64, 80, 256, 256, 3, 1};
 constexpr Layer kLayers[] = {
     {"P2 3x3 256-256", 128, 160, 256, 256, 3, 1}, {"P4 3x3 256-256", 32, 40, 256, 256, 3, 1},
     {"C2 3x3 64-64", 128, 160, 64, 64, 3, 1},     {"C3 3x3 128-128", 64, 80, 128, 128, 3, 1},
@@ -16,6 +17,7 @@ constexpr Layer kLayers[] = {
 
 const bool kBf16 = [] {
   for (const Layer& layer : kLayers) add_convolutions<Bfloat16>("conv2d_bf16", layer);
+  add_convolution_and_shift<Bfloat16>("conv2d_bf16", kShifted);
   const auto add = [](const char* op, const char* shape, auto prepare) {
     add_case("gemm_bf16", op, shape, prepare);
     cases().back().cuda_only = true;

@@ -1,6 +1,6 @@
-// The convolutions of five levels of a pyramid that share their filters, as the proposal network
-// has them: a group's one launch beside a call for each level. The small levels fill a GPU neither
-// alone nor one after another.
+// Layers of several maps: a group's one launch beside a call for each map. Five levels of a pyramid
+// that share their filters, as the proposal network has them, and two streams whose filters are
+// their own, as the backbones have them. Small maps fill a GPU neither alone nor one after another.
 #include <type_traits>
 #include <vector>
 
@@ -12,44 +12,65 @@
 namespace ktrain::bench {
 namespace {
 
-constexpr std::int64_t kLevels = 5;  // of 128 x 160 pixels, and half as many a side each
+// Levels have half as many pixels a side each, and one filter with a shift. Streams are of one
+// size, and have a filter, a scale and a shift each.
+enum class Of : std::uint8_t { kLevels, kStreams };
 
 struct Layer {
   const char* name;
-  std::int64_t channels, filters, taps;
+  Of of;
+  std::int64_t maps, images, height, width, channels, filters, taps, stride;
+  bool residual;
 };
-constexpr Layer kLayers[] = {{"P2-P6 3x3 256-256", 256, 256, 3}, {"P2-P6 1x1 256-12", 256, 12, 1}};
+constexpr Layer kLayers[] = {
+    {"P2-P6 3x3 256-256", Of::kLevels, 5, kImages, 128, 160, 256, 256, 3, 1, false},
+    {"P2-P6 1x1 256-12", Of::kLevels, 5, kImages, 128, 160, 256, 12, 1, 1, false},
+    // Where a block of ResNet-18 ends, and where one of ResNet-50 halves its map.
+    {"2 streams of 4, C4 3x3 256-256", Of::kStreams, 2, 4, 32, 40, 256, 256, 3, 1, true},
+    {"2 streams of 4, C5 3x3 512-512", Of::kStreams, 2, 4, 16, 20, 512, 512, 3, 1, true},
+    {"2 streams of 4, C4 3x3/2 256-256", Of::kStreams, 2, 4, 64, 80, 256, 256, 3, 2, false},
+};
 
-// The levels' maps, one after another in two arrays.
+// A layer's arrays: the maps' one after another, and so the streams' parameters.
 template <class T>
-struct Pyramid {
+struct Group {
   Conv2dOptions options;
+  bool streams;
   std::vector<Nhwc<T>> x, y;
-  Krsc<T> w;
-  Array<T> x_data, w_data, y_data;
-  Array<float> shift, dw, term;
+  Krsc<T> filter;  // the shape of one
+  Array<T> x_data, w_data, y_data, residuals;
+  Array<float> scales, shifts;
+  // dshift and dscale of all streams, then dw: what is held against a rival's is the beginning.
+  Array<float> gradients, term;
   double flops = 0;
 
-  Pyramid(const Lab& lab, const Layer& l) : options{.pad = l.taps / 2, .relu = true} {
+  Group(const Lab& lab, const Layer& l)
+      : options{.stride = l.stride, .pad = l.taps / 2, .relu = true},
+        streams(l.of == Of::kStreams) {
     // No fewer than what a tensor copy brings.
     const std::int64_t channels = lab.scaled(l.channels, 64);
     const std::int64_t filters = lab.scaled(l.filters, std::min<std::int64_t>(l.filters, 64));
-    w = {nullptr, filters, l.taps, l.taps, channels};
-    std::int64_t pixels = 0;
-    for (std::int64_t level = 0; level < kLevels; ++level) {
-      const std::int64_t height = lab.scaled(128 >> level), width = lab.scaled(160 >> level);
-      x.push_back({nullptr, kImages, height, width, channels});
-      y.push_back({nullptr, kImages, height, width, filters});
-      flops += conv2d_flops<T>(y.back(), w);
-      pixels += y.back().pixels();
+    filter = {nullptr, filters, l.taps, l.taps, channels};
+    std::int64_t read = 0, written = 0;
+    for (std::int64_t i = 0; i < l.maps; ++i) {
+      const std::int64_t level = streams ? 0 : i;
+      x.push_back({nullptr, l.images, lab.scaled(l.height >> level), lab.scaled(l.width >> level),
+                   channels});
+      y.push_back({nullptr, l.images, conv2d_out_size(x.back().height, l.taps, options),
+                   conv2d_out_size(x.back().width, l.taps, options), filters});
+      flops += conv2d_flops<T>(y.back(), filter);
+      read += x.back().size();
+      written += y.back().size();
     }
-    x_data = normal<T>(lab, pixels * channels, 1);
-    w_data = normal<T>(lab, w.size(), 2, 0.05);
-    y_data = normal<T>(lab, pixels * filters, 3);
-    shift = lab.filled(filters, 0.0f);
-    dw = lab.make<float>(w.size());
-    term = lab.make<float>(w.size());
-    w.data = w_data.data();
+    const std::int64_t own = streams ? l.maps : 1;
+    x_data = normal<T>(lab, read, 1);
+    w_data = normal<T>(lab, own * filter.size(), 2, 0.05);
+    y_data = normal<T>(lab, written, 3);
+    if (l.residual) residuals = normal<T>(lab, written, 4);
+    if (streams) scales = lab.normal(own * filters, 5);
+    shifts = streams ? lab.normal(own * filters, 6) : lab.filled(filters, 0.0f);
+    gradients = lab.make<float>(2 * scales.size() + w_data.size());
+    if (!streams) term = lab.make<float>(filter.size());
     T *next_x = x_data.data(), *next_y = y_data.data();
     for (std::size_t i = 0; i < x.size(); ++i) {
       x[i].data = next_x;
@@ -58,12 +79,50 @@ struct Pyramid {
       next_y += y[i].size();
     }
   }
-  [[nodiscard]] Krsc<float> gradient(const Array<float>& of) const {
-    return {of.data(), w.filters, w.rows, w.cols, w.channels};
+
+  [[nodiscard]] std::int64_t own(std::size_t map) const {
+    return streams ? static_cast<std::int64_t>(map) : 0;
   }
-  [[nodiscard]] Conv2dEpilogue<T> epilogue() const { return {{}, shift.span(), {}}; }
-  [[nodiscard]] Job job() const {
-    return {.bytes = static_cast<double>(x_data.bytes() + w_data.bytes() + y_data.bytes()),
+  [[nodiscard]] Krsc<const T> w(std::size_t map) const {
+    Krsc<T> of = filter;
+    of.data = w_data.data() + own(map) * filter.size();
+    return of;
+  }
+  // A map's of `all`, or empty.
+  [[nodiscard]] Span<const float> part(const Array<float>& all, std::size_t map) const {
+    if (all.size() == 0) return {};
+    return {all.data() + own(map) * filter.filters, filter.filters};
+  }
+  [[nodiscard]] Conv2dEpilogue<T> epilogue(std::size_t map) const {
+    Nhwc<T> residual;
+    if (residuals.size() > 0) {
+      residual = y[map];
+      residual.data = residuals.data() + (y[map].data - y_data.data());
+    }
+    return {part(scales, map), part(shifts, map), residual};
+  }
+  [[nodiscard]] Krsc<float> gradient(float* data) const {
+    return {data, filter.filters, filter.rows, filter.cols, filter.channels};
+  }
+  [[nodiscard]] std::vector<FilterGradient<T>> filter_gradients() const {
+    float* const dw = gradients.data() + 2 * scales.size();
+    if (!streams) return {{gradient(dw)}};
+    std::vector<FilterGradient<T>> all;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      float* const dshift = gradients.data() + own(i) * filter.filters;
+      all.push_back({gradient(dw + own(i) * filter.size()),
+                     {w(i), part(scales, i)},
+                     {dshift + scales.size(), filter.filters},
+                     {dshift, filter.filters}});
+    }
+    return all;
+  }
+
+  [[nodiscard]] const char* one_by_one() const {
+    return streams ? "a call for each stream" : "a call for each level";
+  }
+  [[nodiscard]] Job job(std::int64_t bytes) const {
+    return {.bytes = static_cast<double>(bytes),
             .flops = flops,
             .run = {},
             .precision = std::is_same_v<T, float> ? Precision::kFloat : Precision::kBf16,
@@ -78,36 +137,34 @@ struct Pyramid {
   }
 };
 
-constexpr auto kOneByOne = "a call for each level";
-
 template <class T>
 Job forward(const Lab& lab, const Layer& layer) {
-  const Pyramid<T> p(lab, layer);
+  const Group<T> p(lab, layer);
   std::vector<ForwardMember<T>> members;
-  for (std::size_t i = 0; i < p.x.size(); ++i)
-    members.push_back({p.x[i], p.w, p.epilogue(), p.y[i]});
+  std::int64_t most = 0;
+  for (std::size_t i = 0; i < p.x.size(); ++i) {
+    members.push_back({p.x[i], p.w(i), p.epilogue(i), p.y[i]});
+    const ForwardMember<T>& m = members.back();
+    const Nhwc<const T> y = m.y;
+    most = std::max(
+        most, lab.cuda() ? cuda::conv2d_forward_workspace<T>(m.x, m.w, m.epilogue, y, p.options)
+                         : cpu::conv2d_forward_workspace<T>(m.x, m.w, m.epilogue, y, p.options));
+  }
   const std::span<const ForwardMember<T>> group = members;
   const Array<float> space =
       lab.make<float>(lab.cuda() ? cuda::conv2d_group_forward_workspace<T>(group, p.options)
                                  : cpu::conv2d_group_forward_workspace<T>(group, p.options));
-  std::int64_t most = 0;
-  for (const ForwardMember<T>& m : members) {
-    const Nhwc<const T> y = m.y;
-    most = std::max(
-        most, lab.cuda() ? cuda::conv2d_forward_workspace<T>(m.x, m.w, p.epilogue(), y, p.options)
-                         : cpu::conv2d_forward_workspace<T>(m.x, m.w, p.epilogue(), y, p.options));
-  }
   const Array<float> for_one = lab.make<float>(most);
-  Job job = p.job();
+  Job job = p.job(p.x_data.bytes() + p.w_data.bytes() + p.y_data.bytes() + p.residuals.bytes());
   job.run = [p, members, space, &lab] {
     const std::span<const ForwardMember<T>> all = members;
     KT_RUN(lab.queue(), conv2d_group_forward, all, space.out(), p.options);
   };
-  job.rivals.push_back({kOneByOne,
+  job.rivals.push_back({p.one_by_one(),
                         [p, members, for_one, &lab] {
                           for (const ForwardMember<T>& m : members)
-                            KT_RUN(lab.queue(), conv2d_forward, m.x, m.w, p.epilogue(),
-                                   for_one.out(), m.y, p.options);
+                            KT_RUN(lab.queue(), conv2d_forward, m.x, m.w, m.epilogue, for_one.out(),
+                                   m.y, p.options);
                         },
                         {}});
   job.output = p.compared(p.y_data);
@@ -117,33 +174,32 @@ Job forward(const Lab& lab, const Layer& layer) {
 
 template <class T>
 Job backward_data(const Lab& lab, const Layer& layer) {
-  const Pyramid<T> p(lab, layer);
+  const Group<T> p(lab, layer);
   std::vector<DataMember<T>> members;
   std::int64_t most = 0;
-  const Span<const float> no_scale;
   for (std::size_t i = 0; i < p.x.size(); ++i) {
-    members.push_back({p.y[i], p.w, {}, p.x[i], {}});
-    const auto& m = members.back();
+    members.push_back({p.y[i], p.w(i), p.part(p.scales, i), p.x[i], {}});
+    const DataMember<T>& m = members.back();
     const Nhwc<const T> dx = m.dx;
-    most = std::max(
-        most, lab.cuda()
-                  ? cuda::conv2d_backward_data_workspace<T>(m.g, m.w, no_scale, dx, p.options)
-                  : cpu::conv2d_backward_data_workspace<T>(m.g, m.w, no_scale, dx, p.options));
+    most = std::max(most,
+                    lab.cuda()
+                        ? cuda::conv2d_backward_data_workspace<T>(m.g, m.w, m.scale, dx, p.options)
+                        : cpu::conv2d_backward_data_workspace<T>(m.g, m.w, m.scale, dx, p.options));
   }
   const std::span<const DataMember<T>> group = members;
   const Array<float> space =
       lab.make<float>(lab.cuda() ? cuda::conv2d_group_backward_data_workspace<T>(group, p.options)
                                  : cpu::conv2d_group_backward_data_workspace<T>(group, p.options));
   const Array<float> for_one = lab.make<float>(most);
-  Job job = p.job();
+  Job job = p.job(p.x_data.bytes() + p.w_data.bytes() + p.y_data.bytes());
   job.run = [p, members, space, &lab] {
     const std::span<const DataMember<T>> all = members;
     KT_RUN(lab.queue(), conv2d_group_backward_data, all, space.out(), p.options);
   };
-  job.rivals.push_back({kOneByOne,
-                        [p, members, for_one, no_scale, &lab] {
+  job.rivals.push_back({p.one_by_one(),
+                        [p, members, for_one, &lab] {
                           for (const DataMember<T>& m : members)
-                            KT_RUN(lab.queue(), conv2d_backward_data, m.g, m.w, no_scale,
+                            KT_RUN(lab.queue(), conv2d_backward_data, m.g, m.w, m.scale,
                                    for_one.out(), m.dx, p.options, m.end);
                         },
                         {}});
@@ -151,43 +207,54 @@ Job backward_data(const Lab& lab, const Layer& layer) {
   return job;
 }
 
+// Each map's gradients by a call; those of levels are added up.
+template <class T>
+void gradients_one_by_one(const Lab& lab, const Group<T>& p,
+                          const std::vector<WeightsMember<T>>& members,
+                          const std::vector<FilterGradient<T>>& to, Span<float> space) {
+  const FilterGradient<T> term{p.gradient(p.term.data())};
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    const bool added = !p.streams && i > 0;
+    const FilterGradient<T>& into = added ? term : to[p.streams ? i : 0];
+    KT_RUN(lab.queue(), conv2d_backward_weights, members[i].x, members[i].g, into.forward, space,
+           into.dw, into.dscale, into.dshift, p.options);
+    if (added) KT_RUN(lab.queue(), accumulate, p.term.span(), p.gradients.out());
+  }
+}
+
 template <class T>
 Job backward_weights(const Lab& lab, const Layer& layer) {
-  const Pyramid<T> p(lab, layer);
+  const Group<T> p(lab, layer);
+  const std::vector<FilterGradient<T>> to = p.filter_gradients();
   std::vector<WeightsMember<T>> members;
   std::int64_t most = 0;
-  const Krsc<const float> filters = p.gradient(p.dw);
   for (std::size_t i = 0; i < p.x.size(); ++i) {
     members.push_back({p.x[i], p.y[i]});
     const auto& [x, g] = members.back();
+    const Krsc<const float> dw = to[p.streams ? i : 0].dw;
+    const Span<const float> dshift = to[p.streams ? i : 0].dshift;
     most = std::max(
-        most, lab.cuda() ? cuda::conv2d_backward_weights_workspace<T>(x, g, filters, {}, p.options)
-                         : cpu::conv2d_backward_weights_workspace<T>(x, g, filters, {}, p.options));
+        most, lab.cuda() ? cuda::conv2d_backward_weights_workspace<T>(x, g, dw, dshift, p.options)
+                         : cpu::conv2d_backward_weights_workspace<T>(x, g, dw, dshift, p.options));
   }
-  const std::vector<FilterGradient<T>> dw = {{p.gradient(p.dw)}};
   const Array<float> space = lab.make<float>(
-      lab.cuda() ? cuda::conv2d_group_backward_weights_workspace<T>(members, dw, p.options)
-                 : cpu::conv2d_group_backward_weights_workspace<T>(members, dw, p.options));
+      lab.cuda() ? cuda::conv2d_group_backward_weights_workspace<T>(members, to, p.options)
+                 : cpu::conv2d_group_backward_weights_workspace<T>(members, to, p.options));
   const Array<float> for_one = lab.make<float>(most);
-  Job job = p.job();
-  job.run = [p, members, dw, space, &lab] {
+  // Filters are read where there is a scale.
+  Job job = p.job(p.x_data.bytes() + p.y_data.bytes() + p.gradients.bytes() +
+                  (p.streams ? p.w_data.bytes() : 0));
+  job.run = [p, members, to, space, &lab] {
     const std::span<const WeightsMember<T>> all = members;
-    const std::span<const FilterGradient<T>> to = dw;
-    KT_RUN(lab.queue(), conv2d_group_backward_weights, all, space.out(), to, p.options);
+    const std::span<const FilterGradient<T>> into = to;
+    KT_RUN(lab.queue(), conv2d_group_backward_weights, all, space.out(), into, p.options);
   };
-  job.rivals.push_back({kOneByOne,
-                        [p, members, for_one, &lab] {
-                          const Conv2dScaled<T> unscaled;
-                          const Span<float> none;
-                          for (std::size_t i = 0; i < members.size(); ++i) {
-                            KT_RUN(lab.queue(), conv2d_backward_weights, members[i].x, members[i].g,
-                                   unscaled, for_one.out(), p.gradient(i == 0 ? p.dw : p.term),
-                                   none, none, p.options);
-                            if (i > 0) KT_RUN(lab.queue(), accumulate, p.term.span(), p.dw.out());
-                          }
+  job.rivals.push_back({p.one_by_one(),
+                        [p, members, to, for_one, &lab] {
+                          gradients_one_by_one(lab, p, members, to, for_one.out());
                         },
                         {}});
-  job.output = p.dw;
+  job.output = p.gradients;
   return job;
 }
 

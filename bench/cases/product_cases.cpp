@@ -46,6 +46,7 @@ constexpr Layer kLayers[] = {
 
 const bool kConvolutions = [] {
   for (const Layer& layer : kLayers) add_convolutions<float>("conv2d", layer);
+  add_convolution_and_shift<float>("conv2d", kLayers[1]);
   return true;
 }();
 

@@ -10,6 +10,7 @@
 #include "bench/cases.h"
 #include "bench/numbers.h"
 #include "bench/rivals/products.h"
+#include "kernels/bias_relu.h"
 #include "kernels/conv2d.h"
 #include "kernels/gemm.h"
 
@@ -128,6 +129,44 @@ Job convolution(const Lab& lab, const Layer& layer, ConvPass pass) {
   return job;
 }
 
+// The gradient of the shift along with those of the filters, beside one by a pass over g after
+// them.
+template <class T>
+Job convolution_and_shift(const Lab& lab, const Layer& layer) {
+  const Convolution<T> c(lab, layer);
+  const std::int64_t rows = c.cy().pixels(), cols = c.w.filters;
+  const Array<float> dshift = lab.make<float>(cols);
+  const Conv2dScaled<T> scaled{c.cw(), c.scale.span()};
+  const Krsc<const float> to = c.gradient();
+  const Array<float> space =
+      lab.make<float>(lab.cuda() ? cuda::conv2d_backward_weights_workspace<T>(
+                                       c.cx(), c.cy(), to, dshift.span(), c.options)
+                                 : cpu::conv2d_backward_weights_workspace<T>(
+                                       c.cx(), c.cy(), to, dshift.span(), c.options));
+  const Array<float> filters_space =
+      lab.make<float>(c.workspace(lab, ConvPass::kBackwardWeights, c.options));
+  const Array<float> sums_space = lab.make<float>(cpu::bias_relu_backward_workspace(rows, cols));
+  Job job{.bytes = static_cast<double>(c.x_data.bytes() + c.w_data.bytes() + c.y_data.bytes()),
+          .flops = conv2d_flops<T>(c.y, c.w),
+          .run =
+              [=, &lab] {
+                KT_RUN(lab.queue(), conv2d_backward_weights, c.cx(), c.cy(), scaled, space.out(),
+                       c.gradient(), c.dscale.out(), dshift.out(), c.options);
+              },
+          .precision = kPrecisionOf<T>,
+          .rivals = {}};
+  job.rivals.push_back({"column sums after it",
+                        [=, &lab] {
+                          c.run(lab, ConvPass::kBackwardWeights, filters_space, c.options);
+                          const Rows<const T> no_y, g{c.y.data, rows, cols};
+                          KT_RUN(lab.queue(), bias_relu_backward, no_y, g, sums_space.out(),
+                                 Rows<T>{}, dshift.out());
+                        },
+                        {}});
+  job.output = dshift;
+  return job;
+}
+
 // c = op(a) op(b), m x n and k long.
 template <class T>
 Job product(const Lab& lab, std::int64_t rows, std::int64_t cols, std::int64_t depth,
@@ -172,6 +211,13 @@ void add_convolutions(const char* family, const Layer& layer) {
              [&layer, pass = pass](const Lab& lab) { return convolution<T>(lab, layer, pass); });
     cases().back().cuda_only = !kIsFloat<T>;
   }
+}
+
+template <class T>
+void add_convolution_and_shift(const char* family, const Layer& layer) {
+  add_case(family, "backward_weights + shift", layer.name,
+           [&layer](const Lab& lab) { return convolution_and_shift<T>(lab, layer); });
+  cases().back().cuda_only = !kIsFloat<T>;
 }
 
 }  // namespace ktrain::bench

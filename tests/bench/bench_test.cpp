@@ -90,8 +90,8 @@ void run_all(const Lab& lab) {
     EXPECT_GT(result.timing.median, 0) << of.name();
     EXPECT_GT(result.floor, 0) << of.name();
     for (const RivalResult& rival : result.rivals) {
-      if (rival.name != "oneDNN float") continue;
-      EXPECT_EQ(rival.absent, "") << of.name() << ": two engines disagree";
+      if (rival.name.starts_with("cu")) continue;  // a library that may not be here
+      EXPECT_EQ(rival.absent, "") << of.name() << ": " << rival.name;
     }
   }
 }

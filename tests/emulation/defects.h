@@ -37,6 +37,7 @@ std::vector<Defect> memory_defects();       // bounds, initial values, host memo
 std::vector<Defect> launch_defects();       // launches, arithmetic, calls
 std::vector<Defect> tensor_core_defects();  // asynchronous copies and matrix instructions
 std::vector<Defect> stripped_ops();         // the project's own kernels without their barriers
+std::vector<Defect> stripped_products();    // more of them: products and convolutions
 std::vector<Defect> stripped_maps();        // more of them: on maps, images and random numbers
 std::vector<Defect> warpgroup_defects();    // tensor copies and a warpgroup's multiplications
 std::vector<Defect> product_defects();      // products of one launch

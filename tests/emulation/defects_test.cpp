@@ -20,9 +20,10 @@ namespace ktrain::test {
 
 std::vector<Defect> all_defects() {
   std::vector<Defect> all;
-  for (const auto& group : {order_defects(), memory_defects(), launch_defects(),
-                            tensor_core_defects(), warpgroup_defects(), product_defects(),
-                            side_sums_defects(), list_defects(), stripped_ops(), stripped_maps()})
+  for (const auto& group :
+       {order_defects(), memory_defects(), launch_defects(), tensor_core_defects(),
+        warpgroup_defects(), product_defects(), side_sums_defects(), list_defects(), stripped_ops(),
+        stripped_products(), stripped_maps()})
     all.insert(all.end(), group.begin(), group.end());
   return all;
 }
