@@ -79,8 +79,8 @@ template <class T>
 
 namespace cuda {
 
-// T: float, Bfloat16. Y: T, or float. A launch for all members, or of data gradients with a stride s
-// for eight of their s^2 products a member; one more where sums are cut into runs that are added,
+// T: float, Bfloat16. Y: T, or float. A launch for all members, or of data gradients with a stride
+// s for eight of their s^2 products a member; one more where sums are cut into runs that are added,
 // or gradients of filters scaled; and one where tensor cores want filters that are scaled before.
 template <class T, class Y>
 void conv2d_group_forward(CudaStream stream, std::span<const ForwardMember<T, Y>> members,

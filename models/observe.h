@@ -1,6 +1,7 @@
 // What a forward pass shows to somebody who watches: the inputs of its normalisations, the outputs
 // of the backbone's stages, the pyramids before fusion. Nobody watching costs a look at a pointer.
-// On the CPU watching changes no bit; on a GPU sums may be cut elsewhere. What is shown is in float.
+// On the CPU watching changes no bit; on a GPU sums may be cut elsewhere. What is shown is in
+// float.
 #pragma once
 
 #include <span>
