@@ -15,8 +15,9 @@
 #include "kernels/device/emulation/access_shadow.h"
 #include "kernels/device/emulation/machine.h"
 
-// The program's own image: constants and the built-in variables may be read by any thread.
-extern "C" char __executable_start, end;
+// Up to here from __executable_start constants and the built-in variables may be read by any
+// thread.
+extern "C" char end;
 
 namespace ktrain::emulation::access_check {
 namespace {
@@ -32,6 +33,7 @@ struct Piece {
 
 struct State {
   std::vector<Piece> device;  // by address
+  std::size_t recent = 0;     // of these, the one that was touched last
   std::optional<Piece> window;
   struct Array {
     Address begin, end;
@@ -50,12 +52,13 @@ struct State {
   };
   std::vector<std::vector<Range>> busy;  // by thread
 };
+// Never destroyed: memory is freed at the end of the program.
 State& state() {
-  static auto* const s = new State;
+  static State* s = nullptr;  // one thread at a time: without a guard
+  if (!s) [[unlikely]]
+    s = new State;
   return *s;
 }
-
-constexpr std::uint64_t kIsSite = std::uint64_t{1} << 63;
 
 std::string run(const std::string& command) {
   std::string text;
@@ -68,13 +71,15 @@ std::string run(const std::string& command) {
   return text;
 }
 
-// "file:line" of an access, or its address in the program where addr2line is missing.
-std::string where(std::uint64_t place) {
+// "file:line" of an access, or its address in the program where addr2line is missing. Of a failure:
+// as in fail(), nothing is watched from here on.
+std::string where(Place place) {
+  runs(-1, nullptr);
   if (place & kIsSite) {
     const Site site = state().sites[place & ~kIsSite];
     return fmt::format("{}:{}", site.file, site.line);
   }
-  const Address offset = place - 1 - address(&__executable_start);
+  const Address offset = place - 1;
   char program[512];
   const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
   std::string text;
@@ -85,14 +90,13 @@ std::string where(std::uint64_t place) {
   return text.empty() || text.starts_with("??") ? fmt::format("program + {:#x}", offset) : text;
 }
 
-const char* verb(std::uint8_t kind) {
-  return kind == static_cast<std::uint8_t>(Kind::kRead)    ? "read"
-         : kind == static_cast<std::uint8_t>(Kind::kWrite) ? "write"
-                                                           : "atomic";
+const char* verb(Kind kind) {
+  return kind == Kind::kRead ? "read" : kind == Kind::kWrite ? "write" : "atomic";
 }
 
 // "4 bytes at offset 12 of the shared array of x.cu:7"
 std::string what(Address at, bool shared) {
+  runs(-1, nullptr);
   State& s = state();
   if (shared) {
     for (const auto& a : s.arrays)
@@ -109,118 +113,120 @@ std::string what(Address at, bool shared) {
 }
 
 [[noreturn]] void report_race(Address at, bool shared, const Access& old, const Access& now) {
-  fail("race", fmt::format("{}: {} at {} by block {} thread {}, and, unordered, {} at {} by block "
-                           "{} thread {}{}",
-                           what(at, shared), verb(old.kind), where(old.place), old.block,
-                           old.thread, verb(now.kind), where(now.place), now.block, now.thread,
-                           old.block != now.block               ? " (different blocks)"
-                           : old.thread / 32 == now.thread / 32 ? " (one warp)"
-                                                                : ""));
+  fail("race",
+       "{}: {} at {} by block {} thread {}, and, unordered, {} at {} by block "
+       "{} thread {}{}",
+       what(at, shared), verb(old.kind), where(old.place), old.block, old.thread, verb(now.kind),
+       where(now.place), now.block, now.thread,
+       old.block != now.block               ? " (different blocks)"
+       : old.thread / 32 == now.thread / 32 ? " (one warp)"
+                                            : "");
 }
 
 // A store that the async proxy cannot see yet.
 bool is_hidden(const Access& old, const Access& now) {
   const State& s = state();
-  return s.by_proxy && !old.by_proxy && old.kind == static_cast<std::uint8_t>(Kind::kWrite) &&
-         old.block == now.block && old.thread + 1u < s.fenced.size() &&
-         old.time > s.fenced[old.thread];
+  return s.by_proxy && !old.by_proxy && old.kind == Kind::kWrite && old.block == now.block &&
+         old.thread + 1u < s.fenced.size() && old.time > s.fenced[old.thread];
 }
 
 // Compares one access with those that the word remembers and remembers it.
 void remember(Word& word, Address at, bool shared, const Access& now) {
   const State& s = state();
   Access* slot = nullptr;
-  const auto reads = [](const Access& a) {
-    return a.kind == static_cast<std::uint8_t>(Kind::kRead);
-  };
   for (Access& old : word.last) {
-    if (old.kind == 0 || !(old.bytes & now.bytes)) {
-      if (old.kind == 0 && !slot) slot = &old;
+    if (old.kind == Kind::kNone || !(old.bytes & now.bytes)) {
+      if (old.kind == Kind::kNone && !slot) slot = &old;
       continue;
     }
     const bool same = old.block == now.block && old.thread == now.thread;
     const bool ordered = same || s.clocks.before(old.block, old.thread, old.time, s.thread);
-    const bool harmless =
-        (reads(old) && reads(now)) ||
-        (old.kind == now.kind && old.kind == static_cast<std::uint8_t>(Kind::kAtomic));
+    const bool harmless = old.kind == now.kind && old.kind != Kind::kWrite;
     if (!ordered && !harmless) report_race(at, shared, old, now);
     if (shared && is_hidden(old, now))
-      fail("async-proxy", fmt::format("{}: {} at {} by thread {} without a fence for the async "
-                                      "proxy, which touches it at {}",
-                                      what(at, shared), verb(old.kind), where(old.place),
-                                      old.thread, where(now.place)));
+      fail("async-proxy",
+           "{}: {} at {} by thread {} without a fence for the async "
+           "proxy, which touches it at {}",
+           what(at, shared), verb(old.kind), where(old.place), old.thread, where(now.place));
     // Whatever races with the old access would race with the new one too: it may be forgotten.
-    const bool covered =
-        ordered && (old.bytes & ~now.bytes) == 0 &&
-        (now.kind == static_cast<std::uint8_t>(Kind::kWrite) || old.kind == now.kind);
+    const bool covered = ordered && (old.bytes & ~now.bytes) == 0 &&
+                         (now.kind == Kind::kWrite || old.kind == now.kind);
     if (!covered) continue;
-    old.kind = 0;
+    old.kind = Kind::kNone;
     if (!slot) slot = &old;
   }
   if (!slot) slot = &word.last[word.turn++ % word.last.size()];
   *slot = now;
 }
 
-void touch_piece(Piece& piece, bool shared, Address at, std::size_t bytes, Kind kind,
-                 std::uint64_t place) {
-  State& s = state();
+void touch_piece(Piece& piece, bool shared, Address at, std::size_t bytes, Kind kind, Place place) {
+  const State& s = state();
+  Access now{s.clocks.block(),
+             s.clocks.now(s.thread),
+             static_cast<std::uint16_t>(s.thread),
+             kWholeWord,
+             kind,
+             s.by_proxy,
+             place};
   for (Address p = at; p < at + bytes;) {
-    const Address next = std::min((p & ~Address{3}) + 4, at + bytes);
-    std::uint8_t mask = 0;
-    for (Address q = p; q < next; ++q) mask = static_cast<std::uint8_t>(mask | 1u << (q & 3));
+    const Address word = p & ~Address{3}, next = std::min(word + 4, at + bytes);
+    // The bytes from p to next.
+    const unsigned mask = (kWholeWord << (p - word)) & (kWholeWord >> (word + 4 - next));
     const std::size_t offset = p - (piece.begin & ~Address{3});
     std::uint8_t& written = piece.shadow.written(offset);
     if (kind != Kind::kWrite && (written & mask) != mask)
-      fail("uninitialised",
-           fmt::format("{} at {} of what nobody wrote: {}", verb(static_cast<std::uint8_t>(kind)),
-                       where(place), what(p, shared)));
+      fail("uninitialised", "{} at {} of what nobody wrote: {}", verb(kind), where(place),
+           what(p, shared));
     written = static_cast<std::uint8_t>(written | mask);
-    remember(piece.shadow.word(offset), p, shared,
-             {s.clocks.block(), s.clocks.now(s.thread), static_cast<std::uint16_t>(s.thread), mask,
-              static_cast<std::uint8_t>(kind), s.by_proxy, place});
+    now.bytes = mask & kWholeWord;
+    remember(piece.shadow.word(offset), p, shared, now);
     p = next;
   }
 }
 
 Piece* device_piece(Address at) {
-  auto& list = state().device;
+  State& s = state();
+  auto& list = s.device;
+  if (s.recent < list.size() && at >= list[s.recent].begin && at < list[s.recent].end)
+    return &list[s.recent];
   auto after = std::upper_bound(list.begin(), list.end(), at,
                                 [](Address a, const Piece& p) { return a < p.begin - p.guard; });
   if (after == list.begin()) return nullptr;
   --after;
+  s.recent = static_cast<std::size_t>(after - list.begin());
   return at < after->end + after->guard ? &*after : nullptr;
 }
 
-void check_shared(Address at, std::size_t bytes, Kind kind, std::uint64_t place) {
+void check_shared(Address at, std::size_t bytes, Kind kind, Place place) {
   State& s = state();
   for (const auto& a : s.arrays)
     if (at >= a.begin && at + bytes <= a.end)
       return touch_piece(*s.window, true, at, bytes, kind, place);
-  fail("shared-bounds", fmt::format("{} of {} bytes at {} outside every shared array",
-                                    verb(static_cast<std::uint8_t>(kind)), bytes, where(place)));
+  fail("shared-bounds", "{} of {} bytes at {} outside every shared array", verb(kind), bytes,
+       where(place));
 }
 
-void check_registers(Address at, std::size_t bytes, std::uint64_t place) {
+void check_registers(Address at, std::size_t bytes, Place place) {
   const State& s = state();
   for (const State::Range& r : s.busy[static_cast<std::size_t>(s.thread)])
     if (at < r.end && at + bytes > r.begin)
       fail("busy-registers",
-           fmt::format("sums touched at {} while instructions that nobody waited for write to them",
-                       where(place)));
+           "sums touched at {} while instructions that nobody waited for write to them",
+           where(place));
 }
 
-void check_access(const void* p, std::size_t bytes, Kind kind, std::uint64_t place);
+void check_access(const void* p, std::size_t bytes, Kind kind, Place place);
 
 }  // namespace
 
 // What stands for the async proxy has no code of its own: the emulation's is not watched.
-void access(const void* p, std::size_t bytes, Kind kind, std::uint64_t place) {
+void access(const void* p, std::size_t bytes, Kind kind, Place place) {
   if (state().thread >= 0 && state().fiber) check_access(p, bytes, kind, place);
 }
 
 namespace {
 
-void check_access(const void* p, std::size_t bytes, Kind kind, std::uint64_t place) {
+void check_access(const void* p, std::size_t bytes, Kind kind, Place place) {
   State& s = state();
   const Address at = address(p);
   if (s.fiber && s.fiber->owns(p)) return check_registers(at, bytes, place);
@@ -228,17 +234,16 @@ void check_access(const void* p, std::size_t bytes, Kind kind, std::uint64_t pla
   if (Piece* const piece = device_piece(at)) {
     if (at >= piece->begin && at + bytes <= piece->end)
       return touch_piece(*piece, false, at, bytes, kind, place);
-    fail("device-bounds",
-         fmt::format("{} of {} bytes at {}: {}", verb(static_cast<std::uint8_t>(kind)), bytes,
-                     where(place), what(at, false)));
+    fail("device-bounds", "{} of {} bytes at {}: {}", verb(kind), bytes, where(place),
+         what(at, false));
   }
   const bool argument = at >= s.arguments && at < s.arguments_end;
   const bool image = at >= address(&__executable_start) && at < address(&end);
   if (!argument && !image)
     fail("host-memory",
-         fmt::format("{} of {} bytes at {}: memory of the host, or device memory that "
-                     "was freed",
-                     verb(static_cast<std::uint8_t>(kind)), bytes, where(place)));
+         "{} of {} bytes at {}: memory of the host, or device memory that "
+         "was freed",
+         verb(kind), bytes, where(place));
 }
 
 }  // namespace
@@ -308,7 +313,7 @@ void touched(const void* p, std::size_t bytes, Kind kind, Site site) {
   auto& sites = state().sites;
   auto found = std::find(sites.begin(), sites.end(), site);
   if (found == sites.end()) found = sites.insert(sites.end(), site);
-  check_access(p, bytes, kind, kIsSite | static_cast<std::uint64_t>(found - sites.begin()));
+  check_access(p, bytes, kind, kIsSite | static_cast<Place>(found - sites.begin()));
 }
 
 void touched_by_proxy(const void* p, std::size_t bytes, Kind kind, Site site) {

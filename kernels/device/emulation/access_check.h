@@ -16,7 +16,7 @@
 
 namespace ktrain::emulation::access_check {
 
-enum class Kind : std::uint8_t { kRead = 1, kWrite, kAtomic };
+enum class Kind : std::uint8_t { kNone, kRead, kWrite, kAtomic };
 
 #if KT_EMULATION_CHECK
 

@@ -12,15 +12,16 @@ namespace {
 
 using ktrain::emulation::access_check::access;
 using ktrain::emulation::access_check::Kind;
+using ktrain::emulation::access_check::Place;
 
-void access_range(const void* p, unsigned long bytes, Kind kind, std::uint64_t place) {
+void access_range(const void* p, unsigned long bytes, Kind kind, Place place) {
   for (unsigned long i = 0; i < bytes; i += 16)
     access(static_cast<const char*>(p) + i, std::min(16ul, bytes - i), kind, place);
 }
 
 }  // namespace
 
-#define KT_PLACE reinterpret_cast<std::uint64_t>(__builtin_return_address(0))
+#define KT_PLACE ktrain::emulation::access_check::place_of(__builtin_return_address(0))
 #define KT_HOOKS(n)                                                                 \
   void __tsan_read##n(void* p) { access(p, n, Kind::kRead, KT_PLACE); }             \
   void __tsan_write##n(void* p) { access(p, n, Kind::kWrite, KT_PLACE); }           \

@@ -5,10 +5,16 @@
 #include <cstdint>
 
 #include "kernels/device/emulation/access_check.h"
+#include "kernels/device/emulation/access_shadow.h"
+
+extern "C" char __executable_start;  // of the program's own image
 
 namespace ktrain::emulation::access_check {
 
-// `place` is the address of the code after the access.
-void access(const void* p, std::size_t bytes, Kind kind, std::uint64_t place);
+// Of code whose next instruction is at `next`.
+[[nodiscard]] inline Place place_of(const void* next) {
+  return static_cast<Place>(static_cast<const char*>(next) - &__executable_start) & ~kIsSite;
+}
+void access(const void* p, std::size_t bytes, Kind kind, Place place);
 
 }  // namespace ktrain::emulation::access_check

@@ -31,8 +31,7 @@ void check_copy(const AsyncCopy& copy) {
   else if (!is_device_memory(copy.from, copy.source_bytes))
     wrong = "a source outside every device allocation";
   if (wrong)
-    fail("async-copy",
-         fmt::format("asynchronous copy with {} at {}:{}", wrong, copy.site.file, copy.site.line));
+    fail("async-copy", "asynchronous copy with {} at {}:{}", wrong, copy.site.file, copy.site.line);
 }
 
 }  // namespace

@@ -124,7 +124,8 @@ struct Machine {
   std::optional<Failure> failure;
 };
 
-[[nodiscard]] Machine& machine();
+extern constinit Machine the_machine;
+[[nodiscard]] inline Machine& machine() { return the_machine; }
 
 void make_ready(Thread& thread);
 // The running thread stops in `state` and goes on when somebody makes it ready.

@@ -55,7 +55,7 @@ void run_thread() {
   try {
     m.body(m.arguments);
   } catch (const std::exception& error) {  // becomes the launch's error: nothing may unwind a fibre
-    fail("exception", fmt::format("{} threw: {}", m.kernel, error.what()));
+    fail("exception", "{} threw: {}", m.kernel, error.what());
   }
   thread_leaves(self);
   Fiber::leave();
@@ -212,21 +212,18 @@ std::vector<std::uint32_t> block_order(std::uint64_t count) {
 
 }  // namespace
 
+constinit Machine the_machine;
+
 Options& options() {
   static Options o = options_from_environment();
   return o;
-}
-
-Machine& machine() {
-  static Machine m;
-  return m;
 }
 
 Thread* current_thread() { return machine().running; }
 int current_lane() { return machine().running->lane; }
 unsigned num_threads_in_block() { return machine().num_threads; }
 
-void fail(const char* kind, const std::string& text) {
+void fail_with(const char* kind, const std::string& text) {
   Machine& m = machine();
   if (!m.running) throw Failure(kind, fmt::format("[{}] {}", kind, text));
   const uint3 t = m.running->index, b = m.block;
@@ -266,11 +263,11 @@ void run_grid(const char* name, dim3 grid, dim3 block, std::size_t shared_bytes,
   Machine& m = machine();
   const std::uint64_t per_block = std::uint64_t{block.x} * block.y * block.z;
   if (per_block == 0 || per_block > kMaxThreads || block.z > 64)
-    fail("launch", fmt::format("{}: a block of {}x{}x{} threads; 1 to {} are allowed", name,
-                               block.x, block.y, block.z, kMaxThreads));
+    fail("launch", "{}: a block of {}x{}x{} threads; 1 to {} are allowed", name, block.x, block.y,
+         block.z, kMaxThreads);
   if (!grid.x || !grid.y || !grid.z || grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535)
-    fail("launch", fmt::format("{}: a grid of {}x{}x{} blocks is outside the device's limits", name,
-                               grid.x, grid.y, grid.z));
+    fail("launch", "{}: a grid of {}x{}x{} blocks is outside the device's limits", name, grid.x,
+         grid.y, grid.z);
   m.kernel = name;
   m.body = body;
   m.arguments = arguments;

@@ -7,10 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "kernels/check.h"
+#include "kernels/device/emulation/access_check.h"
 #include "kernels/device/emulation/types.h"
 
 namespace ktrain::emulation {
@@ -40,7 +42,15 @@ class Failure : public Error {
 
 // Throws Failure out of the launch; inside a kernel it also names block and thread, and the block
 // is abandoned where it stands.
-[[noreturn]] void fail(const char* kind, const std::string& text);
+[[noreturn]] void fail_with(const char* kind, const std::string& text);
+
+template <class... Arguments>
+[[noreturn]] void fail(const char* kind, fmt::format_string<Arguments...> text,
+                       Arguments&&... arguments) {
+  // What makes the text is shared with kernels, whose copies of it may be watched.
+  access_check::runs(-1, nullptr);
+  fail_with(kind, fmt::format(text, std::forward<Arguments>(arguments)...));
+}
 
 // Where a thread waits for others, and how far the warp operations of its warp are: warp.cpp.
 struct WarpOperation;

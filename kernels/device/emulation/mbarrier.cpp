@@ -23,7 +23,7 @@ struct Barrier {
 };
 
 [[noreturn]] void refuse(Site site, const char* what) {
-  fail("mbarrier", fmt::format("{} at {}:{}", what, site.file, site.line));
+  fail("mbarrier", "{} at {}:{}", what, site.file, site.line);
 }
 
 Barrier load(const std::uint64_t* barrier, Site site) {

@@ -95,8 +95,8 @@ void shared_memory_ends() {
     const std::size_t end = (a.bytes + 15) / 16 * 16 - a.bytes + kGuard;
     whole = whole && guard_is_whole(a.data + a.bytes, end);
     if (!whole)
-      fail("shared-guard", fmt::format("a write outside the shared array of {}:{}, {} bytes long",
-                                       a.site.file, a.site.line, a.bytes));
+      fail("shared-guard", "a write outside the shared array of {}:{}, {} bytes long", a.site.file,
+           a.site.line, a.bytes);
   }
 }
 
@@ -127,8 +127,8 @@ void* shared_memory(const void* key, std::size_t bytes, Site site) {
     if (a.key == key) return a.data;
   w.bytes += bytes;
   if (w.bytes > kSharedLimit)
-    fail("shared-limit", fmt::format("{} bytes of shared memory at {}:{}; {} are allowed", w.bytes,
-                                     site.file, site.line, kSharedLimit));
+    fail("shared-limit", "{} bytes of shared memory at {}:{}; {} are allowed", w.bytes, site.file,
+         site.line, kSharedLimit);
   return take_shared(key, bytes, 1, site);
 }
 
@@ -137,10 +137,9 @@ void* dynamic_shared_memory(std::size_t bytes, Site site) {
   for (const SharedArray& a : window().arrays)
     if (a.key == &key) return a.data;
   if (bytes == 0)
-    fail(
-        "shared-limit",
-        fmt::format("the kernel was started without dynamic shared memory, which it takes at {}:{}",
-                    site.file, site.line));
+    fail("shared-limit",
+         "the kernel was started without dynamic shared memory, which it takes at {}:{}", site.file,
+         site.line);
   return take_shared(&key, bytes, kDynamicAlignment, site);
 }
 
@@ -149,8 +148,7 @@ std::uint32_t shared_address(const void* p) {
 }
 
 void* at_shared_address(std::uint32_t address) {
-  if (address >= kWindow)
-    fail("shared-bounds", fmt::format("address {:#x} is not in shared memory", address));
+  if (address >= kWindow) fail("shared-bounds", "address {:#x} is not in shared memory", address);
   return window().memory.data() + address;
 }
 
@@ -233,7 +231,7 @@ void device_free(void* p) {
     munmap(base, mapped);
   else
     std::free(base);
-  if (!whole) fail("device-guard", fmt::format("a write outside an allocation of {} bytes", bytes));
+  if (!whole) fail("device-guard", "a write outside an allocation of {} bytes", bytes);
 }
 
 bool is_device_memory(const void* p, std::size_t bytes) {
@@ -243,8 +241,7 @@ bool is_device_memory(const void* p, std::size_t bytes) {
 
 void check_kernel_pointer(const char* kernel, const void* p) {
   if (p && !is_device_memory(p, 0))
-    fail("device-pointer",
-         fmt::format("{} is called with a pointer that is not device memory", kernel));
+    fail("device-pointer", "{} is called with a pointer that is not device memory", kernel);
 }
 
 void check_device_guards(const char* kernel) {
@@ -252,8 +249,7 @@ void check_device_guards(const char* kernel) {
     if (!guard_is_whole(a.data - kGuard, kGuard) || !guard_is_whole(a.data + a.bytes, kGuard)) {
       std::memset(a.data - kGuard, kGuardByte, kGuard);  // one report for one fault
       std::memset(a.data + a.bytes, kGuardByte, kGuard);
-      fail("device-guard",
-           fmt::format("{} wrote outside an allocation of {} bytes", kernel, a.bytes));
+      fail("device-guard", "{} wrote outside an allocation of {} bytes", kernel, a.bytes);
     }
 }
 

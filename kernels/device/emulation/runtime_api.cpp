@@ -76,8 +76,8 @@ void check_shared_bytes(const char* name, const void* kernel, std::size_t bytes)
   const auto found = shared_allowances().find(kernel);
   const std::size_t allowed = found == shared_allowances().end() ? 48 << 10 : found->second;
   if (bytes > allowed)
-    fail("shared-limit", fmt::format("{}: {} bytes of dynamic shared memory; {} are allowed", name,
-                                     bytes, allowed));
+    fail("shared-limit", "{}: {} bytes of dynamic shared memory; {} are allowed", name, bytes,
+         allowed);
 }
 
 }  // namespace ktrain::emulation

@@ -24,6 +24,10 @@
 
 #include <cstddef>
 
+// Arithmetic of the emulation on arrays of its own, which would be most of what a sanitizer
+// watches.
+#define KT_UNWATCHED_SUMS __attribute__((no_sanitize("address", "undefined")))
+
 namespace ktrain::emulation {
 
 // Makes [p, p + bytes) a fault to touch, or legal again, where AddressSanitizer watches.

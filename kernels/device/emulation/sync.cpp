@@ -23,14 +23,15 @@ unsigned missing_lanes(const Warp& warp, const WarpOperation& op) {
 }
 
 void finish(Warp& warp, std::size_t i, WarpFunction combine) {
-  const WarpOperation op = warp.pending[i];
-  warp.pending.erase(warp.pending.begin() + static_cast<std::ptrdiff_t>(i));
+  const WarpOperation& op = warp.pending[i];
   ++warp.turn;
   if (combine) combine(op.arrived, op.in.data(), op.out.data());
-  for (int l = 0; l < kLanes; ++l) {
-    Thread* const thread = op.threads[static_cast<std::size_t>(l)];
-    if ((op.arrived >> l & 1) && thread != machine().running) make_ready(*thread);
+  const Thread* const running = machine().running;
+  for (unsigned lanes = op.arrived; lanes != 0; lanes &= lanes - 1) {
+    Thread* const thread = op.threads[static_cast<std::size_t>(std::countr_zero(lanes))];
+    if (thread != running) make_ready(*thread);
   }
+  warp.pending.erase(warp.pending.begin() + static_cast<std::ptrdiff_t>(i));
 }
 
 std::size_t find_or_start(Warp& warp, unsigned mask, int lane, const char* name, Site site) {
@@ -38,11 +39,10 @@ std::size_t find_or_start(Warp& warp, unsigned mask, int lane, const char* name,
     const WarpOperation& op = warp.pending[i];
     if (op.mask == mask && !(op.arrived >> lane & 1)) return i;
   }
-  WarpOperation op;
+  WarpOperation& op = warp.pending.emplace_back();
   op.mask = mask;
   op.name = name;
   op.site = site;
-  warp.pending.push_back(op);
   return warp.pending.size() - 1;
 }
 
@@ -54,12 +54,11 @@ void block_barrier(Site site) {
     m.barrier_site = site;
   else if (!(m.barrier_site == site))
     fail("divergent-barrier",
-         fmt::format("threads of one block wait in different __syncthreads(): {}:{} and {}:{}",
-                     m.barrier_site.file, m.barrier_site.line, site.file, site.line));
+         "threads of one block wait in different __syncthreads(): {}:{} and {}:{}",
+         m.barrier_site.file, m.barrier_site.line, site.file, site.line);
   if (options().strict_exit && m.alive < m.num_threads)
-    fail("exit-before-barrier",
-         fmt::format("{} threads left the kernel before the barrier at {}:{}",
-                     m.num_threads - m.alive, site.file, site.line));
+    fail("exit-before-barrier", "{} threads left the kernel before the barrier at {}:{}",
+         m.num_threads - m.alive, site.file, site.line);
   // Two clocks: with one, a fast thread's next phase would count as seen by a slow one.
   const char* const clock = &m.barrier_clocks[m.barrier_generation & 1];
   access_check::release(clock, false);
@@ -85,16 +84,15 @@ void warp_operation(unsigned mask, const char* name, const void* in, void* out,
   Thread& self = *machine().running;
   Warp& warp = warp_of(self);
   if (!(mask >> self.lane & 1))
-    fail("warp-mask", fmt::format("{} at {}:{}: calling lane {} is not in mask {:08x}", name,
-                                  site.file, site.line, self.lane, mask));
+    fail("warp-mask", "{} at {}:{}: calling lane {} is not in mask {:08x}", name, site.file,
+         site.line, self.lane, mask);
   const std::size_t i = find_or_start(warp, mask, self.lane, name, site);
   WarpOperation& op = warp.pending[i];
   if (!(op.site == site))
-    fail(
-        "divergent-warp-operation",
-        fmt::format("lanes of one warp, mask {:08x}, meet in different operations: {} at {}:{} and "
-                    "{} at {}:{}",
-                    mask, op.name, op.site.file, op.site.line, name, site.file, site.line));
+    fail("divergent-warp-operation",
+         "lanes of one warp, mask {:08x}, meet in different operations: {} at {}:{} and "
+         "{} at {}:{}",
+         mask, op.name, op.site.file, op.site.line, name, site.file, site.line);
   const auto lane = static_cast<std::size_t>(self.lane);
   op.arrived |= 1u << self.lane;
   op.in[lane] = in;
@@ -118,17 +116,17 @@ void thread_leaves(Thread& thread) {
   warp.left |= 1u << thread.lane;
   if (!m.at_barrier.empty()) {
     if (options().strict_exit)
-      fail("exit-before-barrier",
-           fmt::format("a thread left while others wait at the barrier {}:{}", m.barrier_site.file,
-                       m.barrier_site.line));
+      fail("exit-before-barrier", "a thread left while others wait at the barrier {}:{}",
+           m.barrier_site.file, m.barrier_site.line);
     if (m.at_barrier.size() == m.alive) open_barrier(m);
   }
   for (std::size_t i = 0; i < warp.pending.size(); ++i) {
     const WarpOperation& op = warp.pending[i];
     if (missing_lanes(warp, op) != 0) continue;
-    fail("warp-exit", fmt::format("lane {} left the kernel while lanes {:08x} wait for it in {} at "
-                                  "{}:{}",
-                                  thread.lane, op.arrived, op.name, op.site.file, op.site.line));
+    fail("warp-exit",
+         "lane {} left the kernel while lanes {:08x} wait for it in {} at "
+         "{}:{}",
+         thread.lane, op.arrived, op.name, op.site.file, op.site.line);
   }
 }
 

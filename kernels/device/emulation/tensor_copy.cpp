@@ -37,7 +37,7 @@ TensorMap words_of(const Encoded& e) {
 }
 
 void require(bool holds, const char* what) {
-  if (!holds) fail("tensor-copy", fmt::format("a tensor map with {}", what));
+  if (!holds) fail("tensor-copy", "a tensor map with {}", what);
 }
 
 void check_encoded(const Encoded& e) {
@@ -84,8 +84,8 @@ void copy_line(const Copy& copy, int line, const char* from, int first) {
     const char* const source = from + std::int64_t{first + i + begin} * kElementBytes;
     const auto count = static_cast<std::size_t>((end - begin) * kElementBytes);
     if (!is_device_memory(source, count))
-      fail("tensor-copy", fmt::format("a source outside every device allocation at {}:{}",
-                                      copy.site.file, copy.site.line));
+      fail("tensor-copy", "a source outside every device allocation at {}:{}", copy.site.file,
+           copy.site.line);
     access_check::touched(source, count, Kind::kRead, copy.site);
     std::memcpy(to + begin * kElementBytes, source, count);
   }
@@ -135,7 +135,7 @@ void start(void* shared, const TensorMap& map, std::uint64_t* barrier, std::uint
   copy.barrier = barrier;
   copy.site = site;
   const auto refuse = [site](const char* what) {
-    fail("tensor-copy", fmt::format("a tensor copy with {} at {}:{}", what, site.file, site.line));
+    fail("tensor-copy", "a tensor copy with {} at {}:{}", what, site.file, site.line);
   };
   if (copy.map.kind != kind) refuse("a map that is none, or of the other kind");
   if (copy.to % 128 != 0) refuse("a destination that 128 does not divide");
@@ -204,8 +204,7 @@ void copy_tile(void* shared, const TensorMap& map, std::uint64_t* barrier,
 void copy_windows(void* shared, const TensorMap& map, std::uint64_t* barrier,
                   const WindowPlace& place, Site site) {
   if (place.col_offset > 255 || place.row_offset > 255)
-    fail("tensor-copy",
-         fmt::format("an offset of a window above 255 at {}:{}", site.file, site.line));
+    fail("tensor-copy", "an offset of a window above 255 at {}:{}", site.file, site.line);
   start(shared, map, barrier, kWindows, place, site);
 }
 

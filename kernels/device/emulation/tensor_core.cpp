@@ -9,6 +9,7 @@
 #include "kernels/device/emulation/access_check.h"
 #include "kernels/device/emulation/machine.h"
 #include "kernels/device/emulation/memory.h"
+#include "kernels/device/emulation/sanitizers.h"
 #include "kernels/device/emulation/warp.h"
 
 namespace ktrain::emulation {
@@ -24,17 +25,19 @@ struct Operands {
 
 template <int kDepth>
 struct Matrices {
-  std::array<std::array<double, kDepth>, kRows> a;
-  std::array<std::array<double, kCols>, kDepth> b;
+  double a[kRows][kDepth];
+  double b[kDepth][kCols];
 };
 
-double bf16_half(std::uint32_t pair, int half) {
+KT_UNWATCHED_SUMS double bf16_half(std::uint32_t pair, int half) {
   return static_cast<double>(std::bit_cast<float>(half ? pair & 0xFFFF0000u : pair << 16));
 }
 
-double tf32(std::uint32_t bits) { return static_cast<double>(std::bit_cast<float>(bits)); }
+KT_UNWATCHED_SUMS double tf32(std::uint32_t bits) {
+  return static_cast<double>(std::bit_cast<float>(bits));
+}
 
-void gather(Matrices<16>& m, const Operands& in, int g, int t) {
+KT_UNWATCHED_SUMS void gather(Matrices<16>& m, const Operands& in, int g, int t) {
   for (int i = 0; i < 4; ++i)
     for (int half = 0; half < 2; ++half)
       m.a[g + i % 2 * 8][2 * t + half + i / 2 * 8] = bf16_half(in.a[i], half);
@@ -42,24 +45,25 @@ void gather(Matrices<16>& m, const Operands& in, int g, int t) {
     for (int half = 0; half < 2; ++half) m.b[2 * t + half + i * 8][g] = bf16_half(in.b[i], half);
 }
 
-void gather(Matrices<8>& m, const Operands& in, int g, int t) {
+KT_UNWATCHED_SUMS void gather(Matrices<8>& m, const Operands& in, int g, int t) {
   for (int i = 0; i < 4; ++i) m.a[g + i % 2 * 8][t + i / 2 * 4] = tf32(in.a[i]);
   for (int i = 0; i < 2; ++i) m.b[t + i * 4][g] = tf32(in.b[i]);
 }
 
 template <int kDepth>
-void multiply(unsigned, const void* const* in, void* const* out) {
+KT_UNWATCHED_SUMS void multiply(unsigned, const void* const* in, void* const* out) {
   Matrices<kDepth> m;
   for (int l = 0; l < 32; ++l) gather(m, *static_cast<const Operands*>(in[l]), l / 4, l % 4);
+  double sums[kRows][kCols] = {};
+  for (int row = 0; row < kRows; ++row)
+    for (int k = 0; k < kDepth; ++k)
+      for (int col = 0; col < kCols; ++col) sums[row][col] += m.a[row][k] * m.b[k][col];
   for (int l = 0; l < 32; ++l) {
     const Operands& mine = *static_cast<const Operands*>(in[l]);
     float* const d = static_cast<float*>(out[l]);
-    for (int i = 0; i < 4; ++i) {
-      const int row = l / 4 + i / 2 * 8, col = l % 4 * 2 + i % 2;
-      double sum = 0;
-      for (int k = 0; k < kDepth; ++k) sum += m.a[row][k] * m.b[k][col];
-      d[i] = static_cast<float>(sum + static_cast<double>(mine.c[i]));
-    }
+    for (int i = 0; i < 4; ++i)
+      d[i] = static_cast<float>(sums[l / 4 + i / 2 * 8][l % 4 * 2 + i % 2] +
+                                static_cast<double>(mine.c[i]));
   }
 }
 
@@ -69,8 +73,8 @@ Operands operands(const float (&d)[4], const std::uint32_t (&a)[4], const std::u
 
 void check_tf32(std::uint32_t bits, Site site) {
   if ((bits & 0x1FFFu) == 0 || std::isnan(std::bit_cast<float>(bits))) return;
-  fail("tf32", fmt::format("{} at {}:{} was not converted to tf32", std::bit_cast<float>(bits),
-                           site.file, site.line));
+  fail("tf32", "{} at {}:{} was not converted to tf32", std::bit_cast<float>(bits), site.file,
+       site.line);
 }
 
 struct Row {
@@ -131,10 +135,9 @@ std::uint32_t to_tf32(float x) {
 void load_matrices(std::uint32_t (&r)[4], const void* row, bool transposed, Site site) {
   Row in{{}, reinterpret_cast<std::uintptr_t>(row)};
   if (in.address % 16 != 0 || !is_shared_memory(row, 16))
-    fail("load-matrix",
-         fmt::format("a row at an address that is {} at {}:{}",
-                     in.address % 16 != 0 ? "not a multiple of 16" : "in no shared array",
-                     site.file, site.line));
+    fail("load-matrix", "a row at an address that is {} at {}:{}",
+         in.address % 16 != 0 ? "not a multiple of 16" : "in no shared array", site.file,
+         site.line);
   access_check::touched(row, 16, access_check::Kind::kRead, site);
   std::memcpy(in.elements, row, sizeof in.elements);
   Registers out;

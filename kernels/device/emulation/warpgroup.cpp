@@ -7,6 +7,7 @@
 #include "kernels/device/emulation/access_check.h"
 #include "kernels/device/emulation/block.h"
 #include "kernels/device/emulation/memory.h"
+#include "kernels/device/emulation/sanitizers.h"
 #include "kernels/device/emulation/warp.h"
 
 namespace ktrain::emulation {
@@ -18,7 +19,7 @@ constexpr int kRows = 16, kDepth = 16, kWarpsOfGroup = 4;  // rows of one warp
 constexpr int kPiece = 16;
 
 [[noreturn]] void refuse(Site site, const char* what) {
-  fail("warpgroup", fmt::format("{} at {}:{}", what, site.file, site.line));
+  fail("warpgroup", "{} at {}:{}", what, site.file, site.line);
 }
 
 unsigned this_warp() { return machine().running->number / kLanes; }
@@ -52,16 +53,17 @@ void check_readable(std::uint64_t descriptor, int first, int sides, bool along_s
   });
 }
 
-// values[side * 16 + k]
-void load_operand(std::uint64_t descriptor, int first, int sides, bool along_side,
-                  std::vector<double>& values) {
+// values[side * step + k * k_step]
+void load_operand(std::uint64_t descriptor, int first, int sides, bool along_side, int step,
+                  int k_step, std::vector<double>& values) {
   values.resize(static_cast<std::size_t>(sides * kDepth));
   each_piece(descriptor, first, sides, along_side, [&](int side, int k, const void* p) {
     std::uint16_t elements[8];
     std::memcpy(elements, p, sizeof elements);
     for (int i = 0; i < 8; ++i)
-      values[static_cast<std::size_t>(along_side ? (side + i) * kDepth + k
-                                                 : side * kDepth + k + i)] = bf16(elements[i]);
+      values[static_cast<std::size_t>(along_side ? (side + i) * step + k * k_step
+                                                 : side * step + (k + i) * k_step)] =
+          bf16(elements[i]);
   });
 }
 
@@ -73,19 +75,28 @@ BusySums* busy_sums(WarpProducts& warp, float* first_lane) {
 
 int first_row(unsigned warp) { return static_cast<int>(warp % kWarpsOfGroup) * kRows; }
 
+// totals[row * cols + col], of a by rows and of b by k.
+KT_UNWATCHED_SUMS void multiply(const double* a, const double* b, int cols, double* totals) {
+  std::fill_n(totals, kRows * cols, 0.0);
+  for (int row = 0; row < kRows; ++row)
+    for (int k = 0; k < kDepth; ++k) {
+      const double factor = a[row * kDepth + k];
+      for (int col = 0; col < cols; ++col) totals[row * cols + col] += factor * b[k * cols + col];
+    }
+}
+
 void compute(WarpProducts& warp, unsigned number, Multiplication& op) {
   if (op.done) return;
   op.done = true;
-  static std::vector<double> a, b;  // one thread of the host runs
-  load_operand(op.a, first_row(number), kRows, op.a_along_side, a);
-  load_operand(op.b, 0, op.cols, op.b_along_side, b);
+  static std::vector<double> a, b, totals;  // one thread of the host runs
+  load_operand(op.a, first_row(number), kRows, op.a_along_side, kDepth, 1, a);
+  load_operand(op.b, 0, op.cols, op.b_along_side, 1, op.cols, b);
+  totals.resize(static_cast<std::size_t>(kRows * op.cols));
+  multiply(a.data(), b.data(), op.cols, totals.data());
   BusySums& sums = *busy_sums(warp, op.sums[0]);
   for (int row = 0; row < kRows; ++row)
     for (int col = 0; col < op.cols; ++col) {
-      double total = 0;
-      for (int k = 0; k < kDepth; ++k)
-        total += a[static_cast<std::size_t>(row * kDepth + k)] *
-                 b[static_cast<std::size_t>(col * kDepth + k)];
+      const double total = totals[static_cast<std::size_t>(row * op.cols + col)];
       const int lane = row % 8 * 4 + col % 8 / 2;
       const int i = col / 8 * 4 + row / 8 * 2 + col % 2;
       float& sum = sums.values[static_cast<std::size_t>(lane * (op.cols / 2) + i)];
