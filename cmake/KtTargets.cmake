@@ -53,6 +53,17 @@ function(kt_library folder)
   kt_settings(kt_${folder})
 endfunction()
 
+# What a target of tests is compiled with beside kt_settings(): little is optimised, and GoogleTest is parsed once for a
+# target, not once for each file. Clang cannot take a precompiled header of gcc's, so tools that read compile commands
+# want KT_PRECOMPILE=OFF.
+option(KT_PRECOMPILE "Precompile the headers of GoogleTest for the tests" ON)
+function(kt_settings_of_tests target)
+  kt_optimize_release(${target} 1)
+  if(KT_PRECOMPILE)
+    target_precompile_headers(${target} PRIVATE <gmock/gmock.h> <gtest/gtest.h> <fmt/format.h>)
+  endif()
+endfunction()
+
 # kt_test_program(name folder LIBS ...): one GoogleTest program from every *_test.cpp under
 # tests/<folder>/, each test known to ctest by its own name. GOMP_SPINCOUNT as in train/main.cpp.
 function(kt_test_program name folder)
@@ -63,6 +74,7 @@ function(kt_test_program name folder)
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE ${ARGN} GTest::gmock GTest::gtest_main)
   kt_settings(${name})
+  kt_settings_of_tests(${name})
   target_compile_definitions(${name} PRIVATE KT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
                        PROPERTIES TIMEOUT 600 ENVIRONMENT GOMP_SPINCOUNT=2000
