@@ -6,7 +6,6 @@
 
 #include "kernels/bias_relu.h"
 #include "kernels/check.h"
-#include "kernels/checks/gradient_end.h"
 #include "kernels/cpu/conv2d_engines.h"
 #include "kernels/cpu/winograd.h"
 #include "kernels/parallel.h"
@@ -84,22 +83,6 @@ ConvEngine resolve(const char* who, Nhwc<const T> x, Krsc<const T> w, Nhwc<const
              "{}: engines onednn and winograd compute in float only", who);
     return ConvEngine::kReference;
   }
-}
-
-template <class T>
-void finish_gradient(const GradientEnd<T>& end, Nhwc<T> dx) {
-  const T* const add = end.add.empty() ? nullptr : end.add.data;
-  const T* const positive = end.positive.empty() ? nullptr : end.positive.data;
-  if (!add && !positive) return;
-  constexpr std::int64_t kGrain = 32768;
-  parallel_chunks(dx.size(), kGrain, [&](std::int64_t, std::int64_t begin, std::int64_t past) {
-    if (add)
-      for (std::int64_t i = begin; i < past; ++i)
-        dx.data[i] = narrow<T>(widen(dx.data[i]) + widen(add[i]));
-    if (positive)
-      for (std::int64_t i = begin; i < past; ++i)
-        if (!(widen(positive[i]) > 0)) dx.data[i] = T{};
-  });
 }
 
 // <a, b> in a fixed order that vectors can follow, for sums of thousands of terms.
@@ -208,12 +191,12 @@ void conv2d_backward_data(Nhwc<const T> g, Krsc<const T> w, Span<const Wide<T>> 
                           const GradientEnd<T>& end) {
   constexpr auto kWho = "conv2d_backward_data";
   check_filter_vector(kWho, "scale", scale, w.filters);
-  check_end(kWho, end, dx);
+  check_end(kWho, end, dx.size());
   check_workspace(kWho, workspace.size,
                   conv2d_backward_data_workspace<T>(g, w, scale, dx, options));
   if (dx.empty()) return;
   run_backward_data(kWho, g, w, scale, workspace, dx, options);
-  finish_gradient(end, dx);
+  end_gradient(end, Span<T>{dx.data, dx.size()});
 }
 
 template <class T>

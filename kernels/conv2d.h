@@ -30,6 +30,7 @@
 #include <cstdint>
 
 #include "kernels/bfloat16.h"
+#include "kernels/gradient_end.h"
 #include "kernels/precision.h"
 #include "kernels/queue.h"
 #include "kernels/view.h"
@@ -60,15 +61,6 @@ template <class T>
 struct Conv2dScaled {
   Krsc<const T> w;
   Span<const Wide<T>> scale;
-};
-
-// What becomes of a gradient of maps as it is written: (dx + add), where `positive` > 0, else 0.
-// `add` is what others gave to the same map, `positive` the result of the ReLU that made the map.
-// Each has dx's shape or is empty. Bfloat16 is rounded before `add` and after.
-template <class T>
-struct GradientEnd {
-  Nhwc<const T> add;
-  Nhwc<const T> positive;
 };
 
 // Rows or columns of the output: floor((size + 2 pad - taps) / stride) + 1, at least 0.

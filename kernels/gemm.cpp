@@ -1,9 +1,12 @@
 #include "kernels/gemm.h"
 
+#include <algorithm>
 #include <array>
 #include <type_traits>
 
+#include "kernels/bias_relu.h"
 #include "kernels/check.h"
+#include "kernels/checks/gemm.h"
 #include "kernels/cpu/onednn.h"
 #include "kernels/cpu/widened.h"
 #include "kernels/parallel.h"
@@ -90,51 +93,50 @@ const onednn::Primitive& matmul(const Extent& e, bool with_bias, const GemmOptio
 
 }  // namespace
 
+namespace {
+
 template <class T>
-std::int64_t gemm_workspace(Rows<const T> a, Rows<const T> b, Span<const Wide<T>> bias,
-                            Rows<const T> c, const GemmOptions& options) {
+std::int64_t product_workspace(Rows<const T> a, Rows<const T> b, Span<const Wide<T>> bias,
+                               Rows<const T> c, const GemmOptions& options) {
   const Extent extent = check_shapes(a, b, bias, c, options);
   if constexpr (std::is_same_v<T, Bfloat16>) {
     WidenedRoom room;
     const Rows<const float> wide_a = room.rows(a), wide_b = room.rows(b);
     (void)room.take(c.size());
     return room.taken() +
-           gemm_workspace<float>(wide_a, wide_b, bias, {nullptr, c.rows, c.cols}, options);
+           product_workspace<float>(wide_a, wide_b, bias, {nullptr, c.rows, c.cols}, options);
   } else {
     return use_onednn<T>(extent, options) ? matmul(extent, !bias.empty(), options).scratch_floats()
                                           : 0;
   }
 }
 
-namespace {
+template <class T, class C>
+void run_product(Rows<const T> a, Rows<const T> b, Span<const Wide<T>> bias,
+                 Span<Wide<T>> workspace, Rows<C> c, const GemmOptions& options);
 
 // Through the product of floats: operands are widened, c is rounded where it is not in float.
 template <class C>
-void bf16_gemm(Rows<const Bfloat16> a, Rows<const Bfloat16> b, Span<const float> bias,
-               Span<float> workspace, Rows<C> c, const GemmOptions& options) {
+void bf16_product(Rows<const Bfloat16> a, Rows<const Bfloat16> b, Span<const float> bias,
+                  Span<float> workspace, Rows<C> c, const GemmOptions& options) {
   WidenedRoom room(workspace);
   const Rows<const float> wide_a = room.rows(a), wide_b = room.rows(b);
   const Rows<float> sums{room.take(c.size()), c.rows, c.cols};
   if constexpr (std::is_same_v<C, float>) {
-    gemm<float>(wide_a, wide_b, bias, room.left(), c, options);
+    run_product<float>(wide_a, wide_b, bias, room.left(), c, options);
   } else {
-    gemm<float>(wide_a, wide_b, bias, room.left(), sums, options);
+    run_product<float>(wide_a, wide_b, bias, room.left(), sums, options);
     convert(Span<const float>{sums.data, sums.size()}, Span<Bfloat16>{c.data, c.size()});
   }
 }
 
-}  // namespace
-
 template <class T, class C>
-void gemm(Rows<const T> a, Rows<const T> b, Span<const Wide<T>> bias, Span<Wide<T>> workspace,
-          Rows<C> c, const GemmOptions& options) {
-  const Extent extent = check_shapes(a, b, bias, c, options);
-  const std::int64_t wanted = gemm_workspace<T>(a, b, bias, {nullptr, c.rows, c.cols}, options);
-  KT_CHECK(workspace.size >= wanted, "gemm: workspace has {} elements, wanted {}", workspace.size,
-           wanted);
+void run_product(Rows<const T> a, Rows<const T> b, Span<const Wide<T>> bias,
+                 Span<Wide<T>> workspace, Rows<C> c, const GemmOptions& options) {
   if constexpr (std::is_same_v<T, Bfloat16>) {
-    bf16_gemm(a, b, bias, workspace, c, options);
+    bf16_product(a, b, bias, workspace, c, options);
   } else {
+    const Extent extent = check_shapes(a, b, bias, c, options);
     if constexpr (std::is_same_v<T, float>)
       if (use_onednn<T>(extent, options)) {
         matmul(extent, !bias.empty(), options)
@@ -149,12 +151,36 @@ void gemm(Rows<const T> a, Rows<const T> b, Span<const Wide<T>> bias, Span<Wide<
   }
 }
 
+}  // namespace
+
+// c and the sums of rows are computed one after the other and share it.
+template <class T>
+std::int64_t gemm_workspace(Rows<const T> a, Rows<const T> b, Span<const Wide<T>> bias,
+                            Rows<const T> c, const GemmOptions& options,
+                            const GemmSides<T>& sides) {
+  return std::max(product_workspace<T>(a, b, bias, c, options),
+                  sides.row_sums.empty() ? 0 : bias_relu_backward_workspace(a.rows, a.cols));
+}
+
+template <class T, class C>
+void gemm(Rows<const T> a, Rows<const T> b, Span<const Wide<T>> bias, Span<Wide<T>> workspace,
+          Rows<C> c, const GemmOptions& options, const GemmSides<T>& sides) {
+  const std::int64_t wanted =
+      gemm_workspace<T>(a, b, bias, {nullptr, c.rows, c.cols}, options, sides);
+  check_sides(sides, c, options);
+  KT_CHECK(workspace.size >= wanted, "gemm: workspace has {} elements, wanted {}", workspace.size,
+           wanted);
+  run_product(a, b, bias, workspace, c, options);
+  if constexpr (std::is_same_v<T, C>) end_gradient(sides.end, Span<T>{c.data, c.size()});
+  if (!sides.row_sums.empty()) bias_relu_backward<T>({}, a, workspace, {}, sides.row_sums);
+}
+
 #define KT_WORKSPACE(T)                                                                      \
   template std::int64_t gemm_workspace<T>(Rows<const T>, Rows<const T>, Span<const Wide<T>>, \
-                                          Rows<const T>, const GemmOptions&);
+                                          Rows<const T>, const GemmOptions&, const GemmSides<T>&);
 #define KT_INSTANTIATE(T, C)                                                                 \
   template void gemm<T, C>(Rows<const T>, Rows<const T>, Span<const Wide<T>>, Span<Wide<T>>, \
-                           Rows<C>, const GemmOptions&);
+                           Rows<C>, const GemmOptions&, const GemmSides<T>&);
 KT_WORKSPACE(float)
 KT_WORKSPACE(double)
 KT_WORKSPACE(Bfloat16)
@@ -170,14 +196,17 @@ namespace cuda {
 
 template <class T>
 std::int64_t gemm_workspace(Rows<const T> a, Rows<const T> b, Span<const Wide<T>> bias,
-                            Rows<const T> c, const GemmOptions& options) {
+                            Rows<const T> c, const GemmOptions& options,
+                            const GemmSides<T>& sides) {
   KT_CHECK(options.precision != Precision::kBf16, "gemm: matrices of float in bf16");
   KT_CHECK(options.engine == GemmEngine::kAuto, "gemm: on CUDA there is the engine auto alone");
   const Extent extent = check_shapes(a, b, bias, c, options);
   ProductShape shape =
       matrix_product(extent.m, extent.n, extent.k, options.transpose_a, options.transpose_b);
   shape.precision = std::is_same_v<T, Bfloat16> ? Precision::kBf16 : options.precision;
-  return product_workspace(plan_product(gpu_architecture(), shape), shape);
+  const ProductPlan plan = plan_product(gpu_architecture(), shape);
+  return product_workspace(plan, shape) +
+         (sides.row_sums.empty() ? 0 : row_sums_workspace(plan, shape));
 }
 
 KT_WORKSPACE(float)

@@ -111,7 +111,7 @@ void group_backward_data(CudaStream stream, std::span<const DataMember<T>> given
   const ConvGroup group = plan_data<T>(given, options);
   check_workspace(kWho, workspace.size, group.workspace);
   for (const DataMember<T>& m : given) {
-    check_end(kWho, m.end, m.dx);
+    check_end(kWho, m.end, m.dx.size());
     check_map(kWho, m.dx);
   }
   std::array<DataMember<T>, kMaxGroup> copies;

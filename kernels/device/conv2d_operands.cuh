@@ -5,7 +5,6 @@
 #include <cstdint>
 
 #include "kernels/check.h"
-#include "kernels/checks/gradient_end.h"
 #include "kernels/conv2d.h"
 #include "kernels/device/product_batch.cuh"
 #include "kernels/device/product_windows.cuh"
@@ -93,12 +92,6 @@ struct Phase {
     taps = steps(first_tap, all_taps);
   }
 };
-
-template <class T>
-QuadEnd<T> quad_end(const GradientEnd<T>& end) {
-  return {end.add.empty() ? nullptr : end.add.data,
-          end.positive.empty() ? nullptr : end.positive.data};
-}
 
 template <class T>
 using DataProduct = Product<WindowsAlongK<T>, FilterTaps<T>, PixelOutput<T>>;

@@ -106,7 +106,7 @@ void backward_data(CudaStream stream, Nhwc<const T> g, Krsc<const T> w, Span<con
                    Span<float> workspace, Nhwc<T> dx, const Conv2dOptions& options,
                    const GradientEnd<T>& end) {
   constexpr auto kWho = "conv2d_backward_data";
-  check_end(kWho, end, dx);
+  check_end(kWho, end, dx.size());
   check_workspace(kWho, workspace.size,
                   cuda::conv2d_backward_data_workspace<T>(g, w, scale, dx, options));
   check_map(kWho, dx);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/device/product_operands.cuh"
+#include "kernels/device/row_sum_runs.cuh"
 #include "kernels/product_plan.h"
 #include "kernels/queue.h"
 
@@ -21,10 +22,12 @@ struct DenseProduct {
 };
 
 // For float (gemm.cu) and Bfloat16 (gemm_bf16.cu; without a scale). `workspace` holds
-// product_workspace() floats of the plan. At least one element of c.
+// product_workspace() floats of the plan. At least one element of c, or sums of rows. `rows`: the
+// product's sums, where k is cut, and where they go.
 template <class T>
 void dense_product(const char* name, CudaStream stream, const ProductPlan& plan,
-                   Span<float> workspace, const DenseProduct<T>& product);
+                   Span<float> workspace, const DenseProduct<T>& product,
+                   const RowSumRuns& rows = {});
 // The same; where the plan cuts k the runs are left in the workspace for the caller to add.
 template <class T>
 void dense_product_runs(const char* name, CudaStream stream, const ProductPlan& plan,

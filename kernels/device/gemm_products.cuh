@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "kernels/check.h"
+#include "kernels/checks/gemm.h"
 #include "kernels/device/dense_product.cuh"
 #include "kernels/device/product.cuh"
 #include "kernels/gemm.h"
@@ -38,11 +39,11 @@ void dense_product_runs(const char* name, CudaStream stream, const ProductPlan& 
 
 template <class T>
 void dense_product(const char* name, CudaStream stream, const ProductPlan& plan,
-                   Span<float> workspace, const DenseProduct<T>& p) {
+                   Span<float> workspace, const DenseProduct<T>& p, const RowSumRuns& rows) {
   dense_product_runs(name, stream, plan, workspace, p);
   if (plan.splits > 1)
     finish_runs(name, stream, plan, workspace, static_cast<int>(p.m), static_cast<int>(p.n),
-                p.output);
+                p.output, rows);
 }
 
 // dense_product.cuh for T.
@@ -50,7 +51,7 @@ void dense_product(const char* name, CudaStream stream, const ProductPlan& plan,
   template void dense_product_runs<T>(const char*, CudaStream, const ProductPlan&, Span<float>, \
                                       const DenseProduct<T>&);                                  \
   template void dense_product<T>(const char*, CudaStream, const ProductPlan&, Span<float>,      \
-                                 const DenseProduct<T>&);
+                                 const DenseProduct<T>&, const RowSumRuns&);
 
 }  // namespace ktrain::product
 
@@ -58,11 +59,15 @@ namespace ktrain::cuda {
 
 template <class T, class C>
 void gemm(CudaStream stream, Rows<const T> a, Rows<const T> b, Span<const Wide<T>> bias,
-          Span<Wide<T>> workspace, Rows<C> c, const GemmOptions& options) {
-  const std::int64_t wanted = gemm_workspace<T>(a, b, bias, {nullptr, c.rows, c.cols}, options);
+          Span<Wide<T>> workspace, Rows<C> c, const GemmOptions& options,
+          const GemmSides<T>& sides) {
+  const std::int64_t wanted =
+      gemm_workspace<T>(a, b, bias, {nullptr, c.rows, c.cols}, options, sides);
+  check_sides(sides, c, options);
   KT_CHECK(workspace.size >= wanted, "gemm: workspace has {} elements, wanted {}", workspace.size,
            wanted);
-  if (c.empty()) return;
+  const Span<float> sums = sides.row_sums;
+  if (c.rows == 0 || (c.cols == 0 && sums.empty())) return;
   product::DenseProduct<T> p;
   p.m = c.rows;
   p.n = c.cols;
@@ -75,15 +80,21 @@ void gemm(CudaStream stream, Rows<const T> a, Rows<const T> b, Span<const Wide<T
   p.output.cols = static_cast<int>(c.cols);
   p.output.shift = bias.empty() ? nullptr : bias.data;
   p.output.relu = options.relu;
+  p.output.end = product::quad_end(sides.end);
   p.output.align();
   ProductShape shape = matrix_product(p.m, p.n, p.k, options.transpose_a, options.transpose_b);
   shape.precision = std::is_same_v<T, float> ? options.precision : Precision::kBf16;
-  product::dense_product("gemm", stream, plan_product(gpu_architecture(), shape), workspace, p);
+  const ProductPlan plan = plan_product(gpu_architecture(), shape);
+  // Sums of a k that is cut stand behind the runs of c.
+  const bool cut = plan.splits > 1 && !sums.empty();
+  if (!sums.empty()) p.row_sums = cut ? workspace.data + product_workspace(plan, shape) : sums.data;
+  product::dense_product("gemm", stream, plan, workspace, p,
+                         {p.row_sums, cut ? sums.data : nullptr});
 }
 
 // gemm.h for T and C.
 #define KT_GEMM(T, C)                                                                     \
   template void gemm<T, C>(CudaStream, Rows<const T>, Rows<const T>, Span<const Wide<T>>, \
-                           Span<Wide<T>>, Rows<C>, const GemmOptions&);
+                           Span<Wide<T>>, Rows<C>, const GemmOptions&, const GemmSides<T>&);
 
 }  // namespace ktrain::cuda

@@ -7,6 +7,7 @@
 #include "kernels/device/product_batch.cuh"
 #include "kernels/device/product_mma.cuh"
 #include "kernels/device/product_simt.cuh"
+#include "kernels/device/row_sum_runs.cuh"
 #include "kernels/device/wgmma_batch.cuh"
 
 namespace ktrain::product {
@@ -62,22 +63,6 @@ void multiply_batch(const char* name, CudaStream stream, const ProductPlan& plan
 }
 
 constexpr int kFinishThreads = 256;
-
-// Sums of rows (Product::row_sums), m for each run, and where their totals go: nowhere, if nobody
-// asked or there is one run, which is the total.
-struct RowSumRuns {
-  const float* runs = nullptr;
-  float* to = nullptr;
-
-  // Adds a row's runs in their order.
-  __device__ __forceinline__ void finish(int row, int m, int num_runs) const {
-    const float* p = runs + row;
-    double total = 0;
-#pragma unroll 4
-    for (int run = 0; run < num_runs; ++run, p += m) total += static_cast<double>(*p);
-    to[row] = static_cast<float>(total);
-  }
-};
 
 // A thread per quad of c, and, where they are summed, per row. The runs are added in their order.
 template <class Output>

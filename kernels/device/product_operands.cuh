@@ -25,6 +25,7 @@
 #include "kernels/device/port.cuh"
 #include "kernels/device/slice_layout.h"
 #include "kernels/device/vector_io.cuh"
+#include "kernels/gradient_end.h"
 
 namespace ktrain::product {
 
@@ -115,7 +116,7 @@ struct DenseAlongSide {
   }
 };
 
-// GradientEnd (kernels/conv2d.h); a null pointer leaves its part out.
+// GradientEnd; a null pointer leaves its part out.
 template <class T>
 struct QuadEnd {
   const T* add = nullptr;
@@ -144,6 +145,12 @@ struct QuadEnd {
                          widen(narrow<To>(v.w)));
   }
 };
+
+template <class T>
+QuadEnd<T> quad_end(const GradientEnd<T>& end) {
+  return {end.add.empty() ? nullptr : end.add.data,
+          end.positive.empty() ? nullptr : end.positive.data};
+}
 
 // c[m, n] = end(act(scale[n] * v + shift[n] + residual[m, n])); a null pointer leaves its part out.
 // With a `wide` c is in float, there instead of in `data`.

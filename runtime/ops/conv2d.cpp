@@ -1,12 +1,10 @@
 #include "kernels/conv2d.h"
 
-#include "kernels/bias_relu.h"
 #include "runtime/map_type.h"
 #include "runtime/ops.h"
-#include "runtime/ops/conv2d_parts.h"
+#include "runtime/ops/product_parts.h"
 #include "runtime/product_precision.h"
 #include "runtime/weight_casts.h"
-#include "runtime/workspace.h"
 
 namespace ktrain {
 namespace {
@@ -18,26 +16,11 @@ struct Saved {
   Conv2dOptions options;
 };
 
-bool is_on_cpu(const Tensor& t) { return t.queue().device == Device::kCpu; }
-
 Span<const float> optional_span(const Tensor& t) {
   return t.defined() ? t.span<float>() : Span<const float>{};
 }
 Span<float> optional_mutable_span(Tensor& t) {
   return t.defined() ? t.mutable_span<float>() : Span<float>{};
-}
-
-// g = dy through the ReLU, where it has not been, and the sum of its columns into `sums`; either
-// may be unwanted.
-template <class T>
-void epilogue_backward(const Saved& saved, const Tensor& dy, bool relu, Tensor& g,
-                       Span<float> sums) {
-  Rows<T> g_rows = relu ? g.mutable_rows<T>() : Rows<T>{};
-  if (!relu && sums.empty()) return;
-  Tensor scratch = workspace(
-      dy, sums.empty() ? 0 : cpu::bias_relu_backward_workspace(dy.rows<T>().rows, dy.size(-1)));
-  KT_RUN(dy.queue(), bias_relu_backward, relu ? saved.y.rows<T>() : Rows<const T>{}, dy.rows<T>(),
-         scratch.mutable_span<float>(), g_rows, sums);
 }
 
 template <class T>
@@ -82,12 +65,9 @@ std::vector<Tensor> backward_pass(const Saved& saved, const Tensor& dy, const Wa
   Tensor g = relu ? Tensor::empty_like(dy) : dy;
   if (want_shift) results[3] = Tensor::empty(dy.context(), {dy.size(-1)});
   const Span<float> shift_out = optional_mutable_span(results[3]);
-  // The weight gradient reads g in any case; but where it is rounded for that, its sum is taken
-  // before. On the CPU so it is where g is written by a pass of its own, which has the same bits;
-  // on a GPU it would have others, and they must not depend on who does the mask.
-  const bool along = want_w && dy.dtype() == DTypeOf<T>::value && !(relu && is_on_cpu(dy));
+  const bool along = want_w && sums_along(dy, relu, DTypeOf<T>::value);
   with_map_type(dy, [&]<class D>(D) {
-    epilogue_backward<D>(saved, dy, relu, g, along ? Span<float>{} : shift_out);
+    epilogue_backward<D>(relu ? saved.y : Tensor(), dy, g, along ? Span<float>{} : shift_out);
   });
   g = cast(g, DTypeOf<T>::value);
   const auto weights = [&] {

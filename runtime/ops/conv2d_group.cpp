@@ -5,7 +5,7 @@
 #include "kernels/bias_relu.h"
 #include "runtime/map_type.h"
 #include "runtime/ops.h"
-#include "runtime/ops/conv2d_parts.h"
+#include "runtime/ops/product_parts.h"
 #include "runtime/product_precision.h"
 #include "runtime/weight_casts.h"
 #include "runtime/workspace.h"
@@ -98,20 +98,6 @@ void run_forward(const Saved& saved, const Conv2dGroupInputs& inputs, Tensors& y
   KT_RUN(queue, conv2d_group_forward, group, scratch.mutable_span<float>(), saved.options);
 }
 
-// dy through the ReLU, and the sum of its columns, both where they are wanted.
-template <class T>
-Tensor epilogue_backward(const Tensor& y, const Tensor& dy, Tensor* dshift) {
-  if (!y.defined() && !dshift) return dy;
-  Tensor g = y.defined() ? Tensor::empty_like(dy) : dy;
-  if (dshift) *dshift = Tensor::empty(dy.context(), {dy.size(-1)});
-  Tensor scratch =
-      workspace(dy, dshift ? cpu::bias_relu_backward_workspace(dy.rows<T>().rows, dy.size(-1)) : 0);
-  KT_RUN(dy.queue(), bias_relu_backward, y.defined() ? y.rows<T>() : Rows<const T>{}, dy.rows<T>(),
-         scratch.mutable_span<float>(), y.defined() ? g.mutable_rows<T>() : Rows<T>{},
-         dshift ? dshift->mutable_span<float>() : Span<float>{});
-  return g;
-}
-
 // Is member i's shift summed along with the gradient of its filters? Where that is computed, of
 // gradients that are not rounded for it, and members share both or neither.
 bool sums_along(const Saved& saved, const Wanted& wanted, DType of_dy, std::size_t i) {
@@ -135,9 +121,10 @@ Tensors epilogues_backward(const Saved& saved, Tensors dys, const Wanted& wanted
     const bool want_shift =
         wants(wanted, saved.at.shift, i) && !sums_along(saved, wanted, dy.dtype(), i);
     const Tensor y = saved.options.relu && !wanted.rectified(i) ? saved.ys[i] : Tensor();
-    Tensor dshift;
+    Tensor dshift = want_shift ? Tensor::empty(dy.context(), {dy.size(-1)}) : Tensor();
+    gs[i] = y.defined() ? Tensor::empty_like(dy) : dy;
     with_map_type(dy, [&]<class D>(D) {
-      gs[i] = epilogue_backward<D>(y, dy, want_shift ? &dshift : nullptr);
+      epilogue_backward<D>(y, dy, gs[i], want_shift ? dshift.mutable_span<float>() : Span<float>{});
     });
     gs[i] = cast(gs[i], saved.xs[i].dtype());
     if (wants(wanted, saved.at.residual, i)) results[saved.at.residual[i]] = gs[i];

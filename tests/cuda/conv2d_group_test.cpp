@@ -165,7 +165,7 @@ TEST(Conv2dGroupCudaErrors, OfGradientsAreNamed) {
   KT_NEEDS_GPU();
   const Wrong a;
   DataMember<float> ended{a.g, a.w, {}, a.dx, {}};
-  ended.end.add = a.g;
+  ended.end.add = {a.g.data, 1};
   const std::vector<DataMember<float>> data = {{a.g, a.w, {}, a.dx, {}}, ended};
   EXPECT_THAT(test::message_of([&] {
                 cuda::conv2d_group_backward_data<float>(a.stream.get(), data, {}, {.pad = 1});

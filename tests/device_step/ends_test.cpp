@@ -9,18 +9,33 @@
 namespace ktrain::test {
 namespace {
 
-// Two convolutions with ReLU, the first one's mask taken over by the second, or not. Maps of so
-// many pixels that sums over them are cut into runs.
-std::vector<std::vector<float>> gradients_with(DType maps, bool takeovers) {
-  const ContextPtr context = make_cuda_context(64 << 20);
-  const Tensor x = random_leaf(context, {1, 40, 40, 8}, 1),
-               w = random_leaf(context, {8, 3, 3, 8}, 2), v = random_leaf(context, {8, 3, 3, 8}, 3),
-               shift = random_leaf(context, {8}, 4);
-  const Conv2dOptions options{.pad = 1, .relu = true};
-  const Tensor inner = conv2d(cast(x, maps), w, {.shift = shift}, options),
-               y = conv2d(inner, v, {}, options);
-  const CotangentSet set = {cast(random_leaf(context, y.shape(), 5).detached(), maps)};
-  const std::vector<Tensor> wrt = {x, w, v, shift};
+// Two layers with ReLU, the first one's mask taken over by the second, or not: convolutions of maps
+// or linear layers of rows, so many of them that sums over them are cut into runs.
+struct Layers {
+  ContextPtr context = make_cuda_context(64 << 20);
+  bool linear;
+  Tensor x, w, v, shift;
+
+  explicit Layers(bool linear_)
+      : linear(linear_),
+        x(random_leaf(context, linear ? Shape{1600, 72} : Shape{1, 40, 40, 8}, 1)),
+        w(random_leaf(context, linear ? Shape{72, 72} : Shape{8, 3, 3, 8}, 2)),
+        v(random_leaf(context, linear ? Shape{8, 72} : Shape{8, 3, 3, 8}, 3)),
+        shift(random_leaf(context, {linear ? 72 : 8}, 4)) {}
+
+  [[nodiscard]] Tensor operator()(DType maps) const {
+    if (linear)
+      return ktrain::linear(ktrain::linear(cast(x, maps), w, shift, true), v, Tensor(), true);
+    const Conv2dOptions options{.pad = 1, .relu = true};
+    return conv2d(conv2d(cast(x, maps), w, {.shift = shift}, options), v, {}, options);
+  }
+};
+
+std::vector<std::vector<float>> gradients_with(bool linear, DType maps, bool takeovers) {
+  const Layers layers(linear);
+  const Tensor y = layers(maps);
+  const CotangentSet set = {cast(random_leaf(layers.context, y.shape(), 5).detached(), maps)};
+  const std::vector<Tensor> wrt = {layers.x, layers.w, layers.v, layers.shift};
   MultiWalk walk;
   walk.outputs = {&y, 1};
   walk.sets = {&set, 1};
@@ -34,8 +49,10 @@ std::vector<std::vector<float>> gradients_with(DType maps, bool takeovers) {
 
 TEST(DeviceEnds, AShiftsGradientDoesNotDependOnWhoDoesTheMask) {
   ASSERT_GT(plan_product(0, {8, 72, 1600}).splits, 1);
-  for (const DType maps : {DType::kF32, DType::kBf16})
-    EXPECT_EQ(gradients_with(maps, true), gradients_with(maps, false)) << name(maps);
+  for (const bool linear : {false, true})
+    for (const DType maps : {DType::kF32, DType::kBf16})
+      EXPECT_EQ(gradients_with(linear, maps, true), gradients_with(linear, maps, false))
+          << name(maps) << (linear ? " rows" : " maps");
 }
 
 }  // namespace

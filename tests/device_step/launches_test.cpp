@@ -18,7 +18,7 @@ TEST_F(DeviceLaunches, OfTwoDeepStreamsAreFew) {
     const char* precision;
     std::int64_t most;
   };
-  for (const auto& [precision, most] : {Case{"float", 450}, Case{"bf16", 550}}) {
+  for (const auto& [precision, most] : {Case{"float", 390}, Case{"bf16", 495}}) {
     Stage stage(tiny_, {"model.depth=50", "model.norm=frozen", "model.width=0.0625",
                         std::string("train.precision=") + precision});
     Side device(stage, gpu(stage));

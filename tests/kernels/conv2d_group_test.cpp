@@ -1,7 +1,6 @@
 #include "kernels/conv2d_group.h"
 
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -10,6 +9,7 @@
 #include "kernels/bfloat16.h"
 #include "tests/support/conv_group.h"
 #include "tests/support/message.h"
+#include "tests/support/same_bits.h"
 
 namespace ktrain {
 namespace {
@@ -17,6 +17,7 @@ namespace {
 using test::GroupCase;
 using test::GroupProblem;
 using test::message_of;
+using test::same_bits;
 
 template <class T>
 std::vector<T> values_of(const std::vector<float>& values) {
@@ -28,12 +29,6 @@ std::vector<T> values_of(const std::vector<float>& values) {
       result.push_back(static_cast<T>(v));
   }
   return result;
-}
-
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() &&
-         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 
 // The arrays of a group's members in T.
@@ -108,8 +103,8 @@ void expect_backward(const GroupCase& c, unsigned parts) {
   for (std::size_t i = 0; i < p.size(); ++i) {
     const auto& m = p.members[i];
     GradientEnd<T> end;
-    if (i % 2 == 0) end.add = m.in<const T>(a.add[i].data());
-    if (i > 0) end.positive = m.in<const T>(a.positive[i].data());
+    if (i % 2 == 0) end.add = test::span(a.add[i]);
+    if (i > 0) end.positive = test::span(a.positive[i]);
     data.push_back({m.out<const T>(a.g[i].data()), m.krsc<const T>(a.w[i].data()),
                     test::span(a.scale[i]), m.in(a.dx[i].data()), end});
     weights.push_back({m.in<const T>(a.x[i].data()), m.out<const T>(a.g[i].data())});

@@ -232,8 +232,8 @@ void expect_ends(const Problem<T>& p) {
   test::plant_borders(positive);
   for (const unsigned parts : {1u, 2u, 3u}) {
     GradientEnd<T> end;
-    if (parts & test::kAdd) end.add = p.template in<const T>(add.data());
-    if (parts & test::kPositive) end.positive = p.template in<const T>(positive.data());
+    if (parts & test::kAdd) end.add = p.span(add);
+    if (parts & test::kPositive) end.positive = p.span(positive);
     const auto g = p.template out<const T>(cotangent.data());
     const auto w = p.template filters<const T>(p.w.data());
     std::vector<T> got = poisoned<T>(static_cast<std::int64_t>(plain.size()));

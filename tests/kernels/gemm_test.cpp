@@ -6,9 +6,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "kernels/bias_relu.h"
 #include "tests/support/close.h"
 #include "tests/support/gradcheck.h"
+#include "tests/support/gradient_end.h"
 #include "tests/support/message.h"
+#include "tests/support/same_bits.h"
+#include "tests/support/span.h"
 
 namespace ktrain {
 namespace {
@@ -18,8 +22,10 @@ using test::random_vec;
 
 template <class T>
 std::vector<T> draw(std::int64_t size, unsigned seed) {
-  const auto values = random_vec(static_cast<std::size_t>(size), seed);
-  return std::vector<T>(values.begin(), values.end());
+  std::vector<T> values;
+  for (const double v : random_vec(static_cast<std::size_t>(size), seed))
+    values.push_back(narrow<T>(static_cast<Wide<T>>(v)));
+  return values;
 }
 
 template <class T>
@@ -71,6 +77,40 @@ TEST(Gemm, TheSameCallGivesTheSameBits) {
   const auto first = multiply<float>(96, 130, 257, true, {.transpose_b = true, .relu = true});
   for (int i = 0; i < 3; ++i)
     EXPECT_EQ(multiply<float>(96, 130, 257, true, {.transpose_b = true, .relu = true}), first);
+}
+
+// What a product does beside c is what separate passes do afterwards.
+template <class T>
+void expect_sides(std::int64_t m, std::int64_t n, std::int64_t k) {
+  const auto a = draw<T>(k * m, 1), b = draw<T>(k * n, 2), add = draw<T>(m * n, 3);
+  auto positive = draw<T>(m * n, 4);
+  test::plant_borders(positive);
+  const Rows<const T> a_rows{a.data(), k, m}, b_rows{b.data(), k, n};
+  std::vector<Wide<T>> sums(static_cast<std::size_t>(m), NAN), want_sums(sums.size());
+  const auto product = [&](const GemmSides<T>& sides) {
+    std::vector<T> c(static_cast<std::size_t>(m * n));
+    const GemmOptions options{.transpose_a = true};
+    std::vector<Wide<T>> workspace(static_cast<std::size_t>(
+        cpu::gemm_workspace<T>(a_rows, b_rows, {}, {nullptr, m, n}, options, sides)));
+    cpu::gemm<T>(a_rows, b_rows, {}, test::mutable_span(workspace), {c.data(), m, n}, options,
+                 sides);
+    return c;
+  };
+  std::vector<Wide<T>> workspace(static_cast<std::size_t>(cpu::bias_relu_backward_workspace(k, m)));
+  cpu::bias_relu_backward<T>({}, a_rows, test::mutable_span(workspace), {},
+                             test::mutable_span(want_sums));
+  const GemmSides<T> sides{{test::span(add), test::span(positive)}, test::mutable_span(sums)};
+  EXPECT_TRUE(test::same_bits(product(sides), test::with_end(product({}), add, positive, 3)));
+  EXPECT_TRUE(test::same_bits(sums, want_sums));
+}
+
+TEST(Gemm, SidesHaveTheBitsOfSeparatePasses) {
+  const std::int64_t sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {31, 33, 320}, {5, 3, 0}, {4, 0, 9}};
+  for (const auto& [m, n, k] : sizes) {
+    expect_sides<float>(m, n, k);
+    expect_sides<double>(m, n, k);
+    expect_sides<Bfloat16>(m, n, k);
+  }
 }
 
 TEST(Gemm, WrongShapesSayWhatWasFound) {

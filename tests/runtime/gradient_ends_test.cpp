@@ -135,6 +135,30 @@ TEST_P(GradientEnds, KeepWhatIsAskedForWhole) {
   EXPECT_TRUE(some_where_it_is_zero);
 }
 
+// A gradient of another shape is told by whoever adds to it.
+TEST(GradientEndsOfAnotherShape, AreRefused) {
+  const ContextPtr context = make_cpu_context();
+  Tensor x = random_tensor(context, {6, 4}, 1);
+  x.set_requires_grad(true);
+  const Tensor w = random_tensor(context, {3, 4}, 2), rows = relu(x),
+               first = linear(rows, w, Tensor()),
+               wrong = record("wrong", {rows}, Tensor::zeros(context, {1}),
+                              [&](const Tensor&, const Wanted&) {
+                                return std::vector<Tensor>{random_tensor(context, {4, 6}, 3)};
+                              });
+  const std::vector<Tensor> outputs = {first, wrong};
+  const CotangentSet set = {random_tensor(context, {6, 3}, 4), random_tensor(context, {1}, 5)};
+  const std::vector<Tensor> wrt = {x};
+  for (const bool takeovers : {false, true}) {
+    MultiWalk walk;
+    walk.outputs = outputs;
+    walk.sets = {&set, 1};
+    walk.wrt = wrt;
+    walk.takeovers = takeovers;
+    EXPECT_THROW((void)multi_gradients(walk), Error) << takeovers;
+  }
+}
+
 // An end that is offered for one input says nothing of another, which has none.
 TEST(GradientEndsOfALeaf, AreTheWalks) {
   const ContextPtr context = make_cpu_context();
@@ -158,6 +182,27 @@ TEST(GradientEndsOfALeaf, AreTheWalks) {
       found.back().push_back(gradient.to_vector<float>());
   }
   EXPECT_EQ(found[0], found[1]);
+}
+
+// Two hidden layers, the second with two heads: as convolutions do, the second takes the first's
+// mask, and the head that gives last the sum with the other and the second's mask.
+TEST_P(GradientEnds, OfLinearLayersHaveTheBitsOfAWalkWithout) {
+  Blocks blocks(GetParam());
+  const ContextPtr& context = blocks.context;
+  std::vector<Tensor> leaves = {random_tensor(context, {9, 12}, 1)};
+  for (const std::int64_t inputs : {12, 16, 16, 16})
+    leaves.push_back(random_tensor(context, {inputs == 12 ? 16 : inputs, inputs}, 2));
+  for (unsigned i = 0; i < 4; ++i) leaves.push_back(random_tensor(context, {16}, 6 + i));
+  for (Tensor& leaf : leaves) leaf.set_requires_grad(true);
+  const Tensor first = linear(cast(leaves[0], GetParam()), leaves[1], leaves[5], true),
+               second = linear(first, leaves[2], leaves[6], true),
+               heads = add(linear(second, leaves[3], leaves[7], false, OutputType::kFloat),
+                           linear(second, leaves[4], leaves[8], false, OutputType::kFloat));
+  const Walked with = walk(blocks, leaves, heads, true),
+               without = walk(blocks, leaves, heads, false);
+  EXPECT_EQ(with.gradients, without.gradients);
+  EXPECT_EQ(without.sums - with.sums, 1);
+  EXPECT_EQ(without.masks - with.masks, 2);
 }
 
 // Several sets, one of which ends at a result in the middle and goes on from what is put there.

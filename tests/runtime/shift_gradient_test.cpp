@@ -1,4 +1,5 @@
-// The gradient of a convolution's shift: who takes it, and that it has the same bits either way.
+// The gradient of a convolution's shift and of a linear layer's bias: who takes it, and that it has
+// the same bits either way.
 #include <gtest/gtest.h>
 
 #include "kernels/profile.h"
@@ -70,6 +71,30 @@ TEST(ShiftGradient, OfFloatsBesideBf16IsTakenBeforeTheyAreRounded) {
   EXPECT_EQ(layer.passes(), 1);
   EXPECT_EQ(layer.gradient(DType::kF32, OutputType::kFloat, false, true), sums);
   EXPECT_EQ(layer.passes(), 0);
+}
+
+// A linear layer's bias, likewise.
+TEST(ShiftGradient, OfALinearLayerIsTheWeightGradients) {
+  for (const DType rows : {DType::kF32, DType::kBf16})
+    for (const OutputType output : {OutputType::kAsInput, OutputType::kFloat})
+      for (const bool relu : {false, true}) {
+        Layer layer;
+        const ContextPtr& c = layer.context;
+        const Tensor x = cast(random_leaf(c, {70, 16}, 5).detached(), rows),
+                     w = random_leaf(c, {8, 16}, 6), y = linear(x, w, layer.shift, relu, output),
+                     dy = cast(random_leaf(c, y.shape(), 7).detached(), y.dtype());
+        const auto sums = [&](std::vector<Tensor> wrt) {
+          layer.profile.clear();
+          return gradients({&y, 1}, {&dy, 1}, wrt)[0].to_vector<float>();
+        };
+        c->queue.profile = &layer.profile;
+        const auto along = sums({layer.shift, w});
+        // A pass for the ReLU, which takes the sum on the CPU, or for a sum before a rounding.
+        EXPECT_EQ(layer.passes(), relu || rows != y.dtype() ? 1 : 0);
+        EXPECT_EQ(sums({layer.shift}), along);
+        EXPECT_EQ(layer.passes(), 1);
+        c->queue.profile = nullptr;
+      }
 }
 
 // Of a group, where the members share filters and shifts alike.

@@ -137,8 +137,8 @@ Results<T> data_gradients_on_device(const GroupProblem& p, bool ends, std::int64
   for (std::size_t i = 0; i < p.size(); ++i) {
     const ConvProblem& m = p.members[i];
     GradientEnd<T> end;
-    if (ends && i % 3 != 2) end.add = m.in<const T>(add.put(s, p.add[i]));
-    if (ends && i % 3 != 1) end.positive = m.in<const T>(mask.put(s, p.positive[i]));
+    if (ends && i % 3 != 2) end.add = add.span_of(s, p.add[i]);
+    if (ends && i % 3 != 1) end.positive = mask.span_of(s, p.positive[i]);
     const T* const from = g.put(s, m.g);
     const T* const filters = w.put(s, m.w);
     members.push_back({m.out(from), m.krsc(filters), scale.span_of(s, m.scale),

@@ -7,6 +7,7 @@
 
 #include "kernels/conv2d.h"
 #include "tests/support/device_view.h"
+#include "tests/support/span.h"
 
 namespace ktrain::test {
 
@@ -56,15 +57,6 @@ struct ConvProblem {
     return {scales, shifts, residuals.empty() ? Nhwc<const T>{} : out<const T>(residuals.data)};
   }
 };
-
-template <class T>
-Span<const T> span(const std::vector<T>& v) {
-  return {v.data(), static_cast<std::int64_t>(v.size())};
-}
-template <class T>
-Span<T> mutable_span(std::vector<T>& v) {
-  return {v.data(), static_cast<std::int64_t>(v.size())};
-}
 
 template <class T>
 std::vector<T> forward_on_cpu(const ConvProblem& p) {

@@ -11,6 +11,7 @@
 #include "kernels/device/stream.h"
 #include "kernels/gpu.h"
 #include "tests/support/device_view.h"
+#include "tests/support/same_bits.h"
 
 // Skips the test, in sight, where there is no GPU; with KT_REQUIRE_GPU=1 in the environment fails.
 #define KT_NEEDS_GPU()                                                               \
@@ -29,19 +30,6 @@ namespace ktrain::test {
 inline std::int64_t large(std::int64_t size) {
   const char* const scale = std::getenv("KT_TEST_SCALE");
   return scale ? size / std::atoll(scale) : size;
-}
-
-// Equal to the last bit. A NaN equals any NaN: which one arithmetic gives, processors choose.
-template <class T>
-::testing::AssertionResult same_bits(const std::vector<T>& got, const std::vector<T>& want) {
-  if (got.size() != want.size())
-    return ::testing::AssertionFailure()
-           << "sizes differ: " << got.size() << " and " << want.size();
-  for (std::size_t i = 0; i < got.size(); ++i)
-    if (std::memcmp(&got[i], &want[i], sizeof(T)) != 0 && (got[i] == got[i] || want[i] == want[i]))
-      return ::testing::AssertionFailure()
-             << "element " << i << ": got " << got[i] << ", want " << want[i];
-  return ::testing::AssertionSuccess();
 }
 
 }  // namespace ktrain::test

@@ -1,4 +1,4 @@
-// What a data gradient's end (GradientEnd, kernels/conv2d.h) makes of the same gradient without
+// What a data gradient's end (kernels/gradient_end.h) makes of the same gradient without
 // one, by separate passes on the host.
 #pragma once
 
