@@ -7,7 +7,7 @@
 
 #include "kernels/conv2d.h"
 #include "kernels/product_plan.h"
-#include "tests/support/conv_problem.h"
+#include "tests/support/conv_device.h"
 #include "tests/support/cuda.h"
 #include "tests/support/message.h"
 #include "tests/support/product_bound.h"
@@ -27,15 +27,16 @@ using test::kScale;
 using test::kShift;
 using test::kSumUnit;
 using test::kTf32Unit;
+using test::positive;
 using Case = test::ConvCase;
 using Problem = test::ConvProblem;
 using Floats = std::vector<float>;
 
+// Floats are multiplied in tf32.
 template <class T>
-Conv2dOptions options_of(const Problem& p) {
-  Conv2dOptions options = p.options;
-  if (std::is_same_v<T, float>) options.precision = Precision::kTf32;
-  return options;
+Problem on_tensor_cores(Problem p) {
+  if (std::is_same_v<T, float>) p.options.precision = Precision::kTf32;
+  return p;
 }
 
 Problem rounded(Problem p) {
@@ -44,76 +45,20 @@ Problem rounded(Problem p) {
   return p;
 }
 
-// The same with all terms positive and none cut off.
-Problem positive(Problem p) {
-  for (Floats* const values : {&p.x, &p.w, &p.scale, &p.shift, &p.residual, &p.g})
-    *values = test::magnitudes(*values);
-  p.options.relu = false;
-  return p;
-}
-
 // Y: of the output.
 template <class T, class Y = T>
 std::vector<Y> forward_on_device(const Problem& p, std::int64_t offset = 0) {
-  const Stream stream;
-  const CudaStream s = stream.get();
-  const DeviceView<T> x(s, test::values_of<T>(p.x), offset), w(s, test::values_of<T>(p.w), offset),
-      residual(s, test::values_of<T>(p.residual), offset);
-  const DeviceView<Y> y(p.out_size(), offset);
-  const DeviceView<float> scale(s, p.scale, offset), shift(s, p.shift, offset);
-  const auto in = p.in<const T>(x.data());
-  const auto filters = p.krsc<const T>(w.data());
-  const auto epilogue = p.epilogue<T>(scale.in(), shift.in(), residual.in());
-  const DeviceView<float> workspace(
-      cuda::conv2d_forward_workspace<T>(in, filters, epilogue, p.out<const T>(nullptr),
-                                        options_of<T>(p)),
-      offset);
-  cuda::conv2d_forward(s, in, filters, epilogue, workspace.span(), p.out(y.data()),
-                       options_of<T>(p));
-  return y.to_host(s);
+  return test::conv_forward_on_device<T, Y>(on_tensor_cores<T>(p), offset);
 }
 
 template <class T>
 std::vector<T> data_gradient_on_device(const Problem& p, std::int64_t offset = 0) {
-  const Stream stream;
-  const CudaStream s = stream.get();
-  const DeviceView<T> w(s, test::values_of<T>(p.w), offset), g(s, test::values_of<T>(p.g), offset),
-      dx(static_cast<std::int64_t>(p.x.size()), offset);
-  const DeviceView<float> scale(s, p.scale, offset);
-  const auto filters = p.krsc<const T>(w.data());
-  const auto out = p.out<const T>(g.data());
-  const DeviceView<float> workspace(
-      cuda::conv2d_backward_data_workspace(out, filters, scale.in(), p.in<const T>(dx.data()),
-                                           options_of<T>(p)),
-      offset);
-  cuda::conv2d_backward_data(s, out, filters, scale.in(), workspace.span(), p.in(dx.data()),
-                             options_of<T>(p));
-  return dx.to_host(s);
+  return test::conv_data_gradient_on_device<T>(on_tensor_cores<T>(p), offset);
 }
 
-struct WeightGradients {
-  Floats dw, dscale;
-};
-
 template <class T>
-WeightGradients weight_gradients_on_device(const Problem& p, std::int64_t offset = 0) {
-  const Stream stream;
-  const CudaStream s = stream.get();
-  const DeviceView<T> x(s, test::values_of<T>(p.x), offset), w(s, test::values_of<T>(p.w), offset),
-      g(s, test::values_of<T>(p.g), offset);
-  const DeviceView<float> scale(s, p.scale, offset);
-  const DeviceView<float> dw(static_cast<std::int64_t>(p.w.size()), offset),
-      dscale(static_cast<std::int64_t>(p.scale.size()), offset);
-  const auto in = p.in<const T>(x.data());
-  const auto out = p.out<const T>(g.data());
-  const DeviceView<float> workspace(
-      cuda::conv2d_backward_weights_workspace(in, out, p.krsc<const float>(dw.data()), {},
-                                              options_of<T>(p)),
-      offset);
-  cuda::conv2d_backward_weights(s, in, out, {p.krsc<const T>(w.data()), scale.in()},
-                                workspace.span(), p.krsc(dw.data()), dscale.span(), {},
-                                options_of<T>(p));
-  return {dw.to_host(s), dscale.to_host(s)};
+test::ConvFilterGradients weight_gradients_on_device(const Problem& p, std::int64_t offset = 0) {
+  return test::conv_filter_gradients_on_device<T>(on_tensor_cores<T>(p), false, offset);
 }
 
 // Errors as shares of the sum of the terms' absolute values. `of_factors`: the two factors of each
@@ -152,7 +97,7 @@ void expect_data_gradient(const Problem& p) {
 
 template <class T>
 void expect_weight_gradients(const Problem& p) {
-  const WeightGradients got = weight_gradients_on_device<T>(p);
+  const test::ConvFilterGradients got = weight_gradients_on_device<T>(p);
   const CpuGradients<double> want = backward_on_cpu<double>(p),
                              terms = backward_on_cpu<double>(positive(p));
   const double bound = of_sum<T>(p.c.batch * p.out_height * p.out_width);
@@ -195,8 +140,8 @@ template <class T>
 void expect_same_again(const Problem& p, std::int64_t offset) {
   expect_equal(forward_on_device<T>(p, offset), forward_on_device<T>(p));
   expect_equal(data_gradient_on_device<T>(p, offset), data_gradient_on_device<T>(p));
-  const WeightGradients once = weight_gradients_on_device<T>(p),
-                        again = weight_gradients_on_device<T>(p, offset);
+  const test::ConvFilterGradients once = weight_gradients_on_device<T>(p),
+                                  again = weight_gradients_on_device<T>(p, offset);
   expect_equal(again.dw, once.dw);
   expect_equal(again.dscale, once.dscale);
 }

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/conv2d.h"
-#include "tests/support/conv_problem.h"
+#include "tests/support/conv_device.h"
 #include "tests/support/cuda.h"
 #include "tests/support/gradient_end.h"
 #include "tests/support/message.h"
@@ -16,7 +16,6 @@
 namespace ktrain {
 namespace {
 
-using test::DeviceView;
 using Case = test::ConvCase;
 using Problem = test::ConvProblem;
 using Floats = std::vector<float>;
@@ -36,24 +35,9 @@ struct End {
 
 template <class T>
 std::vector<T> gradient(const Problem& p, const End<T>& e, std::int64_t offset = 0) {
-  const Stream stream;
-  const CudaStream s = stream.get();
-  const DeviceView<T> w(s, test::values_of<T>(p.w), offset), g(s, test::values_of<T>(p.g), offset),
-      add(s, e.add, offset), positive(s, e.positive, offset),
-      dx(static_cast<std::int64_t>(p.x.size()), offset);
-  const DeviceView<float> scale(s, p.scale, offset);
-  GradientEnd<T> end;
-  if (e.parts & test::kAdd) end.add = add.in();
-  if (e.parts & test::kPositive) end.positive = positive.in();
-  const auto filters = p.krsc<const T>(w.data());
-  const auto out = p.out<const T>(g.data());
-  const DeviceView<float> workspace(
-      cuda::conv2d_backward_data_workspace(out, filters, scale.in(), p.in<const T>(dx.data()),
-                                           p.options),
-      offset);
-  cuda::conv2d_backward_data(s, out, filters, scale.in(), workspace.span(), p.in(dx.data()),
-                             p.options, end);
-  return dx.to_host(s);
+  const std::vector<T> none;
+  return test::conv_data_gradient_on_device<T>(p, offset, e.parts & test::kAdd ? e.add : none,
+                                               e.parts & test::kPositive ? e.positive : none);
 }
 
 template <class T>

@@ -1,7 +1,6 @@
 // The gradient of a convolution's shift on CUDA, summed by the kernels that multiply for the
 // gradient of its filters: against sums in double, in every tier, and without a trace in the
 // filters' gradients.
-#include <cmath>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -10,7 +9,7 @@
 #include "kernels/conv2d.h"
 #include "kernels/product_plan.h"
 #include "tests/support/close.h"
-#include "tests/support/conv_problem.h"
+#include "tests/support/conv_device.h"
 #include "tests/support/cuda.h"
 #include "tests/support/message.h"
 #include "tests/support/product_bound.h"
@@ -19,45 +18,23 @@
 namespace ktrain {
 namespace {
 
-using test::DeviceView;
 using Case = test::ConvCase;
 using Problem = test::ConvProblem;
 using Floats = std::vector<float>;
 
-struct Gradients {
-  Floats dw, dscale, dshift;
-};
+using Gradients = test::ConvFilterGradients;
 
 template <class T>
 Gradients gradients(const Problem& p, bool with_shift, std::int64_t offset = 0) {
-  const Stream stream;
-  const CudaStream s = stream.get();
-  const DeviceView<T> x(s, test::values_of<T>(p.x), offset), w(s, test::values_of<T>(p.w), offset),
-      g(s, test::values_of<T>(p.g), offset);
-  const DeviceView<float> scale(s, p.scale, offset);
-  const DeviceView<float> dw(static_cast<std::int64_t>(p.w.size()), offset),
-      dscale(static_cast<std::int64_t>(p.scale.size()), offset),
-      dshift(with_shift ? p.c.filters : 0, offset);
-  const auto in = p.in<const T>(x.data());
-  const auto out = p.out<const T>(g.data());
-  const auto to = p.krsc(dw.data());
-  const DeviceView<float> workspace(
-      cuda::conv2d_backward_weights_workspace<T>(in, out, to, dshift.in(), p.options), offset);
-  cuda::conv2d_backward_weights<T>(s, in, out, {p.krsc<const T>(w.data()), scale.in()},
-                                   workspace.span(), to, dscale.span(), dshift.span(), p.options);
-  return {dw.to_host(s), dscale.to_host(s), dshift.to_host(s)};
+  return test::conv_filter_gradients_on_device<T>(p, with_shift, offset);
 }
 
 template <class T>
 void expect_sums(const Problem& p, const Floats& got) {
-  const auto filters = static_cast<std::size_t>(p.c.filters);
-  std::vector<double> want(filters), terms(filters);
   const Floats& g = std::is_same_v<T, Bfloat16> ? test::rounded_to_bf16(p.g) : p.g;
-  for (std::size_t i = 0; i < g.size(); ++i) {
-    want[i % filters] += static_cast<double>(g[i]);
-    terms[i % filters] += static_cast<double>(std::abs(g[i]));
-  }
-  const double additions = static_cast<double>(g.size()) / static_cast<double>(filters);
+  const auto want = test::column_sums(g, p.c.filters),
+             terms = test::column_sums(test::magnitudes(g), p.c.filters);
+  const double additions = static_cast<double>(p.g.size()) / static_cast<double>(p.c.filters);
   EXPECT_TRUE(test::within(got, want, terms, test::kSumUnit * additions, test::kSumUnit));
 }
 

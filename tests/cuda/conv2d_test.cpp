@@ -9,7 +9,7 @@
 
 #include "kernels/product_plan.h"
 #include "tests/support/close.h"
-#include "tests/support/conv_problem.h"
+#include "tests/support/conv_device.h"
 #include "tests/support/cuda.h"
 #include "tests/support/message.h"
 
@@ -32,55 +32,10 @@ struct Gradients {
   Floats dx, dw, dscale;
 };
 
-Floats forward_on_device(const Problem& p, std::int64_t offset = 0) {
-  const Stream stream;
-  const CudaStream s = stream.get();
-  const DeviceView<float> x(s, p.x, offset), w(s, p.w, offset), scale(s, p.scale, offset),
-      shift(s, p.shift, offset), residual(s, p.residual, offset), y(p.out_size(), offset);
-  const auto in = p.in<const float>(x.data());
-  const auto filters = p.krsc<const float>(w.data());
-  const auto epilogue = p.epilogue(scale.in(), shift.in(), residual.in());
-  const DeviceView<float> workspace(
-      cuda::conv2d_forward_workspace<float>(in, filters, epilogue, p.out<const float>(y.data()),
-                                            p.options),
-      offset);
-  cuda::conv2d_forward<float>(s, in, filters, epilogue, workspace.span(), p.out(y.data()),
-                              p.options);
-  return y.to_host(s);
-}
-
-Floats data_gradient_on_device(const Problem& p, std::int64_t offset = 0) {
-  const Stream stream;
-  const CudaStream s = stream.get();
-  const DeviceView<float> w(s, p.w, offset), scale(s, p.scale, offset), g(s, p.g, offset),
-      dx(static_cast<std::int64_t>(p.x.size()), offset);
-  const auto filters = p.krsc<const float>(w.data());
-  const auto out = p.out<const float>(g.data());
-  const DeviceView<float> workspace(
-      cuda::conv2d_backward_data_workspace<float>(out, filters, scale.in(),
-                                                  p.in<const float>(dx.data()), p.options),
-      offset);
-  cuda::conv2d_backward_data<float>(s, out, filters, scale.in(), workspace.span(), p.in(dx.data()),
-                                    p.options);
-  return dx.to_host(s);
-}
-
 Gradients backward_on_device(const Problem& p, std::int64_t offset = 0) {
-  const Stream stream;
-  const CudaStream s = stream.get();
-  const DeviceView<float> x(s, p.x, offset), w(s, p.w, offset), scale(s, p.scale, offset),
-      g(s, p.g, offset);
-  const DeviceView<float> dw(static_cast<std::int64_t>(p.w.size()), offset),
-      dscale(static_cast<std::int64_t>(p.scale.size()), offset);
-  const auto in = p.in<const float>(x.data());
-  const auto filters = p.krsc<const float>(w.data());
-  const auto out = p.out<const float>(g.data());
-  const DeviceView<float> workspace(cuda::conv2d_backward_weights_workspace<float>(
-                                        in, out, p.krsc<const float>(dw.data()), {}, p.options),
-                                    offset);
-  cuda::conv2d_backward_weights<float>(s, in, out, {filters, scale.in()}, workspace.span(),
-                                       p.krsc(dw.data()), dscale.span(), {}, p.options);
-  return {data_gradient_on_device(p, offset), dw.to_host(s), dscale.to_host(s)};
+  const test::ConvFilterGradients filters =
+      test::conv_filter_gradients_on_device<float>(p, false, offset);
+  return {test::conv_data_gradient_on_device<float>(p, offset), filters.dw, filters.dscale};
 }
 
 // Rounding of a sum of `terms` products of numbers in [-1, 1] in any order, with a safety of 4 on
@@ -88,7 +43,7 @@ Gradients backward_on_device(const Problem& p, std::int64_t offset = 0) {
 double sum_tolerance(std::int64_t terms) { return 4 * 1.2e-7 * static_cast<double>(terms + 4); }
 
 void expect_forward(const Problem& p) {
-  const Floats got = forward_on_device(p);
+  const Floats got = test::conv_forward_on_device<float>(p);
   const double tolerance = sum_tolerance(p.c.taps * p.c.taps * p.c.channels);
   EXPECT_TRUE(test::all_close(got, forward_on_cpu<double>(p), tolerance, 1e-6));
   EXPECT_TRUE(test::all_close(got, forward_on_cpu<float>(p), 2 * tolerance, 2e-6));
@@ -108,7 +63,7 @@ void expect_gradients(const Problem& p, const Gradients& got, double factor) {
 }
 
 void expect_data_gradient(const Problem& p) {
-  const Floats got = data_gradient_on_device(p);
+  const Floats got = test::conv_data_gradient_on_device<float>(p);
   const double tolerance = sum_tolerance(p.c.taps * p.c.taps * p.c.filters);
   EXPECT_TRUE(test::all_close(got, backward_on_cpu<double>(p).dx, tolerance, 1e-6));
   EXPECT_TRUE(test::all_close(got, backward_on_cpu<float>(p).dx, 2 * tolerance, 2e-6));
@@ -155,10 +110,10 @@ TEST_P(Conv2dCuda, GradientsAgreeWithTheCpu) {
 TEST_P(Conv2dCuda, IsTheSameToTheBitAgainAndAtAnotherAddress) {
   KT_NEEDS_GPU();
   const Problem p(GetParam(), kScale | kShift | kResidual | kRelu);
-  const Floats y = forward_on_device(p);
+  const Floats y = test::conv_forward_on_device<float>(p);
   const Gradients first = backward_on_device(p);
   for (const std::int64_t offset : {0, 1}) {
-    EXPECT_TRUE(test::same_bits(forward_on_device(p, offset), y));
+    EXPECT_TRUE(test::same_bits(test::conv_forward_on_device<float>(p, offset), y));
     const Gradients again = backward_on_device(p, offset);
     EXPECT_TRUE(test::same_bits(again.dx, first.dx));
     EXPECT_TRUE(test::same_bits(again.dw, first.dw));

@@ -12,6 +12,7 @@
 #include "kernels/gemm.h"
 #include "kernels/product_plan.h"
 #include "tests/support/cuda.h"
+#include "tests/support/gemm_problem.h"
 #include "tests/support/message.h"
 #include "tests/support/product_bound.h"
 #include "tests/support/wgmma.h"
@@ -20,98 +21,28 @@ namespace ktrain {
 namespace {
 
 using test::DeviceView;
+using Case = test::GemmCase;
+using Problem = test::GemmProblem;
 using Floats = std::vector<float>;
-
-struct Case {
-  std::int64_t m, n, k;
-};
-
-struct Inputs {
-  Case size;
-  GemmOptions options;
-  Floats a, b, bias;
-
-  Inputs(const Case& of, bool with_bias, const GemmOptions& with)
-      : size(of),
-        options(with),
-        a(test::random_floats(of.m * of.k, 1)),
-        b(test::random_floats(of.k * of.n, 2)),
-        bias(test::random_floats(with_bias ? of.n : 0, 3)) {}
-  template <class T>
-  [[nodiscard]] Rows<const T> a_rows(const T* at) const {
-    return options.transpose_a ? Rows<const T>{at, size.k, size.m}
-                               : Rows<const T>{at, size.m, size.k};
-  }
-  template <class T>
-  [[nodiscard]] Rows<const T> b_rows(const T* at) const {
-    return options.transpose_b ? Rows<const T>{at, size.n, size.k}
-                               : Rows<const T>{at, size.k, size.n};
-  }
-  [[nodiscard]] Inputs rounded() const {
-    Inputs in = *this;
-    in.a = test::rounded_to_bf16(a);
-    in.b = test::rounded_to_bf16(b);
-    return in;
-  }
-  // All terms positive.
-  [[nodiscard]] Inputs positive() const {
-    Inputs in = *this;
-    in.a = test::magnitudes(a);
-    in.b = test::magnitudes(b);
-    in.bias = test::magnitudes(bias);
-    return in;
-  }
-};
 
 // C is the type of the result, and `in` rounded().
 template <class C>
-std::vector<C> bf16_on_device(const Inputs& in, std::int64_t offset = 0) {
-  const Stream stream;
-  const CudaStream s = stream.get();
-  const DeviceView<Bfloat16> a(s, test::as_bf16(in.a), offset), b(s, test::as_bf16(in.b), offset);
-  const DeviceView<float> bias(s, in.bias, offset);
-  const DeviceView<C> c(in.size.m * in.size.n, offset);
-  const auto a_rows = in.a_rows<Bfloat16>(a.data()), b_rows = in.b_rows<Bfloat16>(b.data());
-  const Rows<const Bfloat16> c_shape{nullptr, in.size.m, in.size.n};
-  const DeviceView<float> workspace(
-      cuda::gemm_workspace(a_rows, b_rows, bias.in(), c_shape, in.options), offset);
-  cuda::gemm(s, a_rows, b_rows, bias.in(), workspace.span(),
-             Rows<C>{c.data(), in.size.m, in.size.n}, in.options);
-  return c.to_host(s);
+std::vector<C> bf16_on_device(const Problem& in, std::int64_t offset = 0) {
+  return test::gemm_on_device<Bfloat16, C>(in, offset);
 }
 
-Floats tf32_on_device(const Inputs& in, std::int64_t offset = 0) {
-  const Stream stream;
-  const CudaStream s = stream.get();
-  GemmOptions options = in.options;
-  options.precision = Precision::kTf32;
-  const DeviceView<float> a(s, in.a, offset), b(s, in.b, offset), bias(s, in.bias, offset),
-      c(in.size.m * in.size.n, offset);
-  const auto a_rows = in.a_rows<float>(a.data()), b_rows = in.b_rows<float>(b.data());
-  const Rows<float> c_rows{c.data(), in.size.m, in.size.n};
-  const DeviceView<float> workspace(
-      cuda::gemm_workspace<float>(a_rows, b_rows, bias.in(), c_rows, options), offset);
-  cuda::gemm(s, a_rows, b_rows, bias.in(), workspace.span(), c_rows, options);
-  return c.to_host(s);
+Floats tf32_on_device(Problem in, std::int64_t offset = 0) {
+  in.options.precision = Precision::kTf32;
+  return test::gemm_on_device<float>(in, offset);
 }
 
-std::vector<double> exact(const Inputs& in) {
-  const std::vector<double> a(in.a.begin(), in.a.end()), b(in.b.begin(), in.b.end()),
-      bias(in.bias.begin(), in.bias.end());
-  std::vector<double> c(static_cast<std::size_t>(in.size.m * in.size.n));
-  GemmOptions options = in.options;
-  options.engine = GemmEngine::kReference;
-  cpu::gemm<double>(in.a_rows<double>(a.data()), in.b_rows<double>(b.data()),
-                    {bias.data(), static_cast<std::int64_t>(bias.size())}, {},
-                    {c.data(), in.size.m, in.size.n}, options);
-  return c;
-}
+std::vector<double> exact(const Problem& in) { return test::gemm_on_cpu<double>(in); }
 
 // A sum of k products and a bias loses at most a unit of the terms' sum in each addition.
-double of_sum(const Inputs& in) { return test::kSumUnit * static_cast<double>(in.size.k + 2); }
+double of_sum(const Problem& in) { return test::kSumUnit * static_cast<double>(in.size.k + 2); }
 
-void expect_bf16(const Inputs& any) {
-  const Inputs in = any.rounded();
+void expect_bf16(const Problem& any) {
+  const Problem in = any.rounded();
   const std::vector<double> want = exact(in), terms = exact(in.positive());
   EXPECT_TRUE(test::within(bf16_on_device<float>(in), want, terms, of_sum(in), 0));
   // Rounded once more, for which the sum's own error counts too.
@@ -122,7 +53,7 @@ void expect_bf16(const Inputs& any) {
 // Two operands, each off by a unit.
 constexpr double kOfTf32 = test::kTf32Unit * (2 + test::kTf32Unit);
 
-void expect_tf32(const Inputs& in) {
+void expect_tf32(const Problem& in) {
   EXPECT_TRUE(test::within(tf32_on_device(in), exact(in), exact(in.positive()),
                            (1 + kOfTf32) * of_sum(in) + kOfTf32, 0));
 }
@@ -146,7 +77,7 @@ TEST_P(GemmTensorCores, Bf16AgreesWithTheCpuInEveryForm) {
   KT_NEEDS_GPU();
   for (unsigned form = 0; form < 8; ++form) {
     SCOPED_TRACE(form);
-    expect_bf16(Inputs(GetParam(), (form & 4) != 0, form_of(form)));
+    expect_bf16(Problem(GetParam(), (form & 4) != 0, form_of(form)));
   }
 }
 
@@ -154,14 +85,14 @@ TEST_P(GemmTensorCores, Tf32AgreesWithTheCpuInEveryForm) {
   KT_NEEDS_GPU();
   for (unsigned form = 0; form < 8; ++form) {
     SCOPED_TRACE(form);
-    expect_tf32(Inputs(GetParam(), (form & 4) != 0, form_of(form)));
+    expect_tf32(Problem(GetParam(), (form & 4) != 0, form_of(form)));
   }
 }
 
 TEST_P(GemmTensorCores, IsTheSameToTheBitAgainAndAtAnotherAddress) {
   KT_NEEDS_GPU();
   for (unsigned form = 0; form < 4; ++form) {
-    const Inputs in(GetParam(), true, form_of(form)), rounded = in.rounded();
+    const Problem in(GetParam(), true, form_of(form)), rounded = in.rounded();
     const Floats tf32 = tf32_on_device(in);
     const auto bf16 = test::bits_of(bf16_on_device<Bfloat16>(rounded));
     for (const std::int64_t offset : {0, 1}) {
@@ -180,8 +111,8 @@ TEST(GemmTensorCoresLarge, LargeTilesAgreeWithTheCpu) {
     ASSERT_EQ(plan_product(0, {size.m, size.n, size.k, true, precision}).tile, ProductTile::kLarge);
   for (unsigned form = 0; form < 4; ++form) {
     SCOPED_TRACE(form);
-    expect_bf16(Inputs(size, true, form_of(form)));
-    expect_tf32(Inputs(size, true, form_of(form)));
+    expect_bf16(Problem(size, true, form_of(form)));
+    expect_tf32(Problem(size, true, form_of(form)));
   }
 }
 
@@ -200,9 +131,9 @@ TEST_P(GemmWgmma, AgreesWithTheCpuInEveryForm) {
   KT_NEEDS_GPU();
   for (unsigned form = 0; form < 8; ++form) {
     SCOPED_TRACE(form);
-    const Inputs in(GetParam(), (form & 4) != 0, form_of(form));
+    const Problem in(GetParam(), (form & 4) != 0, form_of(form));
     expect_bf16(in);
-    const Inputs rounded = in.rounded();
+    const Problem rounded = in.rounded();
     EXPECT_EQ(test::bits_of(bf16_on_device<Bfloat16>(rounded)),
               test::bits_of(bf16_on_device<Bfloat16>(rounded)));
   }
@@ -212,7 +143,7 @@ TEST_P(GemmWgmma, AgreesWithTheCpuInEveryForm) {
 TEST(GemmWgmma, AGraphReadsWhatStandsThereWhenItRuns) {
   KT_NEEDS_GPU();
   const test::WgmmaSetting wgmma(true);
-  Inputs in = Inputs({72, 64, 128}, false, {}).rounded();
+  Problem in = Problem({72, 64, 128}, false, {}).rounded();
   const Stream stream;
   const CudaStream s = stream.get();
   const std::vector<Bfloat16> values = test::as_bf16(in.a);
@@ -246,7 +177,7 @@ TEST(GemmWgmmaLarge, WideTilesAgreeWithTheCpu) {
   }
   for (unsigned form = 0; form < 4; ++form) {
     SCOPED_TRACE(form);
-    const Inputs in = Inputs(size, true, form_of(form)).rounded();
+    const Problem in = Problem(size, true, form_of(form)).rounded();
     EXPECT_TRUE(
         test::within(bf16_on_device<float>(in), exact(in), exact(in.positive()), of_sum(in), 0));
   }
@@ -255,7 +186,7 @@ TEST(GemmWgmmaLarge, WideTilesAgreeWithTheCpu) {
 // tf32 is a permission that must be asked for: what floats cannot hold in it survives without.
 TEST(GemmTensorCores, FloatsAreRoundedOnlyWhereTheCallerSaysSo) {
   KT_NEEDS_GPU();
-  Inputs in({16, 16, 16}, false, {});
+  Problem in({16, 16, 16}, false, {});
   in.a.assign(in.a.size(), 1.0f);
   in.b.assign(in.b.size(), 1.0f + 0x1p-20f);
   const Stream stream;

@@ -1,6 +1,5 @@
 // What a product on CUDA does beside c (GemmSides): an end has the bits of separate passes, sums of
 // rows are right and leave no trace in c.
-#include <cmath>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -100,13 +99,9 @@ void expect_end(const Layer& l, Precision precision) {
 
 template <class T>
 void expect_sums(const Layer& l, Precision precision) {
-  const auto out = static_cast<std::size_t>(l.c.out);
-  std::vector<double> want(out), terms(out);
   const Floats& g = std::is_same_v<T, Bfloat16> ? test::rounded_to_bf16(l.g) : l.g;
-  for (std::size_t i = 0; i < g.size(); ++i) {
-    want[i % out] += static_cast<double>(g[i]);
-    terms[i % out] += static_cast<double>(std::abs(g[i]));
-  }
+  const auto want = test::column_sums(g, l.c.out),
+             terms = test::column_sums(test::magnitudes(g), l.c.out);
   for (const std::int64_t offset : {0, 1}) {
     const WeightGradient with = weight_gradient<T>(l, precision, true, offset),
                          without = weight_gradient<T>(l, precision, false, offset);

@@ -9,77 +9,24 @@
 #include "kernels/product_plan.h"
 #include "tests/support/close.h"
 #include "tests/support/cuda.h"
+#include "tests/support/gemm_problem.h"
 #include "tests/support/message.h"
 
 namespace ktrain {
 namespace {
 
 using test::DeviceView;
+using Case = test::GemmCase;
+using Problem = test::GemmProblem;
 using Floats = std::vector<float>;
 
-struct Case {
-  std::int64_t m, n, k;
-};
-
-struct Inputs {
-  Case size;
-  GemmOptions options;
-  Floats a, b, bias;
-
-  Inputs(const Case& of, bool with_bias, const GemmOptions& with)
-      : size(of),
-        options(with),
-        a(test::random_floats(of.m * of.k, 1)),
-        b(test::random_floats(of.k * of.n, 2)),
-        bias(test::random_floats(with_bias ? of.n : 0, 3)) {}
-  template <class T>
-  [[nodiscard]] Rows<const T> a_rows(const T* at) const {
-    return options.transpose_a ? Rows<const T>{at, size.k, size.m}
-                               : Rows<const T>{at, size.m, size.k};
-  }
-  template <class T>
-  [[nodiscard]] Rows<const T> b_rows(const T* at) const {
-    return options.transpose_b ? Rows<const T>{at, size.n, size.k}
-                               : Rows<const T>{at, size.k, size.n};
-  }
-  template <class T>
-  [[nodiscard]] Rows<T> c_rows(T* at) const {
-    return {at, size.m, size.n};
-  }
-};
-
-Floats on_device(const Inputs& in, std::int64_t offset = 0) {
-  const Stream stream;
-  const DeviceView<float> a(stream.get(), in.a, offset), b(stream.get(), in.b, offset),
-      bias(stream.get(), in.bias, offset), c(in.size.m * in.size.n, offset);
-  const DeviceView<float> workspace(
-      cuda::gemm_workspace<float>(in.a_rows<float>(a.data()), in.b_rows<float>(b.data()), bias.in(),
-                                  in.c_rows<const float>(c.data()), in.options),
-      offset);
-  cuda::gemm<float>(stream.get(), in.a_rows<float>(a.data()), in.b_rows<float>(b.data()), bias.in(),
-                    workspace.span(), in.c_rows(c.data()), in.options);
-  return c.to_host(stream.get());
-}
-
-template <class T>
-std::vector<T> on_cpu(const Inputs& in) {
-  const auto a = test::cast<T>(in.a), b = test::cast<T>(in.b), bias = test::cast<T>(in.bias);
-  std::vector<T> c(static_cast<std::size_t>(in.size.m * in.size.n));
-  GemmOptions options = in.options;
-  options.engine = GemmEngine::kReference;
-  cpu::gemm<T>(in.a_rows<T>(a.data()), in.b_rows<T>(b.data()),
-               {bias.data(), static_cast<std::int64_t>(bias.size())}, {}, in.c_rows(c.data()),
-               options);
-  return c;
-}
-
-void expect_agreement(const Inputs& in) {
-  const Floats got = on_device(in);
+void expect_agreement(const Problem& p) {
+  const Floats got = test::gemm_on_device<float>(p);
   // A sum of k + 1 products of numbers in [-1, 1], rounded in any order: about eps * terms, times
   // 4; twice that between two such sums.
-  const double tolerance = 4 * 1.2e-7 * static_cast<double>(in.size.k + 1);
-  EXPECT_TRUE(test::all_close(got, on_cpu<double>(in), tolerance, 1e-6));
-  EXPECT_TRUE(test::all_close(got, on_cpu<float>(in), 2 * tolerance, 2e-6));
+  const double tolerance = 4 * 1.2e-7 * static_cast<double>(p.size.k + 1);
+  EXPECT_TRUE(test::all_close(got, test::gemm_on_cpu<double>(p), tolerance, 1e-6));
+  EXPECT_TRUE(test::all_close(got, test::gemm_on_cpu<float>(p), 2 * tolerance, 2e-6));
 }
 
 // Sides of 0 and 1, odd ones, past a tile, narrow c; k of no slice, less than one, several, and so
@@ -95,7 +42,7 @@ TEST_P(GemmCuda, AgreesWithTheCpuInEveryForm) {
   KT_NEEDS_GPU();
   for (unsigned form = 0; form < 16; ++form) {
     SCOPED_TRACE(form);
-    expect_agreement(Inputs(
+    expect_agreement(Problem(
         GetParam(), (form & 8) != 0,
         {.transpose_a = (form & 1) != 0, .transpose_b = (form & 2) != 0, .relu = (form & 4) != 0}));
   }
@@ -104,11 +51,11 @@ TEST_P(GemmCuda, AgreesWithTheCpuInEveryForm) {
 TEST_P(GemmCuda, IsTheSameToTheBitAgainAndAtAnotherAddress) {
   KT_NEEDS_GPU();
   for (unsigned form = 0; form < 4; ++form) {
-    const Inputs in(GetParam(), true,
+    const Problem p(GetParam(), true,
                     {.transpose_a = (form & 1) != 0, .transpose_b = (form & 2) != 0});
-    const Floats first = on_device(in);
+    const Floats first = test::gemm_on_device<float>(p);
     for (const std::int64_t offset : {0, 1})
-      EXPECT_TRUE(test::same_bits(on_device(in, offset), first));
+      EXPECT_TRUE(test::same_bits(test::gemm_on_device<float>(p, offset), first));
   }
 }
 
@@ -117,16 +64,16 @@ TEST(GemmCudaLarge, LargeTilesAgreeWithTheCpu) {
   KT_NEEDS_GPU();
   const Case size{66, 132 * 128 - 5, 37};
   ASSERT_EQ(plan_product(0, {size.m, size.n, size.k}).tile, ProductTile::kLarge);
-  expect_agreement(Inputs(size, true, {.transpose_b = true, .relu = true}));
-  expect_agreement(Inputs(size, false, {.transpose_a = true}));
+  expect_agreement(Problem(size, true, {.transpose_b = true, .relu = true}));
+  expect_agreement(Problem(size, false, {.transpose_a = true}));
   const Case tall{132 * 128 - 4, 68, 33};
-  expect_agreement(Inputs(tall, false, {}));
+  expect_agreement(Problem(tall, false, {}));
 }
 
 TEST(GemmCudaLarge, RunsAgreeWithTheCpu) {
   KT_NEEDS_GPU();
   const Case size{70, 130, test::large(4000)};
-  expect_agreement(Inputs(size, true, {.transpose_a = true, .relu = true}));
+  expect_agreement(Problem(size, true, {.transpose_a = true, .relu = true}));
 }
 
 TEST(GemmCudaErrors, AreNamed) {

@@ -13,6 +13,7 @@
 #include "kernels/device/calls.h"
 #include "kernels/device/conv2d_group_plan.h"
 #include "tests/support/close.h"
+#include "tests/support/conv_device.h"
 #include "tests/support/conv_group.h"
 #include "tests/support/cuda.h"
 #include "tests/support/product_bound.h"
@@ -50,14 +51,6 @@ GroupProblem problem(const GroupCase& c, unsigned parts = 0) {
     for (Floats* const values : {&m.x, &m.w, &m.g, &m.residual, &p.add[i], &p.positive[i]})
       *values = rounded_to_bf16(*values);
   }
-  return p;
-}
-
-// The same with all terms positive and none cut off.
-inline ConvProblem positive(ConvProblem p) {
-  for (Floats* const values : {&p.x, &p.w, &p.scale, &p.shift, &p.residual, &p.g})
-    *values = magnitudes(*values);
-  p.options.relu = false;
   return p;
 }
 
@@ -251,12 +244,6 @@ void expect_data_gradients(const GroupCase& c, bool ends, unsigned parts = 0) {
     const double bound = of_sum * (1 + before) + before;
     EXPECT_TRUE(within(got.arrays[i], want, terms, bound * (1 + of_result), of_result));
   }
-}
-
-inline std::vector<double> column_sums(const Floats& g, std::int64_t columns) {
-  std::vector<double> sums(static_cast<std::size_t>(columns));
-  for (std::size_t i = 0; i < g.size(); ++i) sums[i % sums.size()] += static_cast<double>(g[i]);
-  return sums;
 }
 
 template <Kind kKind>

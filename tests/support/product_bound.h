@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -41,6 +42,14 @@ template <class A>
 inline std::vector<float> magnitudes(std::vector<float> values) {
   for (float& v : values) v = std::abs(v);
   return values;
+}
+
+// Of a matrix of so many columns.
+inline std::vector<double> column_sums(const std::vector<float>& values, std::int64_t columns) {
+  std::vector<double> sums(static_cast<std::size_t>(columns));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    sums[i % sums.size()] += static_cast<double>(values[i]);
+  return sums;
 }
 
 // `values` rounded to what bf16 holds.
