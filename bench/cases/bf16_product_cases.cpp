@@ -18,6 +18,7 @@ constexpr Layer kLayers[] = {
 const bool kBf16 = [] {
   for (const Layer& layer : kLayers) add_convolutions<Bfloat16>("conv2d_bf16", layer);
   add_convolution_and_shift<Bfloat16>("conv2d_bf16", kShifted);
+  add_linear_gradients<Bfloat16>("gemm_bf16");
   const auto add = [](const char* op, const char* shape, auto prepare) {
     add_case("gemm_bf16", op, shape, prepare);
     cases().back().cuda_only = true;

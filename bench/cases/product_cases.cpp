@@ -94,6 +94,7 @@ const bool kLinear = [] {
   add_linear("1024 regions 12544-1024", 12544, 1024);
   add_linear("1024 regions 1024-1024", 1024, 1024);
   add_linear("1024 regions 1024-8", 1024, 8);
+  add_linear_gradients<float>("gemm");
   add_case("gemm", "square", "4096",
            [](const Lab& lab) { return product<float>(lab, 4096, 4096, 4096, {}); });
   add_case("bias_relu", "backward", "P2 pixels x 256",

@@ -201,6 +201,64 @@ Job product(const Lab& lab, std::int64_t rows, std::int64_t cols, std::int64_t d
   return job;
 }
 
+// A linear layer's gradient, of its weights with the bias along (`weights`) or of its input through
+// the ReLU that made it, beside a pass for the sums or the mask after it.
+template <class T>
+Job linear_gradient(const Lab& lab, bool weights, std::int64_t wanted_rows, std::int64_t inputs,
+                    std::int64_t outputs) {
+  const std::int64_t rows = lab.scaled(wanted_rows, kLeast<T>), in = lab.scaled(inputs, kLeast<T>),
+                     out = lab.scaled(outputs, kLeast<T>);
+  const Array<T> g = normal<T>(lab, rows * out, 1), x = normal<T>(lab, rows * in, 2),
+                 w = normal<T>(lab, out * in, 3, 0.05), dx = lab.make<T>(rows * in);
+  const Array<float> dw = lab.make<float>(out * in), dbias = lab.make<float>(out);
+  const Rows<const T> left = g.rows(out), right = weights ? x.rows(in) : w.rows(in),
+                      input = x.rows(in);
+  const GemmOptions options{.transpose_a = weights};
+  GemmSides<T> sides;
+  if (weights)
+    sides.row_sums = dbias.out();
+  else
+    sides.end.positive = x.span();
+  const Rows<const T> shape{nullptr, weights ? out : rows, in};
+  const auto room = [&](const GemmSides<T>& with) {
+    return lab.make<float>(lab.cuda()
+                               ? cuda::gemm_workspace<T>(left, right, {}, shape, options, with)
+                               : cpu::gemm_workspace<T>(left, right, {}, shape, options, with));
+  };
+  const auto multiply = [=, &lab](const Array<float>& space, const GemmSides<T>& with) {
+    (void)g, (void)x, (void)w;  // what the views point to
+    const Span<const float> bias;
+    if (weights)
+      KT_RUN(lab.queue(), gemm, left, right, bias, space.out(), dw.out_rows(in), options, with);
+    else
+      KT_RUN(lab.queue(), gemm, left, right, bias, space.out(), dx.out_rows(in), options, with);
+  };
+  const Array<float> space = room(sides), alone = room({}),
+                     for_sums = lab.make<float>(cpu::bias_relu_backward_workspace(rows, out));
+  Job job{.bytes = static_cast<double>(g.bytes() + x.bytes() +
+                                       (weights ? dw.bytes() : w.bytes() + dx.bytes())),
+          .flops = 2.0 * static_cast<double>(rows * in) * static_cast<double>(out),
+          .run = [=] { multiply(space, sides); },
+          .precision = kPrecisionOf<T>,
+          .rivals = {}};
+  job.rivals.push_back({weights ? "column sums after it" : "mask after it",
+                        [=, &lab] {
+                          multiply(alone, {});
+                          const Rows<const T> none;
+                          if (weights)
+                            KT_RUN(lab.queue(), bias_relu_backward, none, left, for_sums.out(),
+                                   Rows<T>{}, dbias.out());
+                          else
+                            KT_RUN(lab.queue(), bias_relu_backward, input, dx.rows(in),
+                                   Span<float>{}, dx.out_rows(in), Span<float>{});
+                        },
+                        {}});
+  if (weights) job.output = dbias;
+  if constexpr (kIsFloat<T>)
+    if (!weights) job.output = dx;
+  return job;
+}
+
 // The three passes of a layer as cases of `family`.
 template <class T>
 void add_convolutions(const char* family, const Layer& layer) {
@@ -209,6 +267,17 @@ void add_convolutions(const char* family, const Layer& layer) {
                                  std::pair{"backward_weights", ConvPass::kBackwardWeights}}) {
     add_case(family, op, layer.name,
              [&layer, pass = pass](const Lab& lab) { return convolution<T>(lab, layer, pass); });
+    cases().back().cuda_only = !kIsFloat<T>;
+  }
+}
+
+template <class T>
+void add_linear_gradients(const char* family) {
+  for (const bool weights : {true, false}) {
+    add_case(family, weights ? "backward_weights + bias" : "backward_data + mask",
+             "1024 regions 1024-1024", [weights](const Lab& lab) {
+               return linear_gradient<T>(lab, weights, 1024, 1024, 1024);
+             });
     cases().back().cuda_only = !kIsFloat<T>;
   }
 }
