@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "kernels/device/emulation/event.h"
+#include "kernels/device/emulation/memory_lock.h"
 
 namespace ktrain::emulation {
 namespace {
@@ -109,6 +110,7 @@ cudaError_t wait_for_event(cudaStream_t stream, cudaEvent_t event) {
 }
 
 void run_graph(const CUgraph_st& graph) {
+  const MemoryOpen open;  // once, not for each node
   if (graph_order == GraphOrder::kRecorded) {
     for (const auto& node : graph.nodes) node.work();
     return;
