@@ -14,9 +14,10 @@ void end_gradient(const GradientEnd<T>& end, Span<T> dx) {
     if (add)
       for (std::int64_t i = begin; i < past; ++i)
         dx.data[i] = narrow<T>(widen(dx.data[i]) + widen(add[i]));
+    // Chosen, not jumped over: no branch to mispredict, and lanes of a vector do it together.
     if (positive)
       for (std::int64_t i = begin; i < past; ++i)
-        if (!(widen(positive[i]) > 0)) dx.data[i] = T{};
+        dx.data[i] = widen(positive[i]) > 0 ? dx.data[i] : T{};
   });
 }
 
