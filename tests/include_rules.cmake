@@ -40,7 +40,7 @@ foreach(folder kernels runtime models data train bench)
         complain("${file} includes a CUDA header; a .h must compile without the toolkit")
       endif()
     endif()
-    # tests/device_step compiles those .cpp files once more that have it in their own text.
+    # tests/device_step compiles the .cpp files of runtime/ops once more, and those that have it in their own text.
     if(file MATCHES "^(runtime|models|train)/.*\\.h$" AND NOT file MATCHES "^runtime/ops/")
       file(STRINGS ${ROOT}/${file} sends REGEX "KT_RUN|run_on_cpu|KT_CUDA_ENABLED")
       if(sends)

@@ -10,21 +10,15 @@
 #include "kernels/check.h"
 #include "tests/support/close.h"
 #include "tests/support/gradcheck.h"
+#include "tests/support/span.h"
 
 namespace ktrain {
 namespace {
 
+using test::mutable_span;
 using test::random_vec;
+using test::span;
 using test::Vec;
-
-template <class T>
-Span<const T> in(const std::vector<T>& v) {
-  return {v.data(), static_cast<std::int64_t>(v.size())};
-}
-template <class T>
-Span<T> out(std::vector<T>& v) {
-  return {v.data(), static_cast<std::int64_t>(v.size())};
-}
 
 // One element, around a vector register, around a chunk of 32768, several chunks.
 class Elementwise : public testing::TestWithParam<std::size_t> {};
@@ -40,41 +34,41 @@ TEST_P(Elementwise, FollowsItsFormulas) {
     // The same operations in the same order: equal to the last bit.
     EXPECT_TRUE(test::all_close(y, want, 0, 0)) << op;
   };
-  cpu::add(in(a), in(b), out(y));
+  cpu::add(span(a), span(b), mutable_span(y));
   expect("add", [&](std::size_t i) { return a[i] + b[i]; });
-  cpu::multiply(in(a), in(b), out(y));
+  cpu::multiply(span(a), span(b), mutable_span(y));
   expect("multiply", [&](std::size_t i) { return a[i] * b[i]; });
-  cpu::scale(in(a), out(y), 2.5);
+  cpu::scale(span(a), mutable_span(y), 2.5);
   expect("scale", [&](std::size_t i) { return a[i] * 2.5; });
   const Vec factor = {-0.75};
-  cpu::scale_by(in(a), in(factor), out(y));
+  cpu::scale_by(span(a), span(factor), mutable_span(y));
   expect("scale_by", [&](std::size_t i) { return a[i] * -0.75; });
-  cpu::copy(in(a), out(y));
-  cpu::accumulate(in(b), out(y));
+  cpu::copy(span(a), mutable_span(y));
+  cpu::accumulate(span(b), mutable_span(y));
   expect("accumulate", [&](std::size_t i) { return a[i] + b[i]; });
-  cpu::copy(in(a), out(y));
-  cpu::accumulate_scaled(in(b), out(y), -3.0);
+  cpu::copy(span(a), mutable_span(y));
+  cpu::accumulate_scaled(span(b), mutable_span(y), -3.0);
   expect("accumulate_scaled", [&](std::size_t i) { return a[i] + -3.0 * b[i]; });
-  cpu::copy(in(a), out(y));
-  cpu::move_toward(in(b), out(y), 0.25);
+  cpu::copy(span(a), mutable_span(y));
+  cpu::move_toward(span(b), mutable_span(y), 0.25);
   expect("move_toward", [&](std::size_t i) { return b[i] + 0.25 * (a[i] - b[i]); });
-  cpu::copy(in(a), out(y));
-  cpu::blend(in(b), out(y), 0.75);
+  cpu::copy(span(a), mutable_span(y));
+  cpu::blend(span(b), mutable_span(y), 0.75);
   expect("blend", [&](std::size_t i) { return 0.75 * a[i] + 0.25 * b[i]; });
-  cpu::copy(in(a), out(y));
+  cpu::copy(span(a), mutable_span(y));
   const Vec factors = {0.75, 0.5}, taken = {0, 2};
-  cpu::blend_by(in(b), out(y), in(factors));
+  cpu::blend_by(span(b), mutable_span(y), span(factors));
   expect("blend_by", [&](std::size_t i) { return 0.75 * a[i] + 0.5 * b[i]; });
   std::fill(y.begin(), y.end(), std::numeric_limits<double>::quiet_NaN());
-  cpu::blend_by(in(b), out(y), in(taken));
+  cpu::blend_by(span(b), mutable_span(y), span(taken));
   expect("blend_by", [&](std::size_t i) { return b[i]; });
-  cpu::relu_forward(in(a), out(y));
+  cpu::relu_forward(span(a), mutable_span(y));
   expect("relu_forward", [&](std::size_t i) { return a[i] > 0 ? a[i] : 0.0; });
   Vec dx(n);
-  cpu::relu_backward(in(y), in(b), out(dx));
+  cpu::relu_backward(span(y), span(b), mutable_span(dx));
   y = dx;
   expect("relu_backward", [&](std::size_t i) { return a[i] > 0 ? b[i] : 0.0; });
-  cpu::fill(out(y), 0.125);
+  cpu::fill(mutable_span(y), 0.125);
   expect("fill", [&](std::size_t) { return 0.125; });
 }
 
@@ -85,8 +79,8 @@ TEST_P(Elementwise, WeightedSumMayWriteIntoATerm) {
   Vec y = b, want(n);
   Terms<double> terms;
   terms.count = 3;
-  terms.terms = {in(a), in(y), in(c)};
-  cpu::weighted_sum(terms, in(weights), out(y));
+  terms.terms = {span(a), span(y), span(c)};
+  cpu::weighted_sum(terms, span(weights), mutable_span(y));
   for (std::size_t i = 0; i < n; ++i) want[i] = a[i] * 1.0 + b[i] * -0.5 + c[i] * 0.05;
   EXPECT_TRUE(test::all_close(y, want, 0, 0));
 }
@@ -95,7 +89,7 @@ TEST(ElementwiseValues, NanStaysNanThroughRelu) {
   const float inf = std::numeric_limits<float>::infinity();
   const std::vector<float> x = {NAN, inf, -inf, -0.0f, 3};
   std::vector<float> y(5);
-  cpu::relu_forward(in(x), out(y));
+  cpu::relu_forward(span(x), mutable_span(y));
   EXPECT_TRUE(std::isnan(y[0]));
   EXPECT_EQ(y[1], inf);
   EXPECT_EQ(y[2], 0);
@@ -105,7 +99,7 @@ TEST(ElementwiseValues, NanStaysNanThroughRelu) {
 
 TEST(ElementwiseValues, NoTermsGiveZero) {
   std::vector<float> y(3, 5);
-  cpu::weighted_sum(Terms<float>{}, {nullptr, 0}, out(y));
+  cpu::weighted_sum(Terms<float>{}, {nullptr, 0}, mutable_span(y));
   EXPECT_THAT(y, testing::Each(0.0f));
 }
 
@@ -120,11 +114,11 @@ TEST(ElementwiseErrors, NameTheOpAndTheSizes) {
     }
     return "no error";
   };
-  EXPECT_THAT(message([&] { cpu::copy(in(x), out(y)); }),
+  EXPECT_THAT(message([&] { cpu::copy(span(x), mutable_span(y)); }),
               testing::HasSubstr("copy: an input has 3 elements, the output 2"));
-  EXPECT_THAT(message([&] { cpu::scale_by(in(x), in(x), out(y)); }),
+  EXPECT_THAT(message([&] { cpu::scale_by(span(x), span(x), mutable_span(y)); }),
               testing::HasSubstr("scale_by: the factor has 3 elements, wanted 1"));
-  EXPECT_THAT(message([&] { cpu::weighted_sum(Terms<float>{}, in(x), out(y)); }),
+  EXPECT_THAT(message([&] { cpu::weighted_sum(Terms<float>{}, span(x), mutable_span(y)); }),
               testing::HasSubstr("weighted_sum: 3 weights for 0 terms"));
 }
 
